@@ -1,0 +1,48 @@
+# Every target makes what it needs: .venv first, from pinned and hashed requirements.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+PROTOS := $(shell find protos -name '*.proto' | sort)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test check protos image bench clean
+
+help:  ## what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+demo: .venv/run  ## the whole story in the terminal, under a minute
+	@$(BIN)/python -m tests.demo
+
+up: .venv/dev  ## a development gateway that keeps running
+	@$(BIN)/python -m tests.up
+
+test: .venv/dev  ## every test; starts whatever servers it needs
+	@$(BIN)/python -m pytest
+
+check: .venv/dev  ## the one gate: lint, types, contracts, stubs, migrations
+	@tools/check
+
+bench: .venv/dev  ## GetScore and BatchGetScores beside an empty echo
+	@$(BIN)/python -m tests.bench
+
+protos: .venv/dev  ## write the stubs again from protos/
+	@tools/stubs scoregate
+
+image: .venv/dev  ## replace the contract's image; only at a release
+	@$(BIN)/buf build -o protos/contract.binpb --exclude-source-info
+
+clean:  ## remove what was built; .scoregate is kept
+	@rm -rf .venv build dist
+
+.venv/run: requirements/run.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing requirements/run.txt …"
+	@$(PIP) install --require-hashes -r requirements/run.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/dev: requirements/dev.txt .venv/run
+	@echo "installing requirements/dev.txt …"
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@

@@ -1,0 +1,1 @@
+"""What a consumer allowed, and who signs for it."""

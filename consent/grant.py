@@ -1,0 +1,188 @@
+"""Does this grant cover this query, now? Pure: no database, no network, no clock.
+
+The states and their moves, after India's Account Aggregator artefact and
+ISO/IEC TS 27560::
+
+    ACTIVE ⇄ PAUSED → REVOKED        ACTIVE → EXPIRED (its window closed)
+                                     ACTIVE → CONSUMED (one-time, answered)
+
+EXPIRED is never stored: it follows from the clock, so no late job can keep a grant alive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Purpose
+
+
+class State(StrEnum):
+    """Where a grant stands."""
+
+    ACTIVE = "ACTIVE"
+    PAUSED = "PAUSED"
+    REVOKED = "REVOKED"
+    EXPIRED = "EXPIRED"
+    CONSUMED = "CONSUMED"
+
+
+class Change(StrEnum):
+    """What a person can do to a grant."""
+
+    PAUSE = "PAUSE"
+    RESUME = "RESUME"
+    REVOKE = "REVOKE"
+
+
+MOVES = {
+    (State.ACTIVE, Change.PAUSE): State.PAUSED,
+    (State.PAUSED, Change.RESUME): State.ACTIVE,
+    (State.ACTIVE, Change.REVOKE): State.REVOKED,
+    (State.PAUSED, Change.REVOKE): State.REVOKED,
+    # A used-up grant still answers replays; revoking it ends those too.
+    (State.CONSUMED, Change.REVOKE): State.REVOKED,
+}
+
+FREEZE_LETS_PASS = frozenset({Purpose.ACCOUNT_REVIEW, Purpose.CONSUMER_SELF})
+
+
+class ConsentDenied(Exception):
+    """The grant does not cover the query; ``reason`` is an ErrorReason name."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class MoveRefused(Exception):
+    """The grant's state does not allow this change."""
+
+    def __init__(self, state: State, change: Change) -> None:
+        super().__init__(f"a consent that is {state} can't be changed by {change}")
+        self.state = state
+        self.change = change
+
+
+@dataclass(frozen=True, slots=True)
+class Frequency:
+    """At most ``uses`` scored answers in each calendar ``unit``."""
+
+    uses: int
+    unit: CalendarUnit
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a person is asked to agree to. Immutable."""
+
+    purpose: Purpose
+    disclosures: frozenset[Disclosure]
+    mode: ConsentMode
+    not_before: datetime | None  # None: from the decision on
+    valid_for: timedelta
+    frequency: Frequency | None
+    time_zone: str
+    data_life: timedelta
+    excluded_families: frozenset[InputFamily]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The part of a query that consent decides about."""
+
+    partner_id: str
+    purpose: Purpose
+    disclosure: Disclosure  # SCORE, BAND or THRESHOLD
+    with_reasons: bool
+    subject_ref: str  # empty: the caller names nobody
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One consumer's permission to one partner for one purpose."""
+
+    consent_id: str
+    partner_id: str
+    subject: str
+    subject_ref: str
+    terms: Terms
+    sha256: bytes  # of the agreed terms; in every attestation
+    granted_at: datetime  # UTC
+    not_before: datetime  # UTC; holds from this instant on
+    expires_at: datetime  # UTC; dead at this instant
+    state: State
+    frozen_at: datetime | None = None  # when the person froze their file; None: not frozen
+
+    def state_at(self, now: datetime) -> State:
+        """The state as the clock has it."""
+        if self.state in {State.ACTIVE, State.PAUSED} and now >= self.expires_at:
+            return State.EXPIRED
+        return self.state
+
+    def require(self, ask: Ask, *, now: datetime, uses_in_period: int = 0, replay: bool = False) -> None:
+        """Return only if this grant covers the ask at ``now``.
+
+        A replay repeats an answer that this grant already paid for: it passes when
+        that answer used the grant up, and is refused by all that ended it since.
+
+        Raises:
+            ConsentDenied: Wrong party or person, purpose or disclosure; frozen, paused,
+                revoked, expired, not begun, used up.
+        """
+        if ask.partner_id != self.partner_id or (ask.subject_ref and ask.subject_ref != self.subject_ref):
+            raise ConsentDenied("CONSENT_NOT_USABLE")
+        self._require_open(now, replay=replay)
+        if ask.purpose != self.terms.purpose:
+            raise ConsentDenied("CONSENT_PURPOSE_MISMATCH")
+        wanted = {ask.disclosure} | ({Disclosure.REASONS} if ask.with_reasons else set())
+        if not wanted <= self.terms.disclosures:
+            raise ConsentDenied("CONSENT_DISCLOSURE_NOT_ALLOWED")
+        if self.frozen_at is not None and not self._passes_freeze(self.frozen_at):
+            raise ConsentDenied("SUBJECT_FROZEN")
+        if self.terms.frequency and not replay and uses_in_period >= self.terms.frequency.uses:
+            raise ConsentDenied("CONSENT_FREQUENCY_EXHAUSTED")
+
+    def _require_open(self, now: datetime, *, replay: bool) -> None:
+        state = self.state_at(now)
+        if state is State.CONSUMED and now >= self.expires_at:
+            state = State.EXPIRED
+        if state is State.CONSUMED and replay:
+            return
+        if state is not State.ACTIVE:
+            raise ConsentDenied(f"CONSENT_{state}")
+        if now < self.not_before:
+            raise ConsentDenied("CONSENT_NOT_YET_VALID")
+
+    def _passes_freeze(self, frozen_at: datetime) -> bool:
+        return self.terms.purpose in FREEZE_LETS_PASS and self.granted_at < frozen_at
+
+    def moved(self, change: Change, *, now: datetime) -> State:
+        """The state after ``change``.
+
+        Raises:
+            MoveRefused: The state at ``now`` does not allow it.
+        """
+        state = self.state_at(now)
+        if (state, change) not in MOVES:
+            raise MoveRefused(state, change)
+        return MOVES[state, change]
+
+
+def period_of(unit: CalendarUnit, time_zone: str, now: datetime) -> str:
+    """The id of the calendar period that holds ``now``: 2026-11-23, 2026-W48, 2026-11 or 2026."""
+    local = now.astimezone(ZoneInfo(time_zone))
+    if unit is CalendarUnit.DAY:
+        return local.strftime("%Y-%m-%d")
+    if unit is CalendarUnit.WEEK:
+        year, week, _ = local.isocalendar()
+        return f"{year}-W{week:02}"
+    return local.strftime("%Y-%m" if unit is CalendarUnit.MONTH else "%Y")
+
+
+def window(terms: Terms, decided_at: datetime) -> tuple[datetime, datetime]:
+    """When a grant decided at ``decided_at`` begins and ends, UTC."""
+    begin = max(decided_at, terms.not_before) if terms.not_before else decided_at
+    return begin.astimezone(UTC), (begin + terms.valid_for).astimezone(UTC)

@@ -1,0 +1,176 @@
+"""Appends leaves at consecutive indexes, and knows the log's head.
+
+One row, the head, is the lock of the whole ledger: whoever holds it is the only
+writer, so indexes have no gaps, time never goes back, and a partner's entries are
+numbered without gaps, across replicas too. (A SEQUENCE would leave a hole wherever a
+transaction rolls back.)
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Lock
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway.audit.private import Bound, data_keys
+from gateway.store import Store, metadata
+from scoregate.audit.v1 import leaf_pb2
+from scoregate.instants import micros, moment
+from scoregate.proof.leaf import encode
+from scoregate.proof.merkle import CompactRange, leaf_hash
+
+LEAF_VERSION = 1
+SALT_BYTES = 16
+READ_CHUNK = 4_096
+
+log_head = sa.Table(
+    "log_head",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),  # always 1
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("time_us", sa.BigInteger, nullable=False),
+    sa.Column("origin", sa.String(255), nullable=False),
+    sa.Column("signing_kid", sa.String(43), nullable=False),
+)
+
+entries = sa.Table(
+    "entries",
+    metadata,
+    sa.Column("leaf_index", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("leaf", sa.LargeBinary, nullable=False),
+)
+
+private_parts = sa.Table(
+    "private_parts",
+    metadata,
+    sa.Column("leaf_index", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("key_id", sa.ForeignKey(data_keys.c.key_id), nullable=False, index=True),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The log's head under its lock."""
+
+    size: int
+    time: datetime  # of the last entry
+    origin: str
+    signing_kid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """An entry in its place. Durable only once the transaction has committed."""
+
+    leaf_index: int
+    leaf: bytes
+
+
+_lock_head = sa.select(log_head).where(log_head.c.id == 1).with_for_update()
+
+
+def lock_head(connection: Connection) -> Head:
+    """Take the ledger's one lock and return what it protects.
+
+    SQLite has it already, by BEGIN IMMEDIATE; PostgreSQL takes it on the row here.
+    """
+    row = connection.execute(_lock_head).one()
+    return Head(row.size, moment(row.time_us), row.origin, row.signing_kid)
+
+
+def create_head(connection: Connection, *, origin: str, signing_kid: str) -> None:
+    """Begin an empty log."""
+    connection.execute(
+        sa.insert(log_head).values(id=1, size=0, time_us=1, origin=origin, signing_kid=signing_kid)
+    )
+
+
+class Appender:
+    """Collects one transaction's entries and writes them in one go.
+
+    ``next_sequence`` gives a partner's next number. Nothing is written before ``flush``.
+    """
+
+    def __init__(self, head: Head, now: datetime, next_sequence: Callable[[str], int]) -> None:
+        self.now = max(now, head.time)  # a clock that was set back does not turn the log back
+        self._size = head.size
+        self._next_sequence = next_sequence
+        self._rows: list[dict[str, object]] = []
+        self._parts: list[dict[str, object]] = []
+
+    def append(self, leaf: leaf_pb2.Leaf, private: Bound | None = None) -> Appended:
+        """Place one leaf; fills version, time, partner sequence, salt and commitment."""
+        leaf.version = LEAF_VERSION
+        leaf.time_micros = micros(self.now)
+        leaf.salt = secrets.token_bytes(SALT_BYTES)
+        if leaf.partner_id:
+            leaf.partner_sequence = self._next_sequence(leaf.partner_id)
+        if private is not None:
+            leaf.commitment = private.commitment
+        placed = Appended(self._size, encode(leaf))
+        if private is not None:
+            self._parts.append(
+                {"leaf_index": self._size, "key_id": private.sealed.key_id, "sealed": private.sealed.data}
+            )
+        self._rows.append({"leaf_index": placed.leaf_index, "leaf": placed.leaf})
+        self._size += 1
+        return placed
+
+    def flush(self, connection: Connection) -> None:
+        """Write what was appended, and the new head."""
+        if not self._rows:
+            return
+        connection.execute(sa.insert(entries), self._rows)
+        if self._parts:
+            connection.execute(sa.insert(private_parts), self._parts)
+        connection.execute(
+            sa.update(log_head).where(log_head.c.id == 1).values(size=self._size, time_us=micros(self.now))
+        )
+
+
+def set_signing_kid(connection: Connection, kid: str) -> None:
+    """Remember which key signs, where every release compares it."""
+    connection.execute(sa.update(log_head).where(log_head.c.id == 1).values(signing_kid=kid))
+
+
+def read_head(connection: Connection) -> Head:
+    """The head as committed, without the lock."""
+    row = connection.execute(sa.select(log_head).where(log_head.c.id == 1)).one()
+    return Head(row.size, moment(row.time_us), row.origin, row.signing_kid)
+
+
+def read_leaves(connection: Connection, begin: int, end: int) -> list[bytes]:
+    """The leaves with begin ≤ index < end, in order."""
+    query = sa.select(entries.c.leaf).where(entries.c.leaf_index >= begin, entries.c.leaf_index < end)
+    return list(connection.execute(query.order_by(entries.c.leaf_index)).scalars())
+
+
+class Roots:
+    """Computes the RFC 9162 root over the log so far, carrying on from the last time.
+
+    Kept in memory: after a restart the first root reads the whole log once. The
+    integrator of the transparency log will keep it on disk.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = Lock()  # one thread extends at a time
+        self._range = CompactRange()
+
+    def head(self) -> tuple[str, int, bytes]:
+        """(origin, size, root hash) of everything committed when the call began."""
+        with self._lock, self._store.reading() as connection:
+            head = read_head(connection)
+            for leaf in self._leaves(connection, self._range.size, head.size):
+                self._range.append(leaf_hash(leaf))
+            return head.origin, self._range.size, self._range.root()
+
+    def _leaves(self, connection: Connection, begin: int, end: int) -> Iterator[bytes]:
+        for start in range(begin, end, READ_CHUNK):
+            yield from read_leaves(connection, start, min(start + READ_CHUNK, end))

@@ -1,0 +1,89 @@
+"""scoregate.admin.v1.OperationsAdminService: keys, meters and the model, for operators."""
+
+from __future__ import annotations
+
+import grpc
+
+from consent.keyring import PublicKey
+from gateway import partners
+from gateway.doors.door import Frame
+from gateway.doors.usage import UsageDoor
+from gateway.doors.wire import PARTNER_ID, Check, read, timestamp
+from gateway.engine import EngineDoor
+from gateway.errors import Refused
+from gateway.keys import Signer
+from gateway.ledger import Ledger
+from gateway.partners import Partner, PartnerMissing
+from gateway.query import Call, Caller
+from gateway.store import Store
+from scoregate.admin.v1 import operations_admin_pb2 as pb
+
+SERVICE = "scoregate.admin.v1.OperationsAdminService"
+
+
+class OperationsAdminDoor:
+    """Turns the keys and looks at the meters."""
+
+    def __init__(
+        self, store: Store, ledger: Ledger, signer: Signer, usage: UsageDoor, engine: EngineDoor
+    ) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._signer = signer
+        self._usage = usage
+        self._engine = engine
+
+    def service(self, frame: Frame) -> grpc.GenericRpcHandler:
+        """The service's handlers."""
+        return frame.service(
+            SERVICE,
+            {
+                "ListKeys": frame.admitted(self._list_keys),
+                "RotateKeys": frame.admitted(self._rotate_keys),
+                "GetPartnerUsage": frame.admitted(self._get_partner_usage),
+                "GetActiveModel": frame.admitted(self._get_active_model),
+            },
+        )
+
+    def _list_keys(self, call: Call, _: Partner, __: Caller) -> pb.ListKeysResponse:
+        read(pb.ListKeysRequest, call.body)
+        return pb.ListKeysResponse(keys=[_key(key) for key in self._signer.published()])
+
+    def _rotate_keys(self, call: Call, operator: Partner, _: Caller) -> pb.RotateKeysResponse:
+        request = read(pb.RotateKeysRequest, call.body)
+        check = Check()
+        reason = check.printable("reason", request.reason, least=1, most=200)
+        check.finish()
+        published = self._signer.rotate(self._ledger, actor=operator.partner_id, reason=reason)
+        return pb.RotateKeysResponse(keys=[_key(key) for key in published])
+
+    def _get_partner_usage(self, call: Call, _: Partner, __: Caller) -> pb.GetPartnerUsageResponse:
+        request = read(pb.GetPartnerUsageRequest, call.body)
+        check = Check()
+        check.text("partner_id", request.partner_id, PARTNER_ID, "a partner's id")
+        check.finish()
+        try:
+            with self._store.reading() as connection:
+                partner = partners.partner(connection, request.partner_id)
+        except PartnerMissing as error:
+            raise Refused("NOT_FOUND") from error
+        return pb.GetPartnerUsageResponse(usages=self._usage.usages(partner))
+
+    def _get_active_model(self, call: Call, _: Partner, __: Caller) -> pb.GetActiveModelResponse:
+        read(pb.GetActiveModelRequest, call.body)
+        model = self._engine.model()
+        return pb.GetActiveModelResponse(
+            model=model.model,
+            artefact_sha256=model.artefact_sha256.hex(),
+            sunset=model.sunset,
+            latest_epoch=model.latest_epoch,
+        )
+
+
+def _key(key: PublicKey) -> pb.AttestationKey:
+    return pb.AttestationKey(
+        kid=key.kid,
+        algorithm=key.algorithm,
+        state=f"KEY_STATE_{key.state}",
+        created_at=timestamp(key.created_at),
+    )

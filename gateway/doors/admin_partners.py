@@ -1,0 +1,322 @@
+"""scoregate.admin.v1.PartnerAdminService: the registry, for operators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TypeVar
+
+import grpc
+
+from gateway import partners, pki
+from gateway.audit.private import owner_partner
+from gateway.doors.door import Frame
+from gateway.doors.wire import FINGERPRINT, PARTNER_ID, Check, page_token, read, timestamp
+from gateway.errors import Refused, Violation
+from gateway.ledger import Ledger, Transaction
+from gateway.partners import Enrolled, Partner, PartnerExists, PartnerMissing, Role
+from gateway.pki import Authority, RequestRefused
+from gateway.query import Call, Caller
+from gateway.quota.contract import Contract
+from gateway.store import Store
+from scoregate.admin.v1 import partner_admin_pb2 as pb
+from scoregate.audit.v1 import leaf_pb2
+
+SERVICE = "scoregate.admin.v1.PartnerAdminService"
+MAX_UNITS = 1_000_000_000
+DEFAULT_VALID_DAYS, MAX_VALID_DAYS = 90, 397
+A_PARTNER_ID = "2 to 40 of a-z, 0-9 and '-', beginning with a letter"
+A_FINGERPRINT = "a certificate's SHA-256: 64 hexadecimal digits in lower case"
+
+T = TypeVar("T")
+
+
+class PartnerAdminDoor:
+    """Adds, enrols, suspends and contracts partners; each change is an entry."""
+
+    def __init__(
+        self,
+        store: Store,
+        ledger: Ledger,
+        *,
+        authorities: Mapping[str, Authority],
+        server_ca_pem: bytes,
+        trust_domain: str,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._authorities = authorities  # "partner" and "staff"
+        self._server_ca_pem = server_ca_pem
+        self._trust_domain = trust_domain
+        self._clock = clock
+
+    def service(self, frame: Frame) -> grpc.GenericRpcHandler:
+        """The service's handlers."""
+        return frame.service(
+            SERVICE,
+            {
+                "AddPartner": frame.admitted(self._add),
+                "EnrollPartner": frame.admitted(self._enroll),
+                "GetPartner": frame.admitted(self._get),
+                "ListPartners": frame.admitted(self._list),
+                "SuspendPartner": frame.admitted(self._suspend),
+                "ResumePartner": frame.admitted(self._resume),
+                "RevokeCertificate": frame.admitted(self._revoke),
+                "SetContract": frame.admitted(self._set_contract),
+            },
+        )
+
+    def _add(self, call: Call, operator: Partner, _: Caller) -> pb.AddPartnerResponse:
+        request = read(pb.AddPartnerRequest, call.body)
+        check = Check()
+        new = Partner(
+            partner_id=check.text("partner.partner_id", request.partner.partner_id, PARTNER_ID, A_PARTNER_ID),
+            legal_name=check.printable("partner.legal_name", request.partner.legal_name, least=1, most=120),
+            role=_read_role(check, request.partner.role),
+            suspended=False,
+            contract=_read_contract(check, "partner.contract.", request.partner.contract),
+        )
+        check.finish()
+        try:
+            self._ledger.change(lambda tx: add_partner(tx, new, actor=operator.partner_id))
+        except PartnerExists as error:
+            raise Refused("ALREADY_EXISTS") from error
+        return pb.AddPartnerResponse(partner=_message(new))
+
+    def _enroll(self, call: Call, operator: Partner, _: Caller) -> pb.EnrollPartnerResponse:
+        request = read(pb.EnrollPartnerRequest, call.body)
+        check = Check()
+        partner_id = check.text("partner_id", request.partner_id, PARTNER_ID, A_PARTNER_ID)
+        days = check.between("valid_days", request.valid_days or DEFAULT_VALID_DAYS, 1, MAX_VALID_DAYS)
+        check.finish()
+        partner = self._find(partner_id)
+        kind: pki.RolePath = "staff" if partner.role.is_staff else "partner"
+        try:
+            certificate_pem = self._authorities[kind].sign_request(
+                request.csr_pem.encode(),
+                spiffe_uri=pki.spiffe_uri(self._trust_domain, kind, partner_id),
+                now=self._clock(),
+                days=days,
+            )
+        except RequestRefused as error:
+            violation = Violation(error.field, f"{error.why}; {error.remedy}")
+            raise Refused("FIELD_INVALID", violations=(violation,)) from error
+        self._ledger.change(
+            lambda tx: enroll_certificate(tx, partner_id, certificate_pem, actor=operator.partner_id)
+        )
+        return pb.EnrollPartnerResponse(
+            certificate_pem=certificate_pem.decode(),
+            server_ca_pem=self._server_ca_pem.decode(),
+            fingerprint=pki.parse_peer(certificate_pem).fingerprint,
+        )
+
+    def _get(self, call: Call, _: Partner, __: Caller) -> pb.GetPartnerResponse:
+        request = read(pb.GetPartnerRequest, call.body)
+        partner = self._find(_read_partner_id(request.partner_id))
+        with self._store.reading() as connection:
+            certificates = partners.certificates_of(connection, partner.partner_id)
+        message = _message(partner)
+        message.certificates.extend(_certificate(certificate) for certificate in certificates)
+        return pb.GetPartnerResponse(partner=message)
+
+    def _list(self, call: Call, _: Partner, __: Caller) -> pb.ListPartnersResponse:
+        request = read(pb.ListPartnersRequest, call.body)
+        check = Check()
+        size = check.page_size(request.page_size, default=100, most=500)
+        after = check.page_token(request.page_token)
+        check.finish()
+        with self._store.reading() as connection:
+            found = partners.partners_after(connection, after, size + 1)
+        page, more = found[:size], found[size:]
+        return pb.ListPartnersResponse(
+            partners=[_message(partner) for partner in page],
+            next_page_token=page_token(page[-1].partner_id) if more else "",
+        )
+
+    def _suspend(self, call: Call, operator: Partner, _: Caller) -> pb.SuspendPartnerResponse:
+        request = read(pb.SuspendPartnerRequest, call.body)
+        return pb.SuspendPartnerResponse(partner=self._set_suspended(request, operator, suspended=True))
+
+    def _resume(self, call: Call, operator: Partner, _: Caller) -> pb.ResumePartnerResponse:
+        request = read(pb.ResumePartnerRequest, call.body)
+        return pb.ResumePartnerResponse(partner=self._set_suspended(request, operator, suspended=False))
+
+    def _set_suspended(
+        self,
+        request: pb.SuspendPartnerRequest | pb.ResumePartnerRequest,
+        operator: Partner,
+        *,
+        suspended: bool,
+    ) -> pb.Partner:
+        check = Check()
+        partner_id = check.text("partner_id", request.partner_id, PARTNER_ID, A_PARTNER_ID)
+        reason = check.printable("reason", request.reason, least=1, most=200)
+        if partner_id == operator.partner_id:
+            check.refuse("partner_id", "must be another partner than the operator who asks")
+        check.finish()
+        kind = leaf_pb2.LEAF_KIND_PARTNER_SUSPENDED if suspended else leaf_pb2.LEAF_KIND_PARTNER_RESUMED
+
+        def change(tx: Transaction) -> Partner:
+            changed = partners.set_suspended(tx.connection, partner_id, suspended=suspended)
+            _append(tx, kind, partner_id, operator, reason)
+            return changed
+
+        return _message(self._change(change))
+
+    def _revoke(self, call: Call, operator: Partner, caller: Caller) -> pb.RevokeCertificateResponse:
+        request = read(pb.RevokeCertificateRequest, call.body)
+        check = Check()
+        fingerprint = check.text("fingerprint", request.fingerprint, FINGERPRINT, A_FINGERPRINT)
+        reason = check.printable("reason", request.reason, least=1, most=200)
+        if fingerprint == caller.fingerprint:
+            check.refuse("fingerprint", "must be another certificate than the one that asks")
+        check.finish()
+
+        def change(tx: Transaction) -> Enrolled:
+            revoked = partners.revoke(tx.connection, fingerprint, now=tx.now)
+            partner_id = revoked.partner.partner_id
+            _append(tx, leaf_pb2.LEAF_KIND_CERTIFICATE_REVOKED, partner_id, operator, reason, fingerprint)
+            return revoked
+
+        return pb.RevokeCertificateResponse(certificate=_certificate(self._change(change)))
+
+    def _set_contract(self, call: Call, operator: Partner, _: Caller) -> pb.SetContractResponse:
+        request = read(pb.SetContractRequest, call.body)
+        check = Check()
+        partner_id = check.text("partner_id", request.partner_id, PARTNER_ID, A_PARTNER_ID)
+        reason = check.printable("reason", request.reason, least=1, most=200)
+        new = _read_contract(check, "contract.", request.contract)
+        check.finish()
+
+        def change(tx: Transaction) -> Partner:
+            changed = partners.set_contract(tx.connection, partner_id, new)
+            _append(tx, leaf_pb2.LEAF_KIND_CONTRACT_CHANGED, partner_id, operator, reason)
+            return changed
+
+        return pb.SetContractResponse(partner=_message(self._change(change)))
+
+    def _find(self, partner_id: str) -> Partner:
+        try:
+            with self._store.reading() as connection:
+                return partners.partner(connection, partner_id)
+        except PartnerMissing as error:
+            raise Refused("NOT_FOUND") from error
+
+    def _change(self, work: Callable[[Transaction], T]) -> T:
+        try:
+            return self._ledger.change(work)
+        except PartnerMissing as error:
+            raise Refused("NOT_FOUND") from error
+
+
+def add_partner(tx: Transaction, new: Partner, *, actor: str) -> None:
+    """Register a partner, with the key for entries about nobody we know, and record it."""
+    partners.add(tx.connection, new)
+    tx.vault.ensure(tx.connection, owner_partner(new.partner_id))
+    tx.append(
+        leaf_pb2.Leaf(
+            kind=leaf_pb2.LEAF_KIND_PARTNER_ADDED, partner_id=new.partner_id, actor=actor, reason=new.role
+        )
+    )
+
+
+def enroll_certificate(tx: Transaction, partner_id: str, certificate_pem: bytes, *, actor: str) -> None:
+    """Register a certificate that was just signed, and record it."""
+    peer = pki.parse_peer(certificate_pem)
+    partners.enroll(
+        tx.connection,
+        fingerprint=peer.fingerprint,
+        partner_id=partner_id,
+        expires_at=peer.not_after,
+        now=tx.now,
+    )
+    tx.append(
+        leaf_pb2.Leaf(
+            kind=leaf_pb2.LEAF_KIND_CERTIFICATE_ISSUED,
+            partner_id=partner_id,
+            actor=actor,
+            object_id=peer.fingerprint,
+        )
+    )
+
+
+def _append(
+    tx: Transaction,
+    kind: leaf_pb2.LeafKind,
+    partner_id: str,
+    operator: Partner,
+    reason: str,
+    object_id: str = "",
+) -> None:
+    tx.append(
+        leaf_pb2.Leaf(
+            kind=kind,
+            partner_id=partner_id,
+            actor=operator.partner_id,
+            reason=reason,
+            object_id=object_id,
+        )
+    )
+
+
+def _read_partner_id(partner_id: str) -> str:
+    check = Check()
+    check.text("partner_id", partner_id, PARTNER_ID, A_PARTNER_ID)
+    check.finish()
+    return partner_id
+
+
+def _read_role(check: Check, number: int) -> Role:
+    for role in Role:
+        if number == pb.Role.Value(f"ROLE_{role}"):
+            return role
+    check.refuse("partner.role", f"must be one of {', '.join(Role)}")
+    return Role.PARTNER
+
+
+def _read_contract(check: Check, prefix: str, given: pb.Contract) -> Contract:
+    thresholds = tuple(given.thresholds)
+    good = len(set(thresholds)) == len(thresholds) <= 3
+    if not good or any(t % 50 or not 400 <= t <= 900 for t in thresholds):
+        check.refuse(f"{prefix}thresholds", "must be at most 3 different multiples of 50 from 400 to 900")
+    default = Contract()
+    return Contract(
+        time_zone=check.time_zone(f"{prefix}time_zone", given.time_zone),
+        daily_units=check.between(f"{prefix}daily_units", given.daily_units, 0, MAX_UNITS),
+        monthly_units=check.between(f"{prefix}monthly_units", given.monthly_units, 0, MAX_UNITS),
+        calls_per_second=check.between(
+            f"{prefix}calls_per_second", given.calls_per_second or default.calls_per_second, 1, 100_000
+        ),
+        burst_calls=check.between(
+            f"{prefix}burst_calls", given.burst_calls or default.burst_calls, 1, 100_000
+        ),
+        thresholds=thresholds,
+        charge_not_scored=given.charge_not_scored,
+    )
+
+
+def _message(partner: Partner) -> pb.Partner:
+    contract = partner.contract
+    return pb.Partner(
+        partner_id=partner.partner_id,
+        legal_name=partner.legal_name,
+        role=f"ROLE_{partner.role}",
+        suspended=partner.suspended,
+        contract=pb.Contract(
+            time_zone=contract.time_zone,
+            daily_units=contract.daily_units,
+            monthly_units=contract.monthly_units,
+            calls_per_second=contract.calls_per_second,
+            burst_calls=contract.burst_calls,
+            thresholds=contract.thresholds,
+            charge_not_scored=contract.charge_not_scored,
+        ),
+    )
+
+
+def _certificate(enrolled: Enrolled) -> pb.Certificate:
+    message = pb.Certificate(fingerprint=enrolled.fingerprint, expires_at=timestamp(enrolled.expires_at))
+    if enrolled.revoked_at is not None:
+        message.revoked_at.CopyFrom(timestamp(enrolled.revoked_at))
+    return message

@@ -1,0 +1,91 @@
+"""scoregate.audit.v1.AuditService: the log's head and its leaves, for officers."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+import grpc
+
+from gateway.audit.log import Roots, read_head, read_leaves
+from gateway.doors.door import Frame
+from gateway.doors.wire import Check, page_token, read
+from gateway.ledger import Ledger, Transaction
+from gateway.partners import Partner
+from gateway.query import Call, Caller
+from gateway.store import Store
+from scoregate.audit.v1 import audit_pb2, leaf_pb2
+
+SERVICE = "scoregate.audit.v1.AuditService"
+A_TOKEN = "must be the next_page_token of the page before"  # noqa: S105
+
+
+class AuditDoor:
+    """Pages through the log. Every opened cursor is an entry itself."""
+
+    def __init__(self, store: Store, ledger: Ledger, roots: Roots, *, cursor_secret: bytes) -> None:
+        self._store = store
+        self._cursor_secret = cursor_secret  # a made-up page token would read without an entry
+        self._ledger = ledger
+        self._roots = roots
+
+    def service(self, frame: Frame) -> grpc.GenericRpcHandler:
+        """The service's handlers."""
+        return frame.service(
+            SERVICE,
+            {"GetHead": frame.admitted(self._get_head), "ListEntries": frame.admitted(self._list_entries)},
+        )
+
+    def _get_head(self, call: Call, _: Partner, __: Caller) -> audit_pb2.GetHeadResponse:
+        read(audit_pb2.GetHeadRequest, call.body)
+        origin, size, root = self._roots.head()
+        return audit_pb2.GetHeadResponse(log_origin=origin, tree_size=size, root_hash=root)
+
+    def _list_entries(self, call: Call, partner: Partner, _: Caller) -> audit_pb2.ListEntriesResponse:
+        request = read(audit_pb2.ListEntriesRequest, call.body)
+        check = Check()
+        size = check.page_size(request.page_size, default=1_024, most=2_048)
+        position = check.page_token(request.page_token)
+        with self._store.reading() as connection:
+            committed = read_head(connection).size
+        begin, end = request.start_index, request.tree_size or committed
+        if position:
+            begin, end = self._read_position(check, partner, position)
+        elif end > committed:
+            check.refuse("tree_size", "must not be more than GetHead's tree_size")
+        elif begin > end:
+            check.refuse("start_index", "must not lie behind tree_size")
+        check.finish()
+        if not position:
+            self._ledger.change(lambda tx: _record_read(tx, call, partner, begin, end))
+        last = min(begin + size, end, committed)
+        with self._store.reading() as connection:
+            leaves = read_leaves(connection, begin, last)
+        following = page_token(self._position(partner, last, end)) if last < end else ""
+        return audit_pb2.ListEntriesResponse(first_index=begin, leaves=leaves, next_page_token=following)
+
+    def _position(self, officer: Partner, begin: int, end: int) -> str:
+        what = f"{begin}:{end}"
+        mac = hmac.digest(self._cursor_secret, f"{officer.partner_id}:{what}".encode(), hashlib.sha256)
+        return f"{what}:{mac.hex()[:32]}"
+
+    def _read_position(self, check: Check, officer: Partner, position: str) -> tuple[int, int]:
+        begin, end = [*position.split(":"), "", ""][:2]
+        if all(part.isascii() and part.isdecimal() and len(part) < 19 for part in (begin, end)):
+            expected = self._position(officer, int(begin), int(end))
+            if hmac.compare_digest(position.encode(), expected.encode()):
+                return int(begin), int(end)
+        check.refuse("page_token", A_TOKEN)
+        return 0, 0
+
+
+def _record_read(tx: Transaction, call: Call, officer: Partner, begin: int, end: int) -> None:
+    tx.append(
+        leaf_pb2.Leaf(
+            kind=leaf_pb2.LEAF_KIND_OFFICER_READ,
+            partner_id=officer.partner_id,
+            method=call.method,
+            reason=f"entries {begin} to {end}",
+            actor=officer.partner_id,
+        )
+    )

@@ -1,0 +1,153 @@
+"""The frame around every RPC: raw bytes in, one status table out, nothing internal in between.
+
+grpcio would turn a malformed body into UNKNOWN and send an exception's text to the
+caller; so handlers take raw bytes, and one catch-all maps whatever happens.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, NoReturn
+
+import grpc
+import structlog
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+
+from gateway.errors import DOMAIN, Refused, refused
+from gateway.gate import Gate
+from gateway.metrics import CALLS
+from gateway.partners import Partner
+from gateway.query import Call, Caller
+from gateway.quota.headers import Headers
+
+log = structlog.get_logger()
+
+MAX_VIOLATIONS = 20
+"""In one refusal: error details travel in trailers, which must stay small."""
+
+REPLAYED = ("scoregate-replayed", "true")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What leaves: a serialised response, and initial metadata."""
+
+    body: bytes
+    headers: Headers = ()
+
+
+Handler = Callable[[Call], Reply]
+Plain = Callable[[Call, Partner, Caller], Message]
+
+
+class Frame:
+    """Makes gRPC handlers out of plain functions."""
+
+    def __init__(self, gate: Gate, *, help_url: str, default_deadline: timedelta) -> None:
+        self._gate = gate
+        self._help_url = help_url
+        self._default_deadline = default_deadline.total_seconds()
+
+    def service(self, name: str, handlers: Mapping[str, Handler]) -> grpc.GenericRpcHandler:
+        """All methods of one service, ``name`` being its full name."""
+        return grpc.method_handlers_generic_handler(
+            name,
+            {
+                method: grpc.unary_unary_rpc_method_handler(self._framed(f"/{name}/{method}", handler))
+                for method, handler in handlers.items()
+            },
+        )
+
+    def admitted(self, handle: Plain) -> Handler:
+        """Steps 1 and 2 in front of a method that is not a score query; refusals are recorded."""
+
+        def run(call: Call) -> Reply:
+            partner, caller = self._gate.identify(call)
+            with self._gate.admit(partner, call.method), self._gate.recording(call, caller):
+                return Reply(handle(call, partner, caller).SerializeToString())
+
+        return run
+
+    def _framed(self, method: str, handler: Handler) -> Callable[[bytes, grpc.ServicerContext], bytes]:
+        def serve(body: bytes, context: grpc.ServicerContext) -> bytes:
+            refusal: Refused | None = None
+            try:
+                reply = handler(self._call(method, body, context))
+            except Exception as error:
+                refusal = refused(error)
+            if refusal is not None:
+                self._abort(method, context, refusal)
+            CALLS.labels(method, "OK").inc()
+            if reply.headers:
+                context.send_initial_metadata(reply.headers)
+            return reply.body
+
+        return serve
+
+    def _call(self, method: str, body: bytes, context: grpc.ServicerContext) -> Call:
+        left = context.time_remaining()
+        seconds = self._default_deadline if left is None else min(left, 86_400.0)
+        certificates: Iterable[Any] = context.auth_context().get("x509_pem_cert") or [b""]
+        return Call(
+            method=method,
+            certificate_pem=next(iter(certificates)),
+            body=body,
+            peer=context.peer(),
+            deadline=time.monotonic() + seconds,
+            alive=context.is_active,
+        )
+
+    def _abort(self, method: str, context: grpc.ServicerContext, refusal: Refused) -> NoReturn:
+        CALLS.labels(method, refusal.code).inc()
+        request_id = refusal.request_id or str(uuid.uuid4())
+        if refusal.code == "INTERNAL":
+            log.error("unexpected failure", method=method, request_id=request_id, exc_info=refusal.__cause__)
+        if refusal.headers:
+            context.send_initial_metadata(refusal.headers)
+        status = error_status(refusal, request_id, self._help_url)
+        trailers: list[tuple[str, str | bytes]] = [("grpc-status-details-bin", status.SerializeToString())]
+        if refusal.stop:
+            trailers.append(("grpc-retry-pushback-ms", "-1"))
+        elif refusal.retry_after is not None:
+            trailers.append(
+                ("grpc-retry-pushback-ms", str(-(-refusal.retry_after // timedelta(milliseconds=1))))
+            )
+        context.set_trailing_metadata(tuple(trailers))
+        context.abort(refusal.status, status.message)
+
+
+def error_status(refusal: Refused, request_id: str, help_url: str) -> status_pb2.Status:
+    """The refusal as google.rpc.Status with its details (AIP-193)."""
+    text = refusal.reason
+    status = status_pb2.Status(code=refusal.status.value[0], message=f"{text.title} {text.remedy}")
+    details: list[Message] = [
+        error_details_pb2.ErrorInfo(reason=refusal.code, domain=DOMAIN, metadata={"request_id": request_id}),
+        error_details_pb2.RequestInfo(request_id=request_id),
+        error_details_pb2.Help(
+            links=[error_details_pb2.Help.Link(description=text.title, url=f"{help_url}/{refusal.code}")]
+        ),
+    ]
+    if refusal.violations:
+        fields = [
+            error_details_pb2.BadRequest.FieldViolation(field=v.field, description=v.description)
+            for v in refusal.violations[:MAX_VIOLATIONS]
+        ]
+        details.append(error_details_pb2.BadRequest(field_violations=fields))
+    if refusal.quota_subject:
+        violation = error_details_pb2.QuotaFailure.Violation(
+            subject=refusal.quota_subject, description=text.title
+        )
+        details.append(error_details_pb2.QuotaFailure(violations=[violation]))
+    if refusal.retry_after is not None:
+        delay = Duration()
+        delay.FromTimedelta(refusal.retry_after)
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    for detail in details:
+        status.details.add().Pack(detail)
+    return status

@@ -1,0 +1,112 @@
+"""Lays an installation's foundation: authorities, keys, the empty ledger, the first operator.
+
+Runs once, by ``scoregate init``. Everything after it goes through the admin door.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from consent import keys
+from gateway import migrations, pki
+from gateway.audit.private import Vault
+from gateway.doors.admin_partners import add_partner, enroll_certificate
+from gateway.keys import begin_log
+from gateway.ledger import Transaction
+from gateway.partners import Partner, Role
+from gateway.pki import Authority, AuthorityRole
+from gateway.quota.contract import Contract
+from gateway.settings import Settings, create_secret
+from gateway.store import Store, open_store
+from scoregate.proof.jwk import Algorithm
+
+OPERATOR = "operator"
+SERVER_DAYS = OPERATOR_DAYS = 397
+
+
+class AlreadyFounded(Exception):
+    """There is an installation in this place; it is left untouched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Where the first operator's certificate lies."""
+
+    certificate: Path
+    key: Path
+    server_ca: Path
+
+
+def found(settings: Settings, *, now: datetime) -> Credentials:
+    """Make everything that a gateway needs to start, for these settings.
+
+    Raises:
+        AlreadyFounded: There are secrets already; nothing is touched.
+        FileRefused: A file exists that should not, or can't be written.
+        StoreUnavailable: The database can't be opened.
+    """
+    if settings.secrets.master_key.exists():
+        raise AlreadyFounded
+    folder = settings.home / "operator"
+    for private in (settings.secrets.pairwise_key.parent, settings.secrets.master_key.parent, folder):
+        private.mkdir(mode=0o700, parents=True, exist_ok=True)
+    staff, server = _authorities(settings, now)
+    create_secret(settings.secrets.pairwise_key)
+    master = create_secret(settings.secrets.master_key)
+    credentials = Credentials(folder / "operator.pem", folder / "operator.key", folder / "server-ca.pem")
+    key_pem, csr_pem = pki.new_key_and_request(OPERATOR)
+    certificate_pem = staff.sign_request(
+        csr_pem,
+        spiffe_uri=pki.spiffe_uri(settings.trust_domain, "staff", OPERATOR),
+        now=now,
+        days=OPERATOR_DAYS,
+    )
+    pki.create_private(credentials.key, key_pem)
+    pki.create_public(credentials.certificate, certificate_pem)
+    pki.create_public(credentials.server_ca, server.certificate_pem)
+    store = open_store(settings.database.url)
+    try:
+        migrations.upgrade(store)
+        _begin(settings, store, Vault(master), certificate_pem, now)
+    finally:
+        store.close()
+    return credentials
+
+
+def _authorities(settings: Settings, now: datetime) -> tuple[Authority, Authority]:
+    """The three CAs, and every certificate that the server CA signs: (staff CA, server CA)."""
+    folder = settings.tls.authorities
+    server = pki.create_authority(folder, AuthorityRole.SERVER, now=now)
+    pki.create_authority(folder, AuthorityRole.PARTNER, now=now)
+    staff = pki.create_authority(folder, AuthorityRole.STAFF, now=now)
+    names = [settings.listen.partner.host, settings.listen.admin.host]
+    _serve_with(server, settings.tls.certificate, settings.tls.key, names, now)
+    engine = settings.engine
+    _serve_with(server, engine.server_certificate, engine.server_key, [engine.address.host], now)
+    key_pem, csr_pem = pki.new_key_and_request("gateway")
+    uri = pki.spiffe_uri(settings.trust_domain, "gateway", "gateway")
+    pki.create_private(engine.key, key_pem)
+    pki.create_public(
+        engine.certificate, server.sign_request(csr_pem, spiffe_uri=uri, now=now, days=SERVER_DAYS)
+    )
+    return staff, server
+
+
+def _serve_with(server: Authority, certificate: Path, key: Path, names: list[str], now: datetime) -> None:
+    certificate_pem, key_pem = server.issue_server(names, now=now, days=SERVER_DAYS)
+    pki.create_private(key, key_pem)
+    pki.create_public(certificate, certificate_pem)
+
+
+def _begin(settings: Settings, store: Store, vault: Vault, certificate_pem: bytes, now: datetime) -> None:
+    algorithm = Algorithm(settings.attestation.algorithm)
+    current, following = (keys.generate(settings.attestation.key_folder, algorithm) for _ in range(2))
+    operator = Partner(OPERATOR, "The operator", Role.OPERATOR, False, Contract())
+    with store.writer.begin() as connection:
+        begin_log(connection, current, following, origin=settings.log_origin, now=now)
+        tx = Transaction(connection, now, vault)
+        add_partner(tx, operator, actor="gateway")
+        enroll_certificate(tx, OPERATOR, certificate_pem, actor="gateway")
+        tx.flush()

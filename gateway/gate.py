@@ -1,0 +1,158 @@
+"""The first three steps of every call: who is it, not too fast, and is it a message at all?
+
+Refusals here come before anything is parsed or believed, so a flood must not cost a
+transaction a call: they are counted in memory and recorded about once a second.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from threading import Lock
+
+from gateway import partners
+from gateway.errors import Refused, refused
+from gateway.ledger import Ledger, LedgerBusy, LedgerUnavailable, Refusal, Transaction
+from gateway.partners import Partner, PartnerRefused
+from gateway.pki import CertificateRefused, identify
+from gateway.query import Call, Caller
+from gateway.quota.burst import Admission, BurstExceeded, ConcurrencyExceeded, Limit, Verdict
+from gateway.quota.headers import rate_limit
+from gateway.store import Store, StoreUnavailable
+from scoregate.audit.v1 import leaf_pb2
+
+BUSY_RETRY = timedelta(milliseconds=50)
+
+
+class Gate:
+    """Identifies callers, admits their calls, and counts those it turned away."""
+
+    def __init__(
+        self, store: Store, ledger: Ledger, admission: Admission, *, clock: Callable[[], datetime]
+    ) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._admission = admission
+        self._clock = clock
+        self._lock = Lock()  # guards the counter
+        self._turned_away: Counter[tuple[str, str, str]] = Counter()  # partner, method, reason
+
+    def identify(self, call: Call) -> tuple[Partner, Caller]:
+        """Step 1: certificate → Partner, by the registry as it stands now.
+
+        Raises:
+            Refused: Certificate unknown, revoked, expired or of the wrong kind; partner
+                suspended; method of another role; registry not readable.
+        """
+        partner_id = ""
+        try:
+            peer = identify(call.certificate_pem, now=self._clock())
+            with self._store.reading() as connection:
+                known = partners.enrolled(connection, [peer.fingerprint])
+            if peer.fingerprint not in known:
+                raise PartnerRefused("CERTIFICATE_UNKNOWN")
+            enrolled = known[peer.fingerprint]
+            partner_id = enrolled.partner.partner_id
+            if peer.partner_id != partner_id:
+                raise PartnerRefused("CERTIFICATE_IDENTITY_INVALID", partner_id)
+            partner = enrolled.require(call.method)
+        except (CertificateRefused, PartnerRefused) as error:
+            raise self._turn_away(partner_id, call.method, Refused(error.reason)) from error
+        except StoreUnavailable as error:
+            raise Refused("AUDIT_UNAVAILABLE") from error
+        return partner, Caller(partner_id, peer.fingerprint, partner.legal_name, call.peer)
+
+    @contextmanager
+    def admit(self, partner: Partner, method: str) -> Iterator[Verdict]:
+        """Step 2: one burst unit, and a place among the partner's calls under way.
+
+        Raises:
+            Refused: BURST_EXCEEDED or CONCURRENCY_EXCEEDED, with the wait that is enough.
+        """
+        limit = burst_limit(partner)
+        try:
+            admitted = self._admission.admit(partner.partner_id, limit)
+            verdict = admitted.__enter__()
+        except BurstExceeded as error:
+            wait = timedelta(microseconds=error.verdict.retry_after_us)
+            headers = rate_limit(limit, error.verdict, None)
+            refusal = Refused(error.reason, retry_after=wait, quota_subject="burst", headers=headers)
+            raise self._turn_away(partner.partner_id, method, refusal) from error
+        except ConcurrencyExceeded as error:
+            refusal = Refused(error.reason, retry_after=BUSY_RETRY, quota_subject="concurrency")
+            raise self._turn_away(partner.partner_id, method, refusal) from error
+        try:
+            yield verdict
+        finally:
+            admitted.__exit__(None, None, None)
+
+    @contextmanager
+    def recording(self, call: Call, caller: Caller) -> Iterator[None]:
+        """Give whatever is refused inside the block its one entry, before anybody is told.
+
+        Raises:
+            Refused: What the block refused; AUDIT_UNAVAILABLE where that could not be recorded.
+        """
+        try:
+            yield
+        except Exception as error:
+            refusal = refused(error)
+            if not refusal.recorded:
+                self._record(call, caller, refusal)
+            raise refusal from error
+
+    def _record(self, call: Call, caller: Caller, refusal: Refused) -> None:
+        entry = Refusal(call.method, caller, refusal.code, request_id=refusal.request_id)
+        try:
+            self._ledger.submit([entry])
+        except (LedgerUnavailable, LedgerBusy) as error:
+            raise refused(error) from error
+        refusal.recorded = True
+
+    def look(self, partner: Partner) -> Verdict:
+        """The partner's burst as it stands, spending nothing."""
+        return self._admission.look(partner.partner_id, burst_limit(partner))
+
+    def flush(self) -> int:
+        """Record what was turned away since the last time; returns how many calls.
+
+        A ledger that can't be written keeps the counts for the next flush.
+        """
+        with self._lock:
+            counts, self._turned_away = self._turned_away, Counter()
+        if not counts:
+            return 0
+        try:
+            self._ledger.change(lambda tx: _record(tx, counts))
+        except Exception:
+            with self._lock:
+                self._turned_away.update(counts)
+            raise
+        return counts.total()
+
+    def _turn_away(self, partner_id: str, method: str, refusal: Refused) -> Refused:
+        with self._lock:
+            self._turned_away[partner_id, method, refusal.code] += 1
+        refusal.recorded = True
+        return refusal
+
+
+def burst_limit(partner: Partner) -> Limit:
+    """The contract's burst."""
+    return Limit(partner.contract.calls_per_second, partner.contract.burst_calls)
+
+
+def _record(tx: Transaction, counts: Counter[tuple[str, str, str]]) -> None:
+    for (partner_id, method, code), count in sorted(counts.items()):
+        tx.append(
+            leaf_pb2.Leaf(
+                kind=leaf_pb2.LEAF_KIND_COUNTED_REFUSALS,
+                partner_id=partner_id,
+                method=method,
+                decision=leaf_pb2.DECISION_REFUSED,
+                reason=code,
+                count=count,
+            )
+        )

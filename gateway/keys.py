@@ -1,0 +1,101 @@
+"""The key that signs attestations now, and how it is turned.
+
+Private halves are files that every replica can read; which of them signs is decided by
+the database, under the head lock. A process keeps what it knew in memory: a signature
+made with a key that was turned meanwhile is noticed in the release transaction, which
+names the right one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy.engine import Connection
+
+from consent import keyring, keys
+from consent.keyring import PublicKey
+from consent.keys import SigningKey
+from gateway.audit.log import create_head, read_head, set_signing_kid
+from gateway.ledger import Ledger, Transaction
+from gateway.store import Store
+from scoregate.audit.v1 import leaf_pb2
+from scoregate.proof.jwk import Algorithm
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """What an attestation is made with, and for which log."""
+
+    key: SigningKey
+    log_origin: str
+
+
+class Signer:
+    """Knows the current key."""
+
+    def __init__(
+        self, store: Store, folder: Path, *, algorithm: Algorithm, clock: Callable[[], datetime]
+    ) -> None:
+        self._store = store
+        self._folder = folder
+        self._algorithm = algorithm
+        self._clock = clock
+        self._signing = self.refresh()
+
+    def signing(self) -> Signing:
+        """As far as this process knows."""
+        return self._signing
+
+    def refresh(self) -> Signing:
+        """Read from the database which key signs.
+
+        Raises:
+            StoreUnavailable: The database does not answer.
+            KeyFileInvalid: The key's file is missing or not as it should be (``consent.keys``).
+        """
+        with self._store.reading() as connection:
+            head = read_head(connection)
+        self._signing = Signing(keys.load(self._folder, head.signing_kid), head.origin)
+        return self._signing
+
+    def published(self) -> list[PublicKey]:
+        """Every key there ever was, newest first."""
+        with self._store.reading() as connection:
+            return keyring.published(connection)
+
+    def jwks(self) -> str:
+        """The JWK Set: every key there ever was, so that attestations verify for years."""
+        return keys.jwks([key.public_jwk for key in self.published()])
+
+    def rotate(self, ledger: Ledger, *, actor: str, reason: str) -> list[PublicKey]:
+        """Make the published next key current, and publish a new next one."""
+        fresh = keys.generate(self._folder, self._algorithm)
+        ledger.change(lambda tx: _turn(tx, fresh, actor=actor, reason=reason))
+        self.refresh()
+        return self.published()
+
+
+def begin_log(
+    connection: Connection, current: SigningKey, following: SigningKey, *, origin: str, now: datetime
+) -> None:
+    """Begin an empty log that its first key signs for; ``scoregate init`` calls it once."""
+    create_head(connection, origin=origin, signing_kid=current.kid)
+    keyring.publish(connection, _public(current, "CURRENT", now))
+    keyring.publish(connection, _public(following, "NEXT", now))
+
+
+def _turn(tx: Transaction, fresh: SigningKey, *, actor: str, reason: str) -> None:
+    kid = keyring.turn(tx.connection)
+    keyring.publish(tx.connection, _public(fresh, "NEXT", tx.now))
+    set_signing_kid(tx.connection, kid)
+    for object_id, what in ((kid, f"current: {reason}"), (fresh.kid, "next")):
+        tx.append(
+            leaf_pb2.Leaf(kind=leaf_pb2.LEAF_KIND_KEY_CHANGED, object_id=object_id, actor=actor, reason=what)
+        )
+
+
+def _public(key: SigningKey, state: str, now: datetime) -> PublicKey:
+    return PublicKey(key.kid, key.algorithm, state, key.public_jwk, now)

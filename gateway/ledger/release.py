@@ -1,0 +1,344 @@
+"""The decision under the head lock: may this attempt be released, and what is recorded of it?
+
+Everything slow (engine, signature, encryption) happened before. Here every law is
+checked again on rows that nobody else can change until COMMIT, the outcome is decided
+in memory, and the whole group is written with one statement per table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from consent import register
+from consent.grant import ConsentDenied, Grant, State, period_of
+from gateway import partners
+from gateway.audit.private import Bound, Sealed
+from gateway.ledger import answers as kept
+from gateway.ledger.transaction import Transaction
+from gateway.partners import Enrolled, PartnerRefused
+from gateway.query import Caller, ScoreQuery
+from gateway.quota import contract
+from gateway.quota.contract import QuotaExhausted, Usage
+from scoregate.audit.v1 import leaf_pb2
+from scoregate.words import ConsentMode, NotScoredReason, Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Record that a call was refused before its transaction."""
+
+    method: str
+    caller: Caller
+    reason: str
+    purpose: Purpose | None = None
+    consent_id: str = ""
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Give a first answer again."""
+
+    caller: Caller
+    query: ScoreQuery
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Release an answer that is ready: scored, signed and sealed."""
+
+    caller: Caller
+    query: ScoreQuery
+    not_scored: NotScoredReason | None  # None: there is a score
+    signing_kid: str
+    log_origin: str
+    attestation_sha256: bytes
+    private: Bound
+    answer: Sealed  # the response without its receipt
+    seen: Grant  # as the optimistic read had it; decided upon only with guards off
+    seen_usage: Usage
+
+
+Attempt = Refusal | Repeat | Release
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """Committed; the answer may leave."""
+
+    leaf_index: int
+    leaf: bytes
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The first answer may leave again; its replay is committed."""
+
+    sealed: Sealed
+    log_origin: str
+    leaf_index: int  # of the first answer
+    leaf: bytes
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """Nothing may leave; the refusal is committed."""
+
+    reason: str
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """Signed under a key or for a log that was replaced meanwhile: sign again. Nothing is recorded."""
+
+    signing_kid: str
+    log_origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A repeat whose first answer has just expired: start over. Nothing is recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """The caller was gone before the transaction began. Nothing is recorded."""
+
+
+Outcome = Released | Replayed | Denied | Stale | Gone | Dropped
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """What protects the races. Tests switch one off to show that they would notice."""
+
+    recheck: bool = True  # partner, certificate, freeze and consent again under the lock
+    debit_under_lock: bool = True  # quota from the locked row, not from the optimistic read
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What a group of attempts needs to know, read once under the lock, kept current in memory."""
+
+    tx: Transaction
+    guards: Guards
+    callers: dict[str, Enrolled]
+    grants: dict[str, Grant]
+    answers: dict[str, kept.Answer]
+    usage: dict[str, Usage]
+    uses: dict[register.Use, int]
+    new_answers: list[kept.Answer] = field(default_factory=list)
+    new_states: dict[str, State] = field(default_factory=dict)
+    new_usage: dict[str, Usage] = field(default_factory=dict)
+    new_uses: dict[register.Use, int] = field(default_factory=dict)
+
+
+def run(tx: Transaction, attempts: Sequence[Attempt], guards: Guards) -> list[Outcome]:
+    """Decide and record a group of attempts, in order. The caller flushes and commits."""
+    loaded = _load(tx, attempts, guards)
+    outcomes = [_decide(loaded, attempt) for attempt in attempts]
+    if loaded.new_answers:
+        kept.keep(tx.connection, loaded.new_answers)
+    if loaded.new_states:
+        register.set_states(tx.connection, loaded.new_states)
+    if loaded.new_uses:
+        register.store_uses(tx.connection, loaded.new_uses)
+    contract.store(tx.connection, loaded.new_usage.items())
+    return outcomes
+
+
+def _load(tx: Transaction, attempts: Sequence[Attempt], guards: Guards) -> Loaded:
+    queries = [a for a in attempts if not isinstance(a, Refusal)]
+    callers = partners.enrolled(tx.connection, {a.caller.fingerprint for a in attempts})
+    consents = {a.query.consent_id for a in queries}
+    consents |= {a.consent_id for a in attempts if isinstance(a, Refusal) and a.consent_id}
+    grants = register.grants_by_id(tx.connection, consents) if consents else {}
+    contracts = {
+        callers[a.caller.fingerprint].partner.partner_id: callers[a.caller.fingerprint].partner.contract
+        for a in queries
+        if a.caller.fingerprint in callers
+    }
+    tx.load_sequences({a.caller.partner_id for a in attempts})
+    return Loaded(
+        tx=tx,
+        guards=guards,
+        callers=callers,
+        grants=grants,
+        answers=kept.find(tx.connection, {_key(a) for a in queries}, now=tx.now) if queries else {},
+        usage=contract.read(tx.connection, contracts, tx.now),
+        uses=register.uses(tx.connection, {use for g in grants.values() if (use := _use(g, tx))}),
+    )
+
+
+def _decide(loaded: Loaded, attempt: Attempt) -> Outcome:
+    if isinstance(attempt, Refusal):
+        return _refuse(loaded, attempt)
+    try:
+        return _release(loaded, attempt)
+    except (PartnerRefused, ConsentDenied, QuotaExhausted) as denial:
+        query = attempt.query
+        _refuse(
+            loaded,
+            Refusal(
+                method=query.method,
+                caller=attempt.caller,
+                reason=denial.reason,
+                purpose=query.ask.purpose,
+                consent_id=query.consent_id,
+                request_id=query.request_id,
+            ),
+        )
+        return Denied(denial.reason, loaded.usage.get(attempt.caller.partner_id))
+
+
+def _release(loaded: Loaded, attempt: Repeat | Release) -> Outcome:
+    """The laws, in order. Nothing is changed before every check has passed."""
+    tx, query, guards = loaded.tx, attempt.query, loaded.guards
+    # 1  partner and certificate, as they stand now
+    enrolled = loaded.callers.get(attempt.caller.fingerprint)
+    if enrolled is None:
+        raise PartnerRefused("CERTIFICATE_UNKNOWN")
+    partner = enrolled.require(query.method) if guards.recheck else enrolled.partner
+    usage = loaded.usage[partner.partner_id]
+    # 2  the same question asked before?
+    first = loaded.answers.get(_key(attempt))
+    if first is not None and first.request_sha256 != query.request_sha256:
+        raise ConsentDenied("REQUEST_ID_REUSED")
+    # 3  consent, with the person's freeze; a stranger's consent is a missing one
+    grant = loaded.grants.get(query.consent_id)
+    if grant is None:
+        raise ConsentDenied("CONSENT_NOT_USABLE")
+    use = _use(grant, tx)
+    if guards.recheck:
+        used = loaded.uses[use] if use else 0
+        grant.require(query.ask, now=tx.now, uses_in_period=used, replay=first is not None)
+    # 4  a repeat costs nothing and leaves an entry of its own
+    if first is not None:
+        _append_replay(loaded, attempt, first)
+        return Replayed(first.sealed, first.log_origin, first.leaf_index, first.leaf, usage)
+    if isinstance(attempt, Repeat):
+        return Gone()
+    # 5  signed with today's key, for today's log?
+    if (attempt.signing_kid, attempt.log_origin) != (tx.head.signing_kid, tx.head.origin):
+        return Stale(tx.head.signing_kid, tx.head.origin)
+    # 6  contract quota
+    cost = 0 if attempt.not_scored and not partner.contract.charge_not_scored else 1
+    spent = contract.spend(usage if guards.debit_under_lock else attempt.seen_usage, cost)
+    # 7  from here on the attempt is released, if the transaction commits
+    return _append_release(loaded, attempt, grant, use, spent, cost)
+
+
+def _append_release(
+    loaded: Loaded, attempt: Release, grant: Grant, use: register.Use | None, spent: Usage, cost: int
+) -> Released:
+    tx, query = loaded.tx, attempt.query
+    placed = tx.append(
+        leaf_pb2.Leaf(
+            kind=leaf_pb2.LEAF_KIND_RELEASE,
+            partner_id=attempt.caller.partner_id,
+            method=query.method,
+            purpose=_purpose(query.ask.purpose),
+            decision=leaf_pb2.DECISION_NOT_SCORED if attempt.not_scored else leaf_pb2.DECISION_SCORED,
+            reason=attempt.not_scored or "",
+            cost_units=cost,
+            quota_periods=[spent.day, spent.month] if cost else [],
+            attestation_sha256=attempt.attestation_sha256,
+        ),
+        attempt.private,
+    )
+    answer = kept.Answer(
+        key=_key(attempt),
+        request_sha256=query.request_sha256,
+        consent_id=query.consent_id,
+        sealed=attempt.answer,
+        log_origin=tx.head.origin,
+        leaf_index=placed.leaf_index,
+        leaf=placed.leaf,
+        expires_at=tx.now + kept.KEPT,
+    )
+    loaded.answers[answer.key] = answer
+    loaded.new_answers.append(answer)
+    if cost:
+        loaded.usage[attempt.caller.partner_id] = spent
+        loaded.new_usage[attempt.caller.partner_id] = spent
+    if not attempt.not_scored:
+        _use_up(loaded, grant, use)
+    return Released(placed.leaf_index, placed.leaf, spent)
+
+
+def _use_up(loaded: Loaded, grant: Grant, use: register.Use | None) -> None:
+    """Count a scored answer against its grant; ``not_scored`` never comes here."""
+    if use is not None:
+        loaded.uses[use] += 1
+        loaded.new_uses[use] = loaded.uses[use]
+    if grant.terms.mode is ConsentMode.ONE_TIME:
+        loaded.grants[grant.consent_id] = replace(grant, state=State.CONSUMED)
+        loaded.new_states[grant.consent_id] = State.CONSUMED
+
+
+def _append_replay(loaded: Loaded, attempt: Repeat | Release, first: kept.Answer) -> None:
+    query = attempt.query
+    grant = loaded.grants[query.consent_id]
+    part = _part(loaded, attempt.caller, query.consent_id, query.request_id, grant)
+    loaded.tx.append(
+        leaf_pb2.Leaf(
+            kind=leaf_pb2.LEAF_KIND_REPLAY,
+            partner_id=attempt.caller.partner_id,
+            method=query.method,
+            purpose=_purpose(query.ask.purpose),
+            refers_to=first.leaf_index,
+        ),
+        part,
+    )
+
+
+def _refuse(loaded: Loaded, refusal: Refusal) -> Denied:
+    """One entry for one refused call. Strangers' consents stay unnamed people's."""
+    grant = loaded.grants.get(refusal.consent_id)
+    if grant is not None and grant.partner_id != refusal.caller.partner_id:
+        grant = None
+    part = _part(loaded, refusal.caller, refusal.consent_id, refusal.request_id, grant)
+    loaded.tx.append(
+        leaf_pb2.Leaf(
+            kind=leaf_pb2.LEAF_KIND_REFUSAL,
+            partner_id=refusal.caller.partner_id,
+            method=refusal.method,
+            purpose=_purpose(refusal.purpose),
+            decision=leaf_pb2.DECISION_REFUSED,
+            reason=refusal.reason,
+        ),
+        part,
+    )
+    return Denied(refusal.reason)
+
+
+def _part(loaded: Loaded, caller: Caller, consent_id: str, request_id: str, grant: Grant | None) -> Bound:
+    return loaded.tx.bind(
+        leaf_pb2.PrivatePart(
+            subject=grant.subject if grant else "",
+            consent_id=consent_id,
+            request_id=request_id,
+            legal_name=caller.legal_name,
+            peer=caller.peer,
+        ),
+        partner_id=caller.partner_id,
+    )
+
+
+def _key(attempt: Repeat | Release) -> str:
+    query = attempt.query
+    return kept.answer_key(attempt.caller.partner_id, query.method, query.request_id)
+
+
+def _use(grant: Grant, tx: Transaction) -> register.Use | None:
+    if grant.terms.frequency is None:
+        return None
+    return grant.consent_id, period_of(grant.terms.frequency.unit, grant.terms.time_zone, tx.now)
+
+
+def _purpose(purpose: Purpose | None) -> str:
+    return f"PURPOSE_{purpose or 'UNSPECIFIED'}"

@@ -1,0 +1,50 @@
+"""One transaction under the head lock: what it may do, and the order in which it is written."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.engine import Connection
+
+from gateway import partners
+from gateway.audit.log import Appended, Appender, Head, lock_head
+from gateway.audit.private import Bound, Vault, owner_partner, owner_subject
+from scoregate.audit.v1 import leaf_pb2
+
+
+class Transaction:
+    """Holds the head lock, so it is the only writer; ``now`` never goes back."""
+
+    def __init__(self, connection: Connection, clock_now: datetime, vault: Vault) -> None:
+        self.connection = connection
+        self.vault = vault
+        self.head: Head = lock_head(connection)
+        self._sequences: dict[str, int] = {}
+        self._appender = Appender(self.head, clock_now, self._next_sequence)
+        self.now: datetime = self._appender.now
+
+    def append(self, leaf: leaf_pb2.Leaf, private: Bound | None = None) -> Appended:
+        """Add an entry to the log."""
+        return self._appender.append(leaf, private)
+
+    def bind(self, part: leaf_pb2.PrivatePart, *, partner_id: str) -> Bound:
+        """Seal a private part under the person's key, or the partner's where nobody is known."""
+        owner = owner_subject(part.subject) if part.subject else owner_partner(partner_id)
+        return self.vault.ensure(self.connection, owner).bind(part.SerializeToString())
+
+    def flush(self) -> None:
+        """Write what was appended. The caller commits."""
+        self._appender.flush(self.connection)
+        if self._sequences:
+            partners.store_sequences(self.connection, self._sequences)
+
+    def load_sequences(self, partner_ids: set[str]) -> None:
+        """Read several partners' numbers at once, ahead of their entries."""
+        self._sequences |= partners.sequences(self.connection, partner_ids - self._sequences.keys())
+
+    def _next_sequence(self, partner_id: str) -> int:
+        if partner_id not in self._sequences:
+            self.load_sequences({partner_id})
+        number = self._sequences.get(partner_id, 0) + 1
+        self._sequences[partner_id] = number
+        return number

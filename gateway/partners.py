@@ -1,0 +1,308 @@
+"""The registry: client certificate → Partner, and what each role may call.
+
+A fingerprint is looked up on every call, so a certificate revoked a moment ago is
+refused on its next call over an open connection. The method map denies by default: a
+method without an entry can be called by nobody, and fails CI.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from gateway.quota.contract import Contract
+from gateway.store import metadata
+from scoregate.instants import micros, moment
+
+partners = sa.Table(
+    "partners",
+    metadata,
+    sa.Column("partner_id", sa.String(40), primary_key=True),
+    sa.Column("legal_name", sa.String(120), nullable=False),
+    sa.Column("role", sa.String(10), nullable=False),
+    sa.Column("suspended", sa.Boolean, nullable=False),
+    sa.Column("contract", sa.Text, nullable=False),
+    sa.Column("sequence", sa.BigInteger, nullable=False),  # of this partner's last log entry
+)
+
+certificates = sa.Table(
+    "certificates",
+    metadata,
+    sa.Column("fingerprint", sa.String(64), primary_key=True),
+    sa.Column("partner_id", sa.ForeignKey("partners.partner_id"), nullable=False, index=True),
+    sa.Column("expires_at_us", sa.BigInteger, nullable=False),
+    sa.Column("issued_at_us", sa.BigInteger, nullable=False),
+    sa.Column("revoked_at_us", sa.BigInteger),
+)
+
+
+class Role(StrEnum):
+    """What a caller is."""
+
+    PARTNER = "PARTNER"
+    PILOT = "PILOT"
+    COMPLIANCE = "COMPLIANCE"
+    OPERATOR = "OPERATOR"
+
+    @property
+    def is_staff(self) -> bool:
+        """Staff certificates come from the staff CA and open the admin door alone."""
+        return self in {Role.COMPLIANCE, Role.OPERATOR}
+
+
+LENDERS = frozenset({Role.PARTNER, Role.PILOT})
+OFFICERS = frozenset({Role.COMPLIANCE})
+OPERATORS = frozenset({Role.OPERATOR})
+
+_PARTNER = "/scoregate.partner.v1."
+_ADMIN = "/scoregate.admin.v1."
+_AUDIT = "/scoregate.audit.v1."
+
+POLICY: dict[str, frozenset[Role]] = {
+    _PARTNER + "ConsentService/CreateConsentInvitation": LENDERS,
+    _PARTNER + "ConsentService/GetConsentInvitation": LENDERS,
+    _PARTNER + "ConsentService/GetConsent": LENDERS,
+    _PARTNER + "ConsentService/ListConsents": LENDERS,
+    _PARTNER + "ScoreService/GetScore": LENDERS,
+    _PARTNER + "ScoreService/CheckThreshold": LENDERS,
+    _PARTNER + "ScoreService/BatchGetScores": LENDERS,
+    _PARTNER + "UsageService/ListQuotaUsage": LENDERS,
+    _PARTNER + "ReceiptService/GetVerificationKeys": LENDERS,
+    _AUDIT + "AuditService/GetHead": OFFICERS,
+    _AUDIT + "AuditService/ListEntries": OFFICERS,
+    _ADMIN + "PartnerAdminService/AddPartner": OPERATORS,
+    _ADMIN + "PartnerAdminService/EnrollPartner": OPERATORS,
+    _ADMIN + "PartnerAdminService/GetPartner": OPERATORS,
+    _ADMIN + "PartnerAdminService/ListPartners": OPERATORS,
+    _ADMIN + "PartnerAdminService/SuspendPartner": OPERATORS,
+    _ADMIN + "PartnerAdminService/ResumePartner": OPERATORS,
+    _ADMIN + "PartnerAdminService/RevokeCertificate": OPERATORS,
+    _ADMIN + "PartnerAdminService/SetContract": OPERATORS,
+    _ADMIN + "ConsentAdminService/AllowInvitation": OPERATORS,
+    _ADMIN + "ConsentAdminService/DenyInvitation": OPERATORS,
+    _ADMIN + "ConsentAdminService/ChangeConsent": OPERATORS,
+    _ADMIN + "ConsentAdminService/SetFreeze": OPERATORS,
+    _ADMIN + "ConsentAdminService/ListSubjectConsents": OPERATORS,
+    _ADMIN + "OperationsAdminService/ListKeys": OPERATORS,
+    _ADMIN + "OperationsAdminService/RotateKeys": OPERATORS,
+    _ADMIN + "OperationsAdminService/GetPartnerUsage": OPERATORS,
+    _ADMIN + "OperationsAdminService/GetActiveModel": OPERATORS,
+}
+"""Who may call what. Methods that are not here can be called by nobody."""
+
+
+class PartnerRefused(Exception):
+    """This caller may not go on; ``reason`` is an ErrorReason name."""
+
+    def __init__(self, reason: str, partner_id: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.partner_id = partner_id
+
+
+class PartnerMissing(Exception):
+    """No partner, or no certificate, of this name."""
+
+
+class PartnerExists(Exception):
+    """The partner id is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Partner:
+    """One registered caller."""
+
+    partner_id: str
+    legal_name: str
+    role: Role
+    suspended: bool
+    contract: Contract
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """A certificate in the registry and whose it is."""
+
+    fingerprint: str
+    partner: Partner
+    sequence: int
+    expires_at: datetime
+    revoked_at: datetime | None
+
+    def require(self, method: str) -> Partner:
+        """Return the partner only if it may call ``method`` with this certificate.
+
+        Raises:
+            PartnerRefused: Revoked certificate, suspended partner, or a method of another role.
+        """
+        if self.revoked_at is not None:
+            raise PartnerRefused("CERTIFICATE_REVOKED", self.partner.partner_id)
+        if self.partner.suspended:
+            raise PartnerRefused("PARTNER_SUSPENDED", self.partner.partner_id)
+        if self.partner.role not in POLICY.get(method, frozenset()):
+            raise PartnerRefused("METHOD_NOT_ALLOWED", self.partner.partner_id)
+        return self.partner
+
+
+_enrolled = sa.select(certificates, partners).join_from(certificates, partners)
+_by_fingerprint = _enrolled.where(
+    certificates.c.fingerprint.in_(sa.bindparam("fingerprints", expanding=True))
+)
+
+
+def enrolled(connection: Connection, fingerprints: Iterable[str]) -> dict[str, Enrolled]:
+    """The registered certificates among ``fingerprints``, each with its partner as it stands now."""
+    rows = connection.execute(_by_fingerprint, {"fingerprints": list(fingerprints)})
+    return {row.fingerprint: _enrolled_row(row) for row in rows}
+
+
+def partner(connection: Connection, partner_id: str) -> Partner:
+    """One partner.
+
+    Raises:
+        PartnerMissing: No such id.
+    """
+    row = connection.execute(sa.select(partners).where(partners.c.partner_id == partner_id)).one_or_none()
+    if row is None:
+        raise PartnerMissing
+    return _partner(row)
+
+
+def partners_after(connection: Connection, after: str, limit: int) -> list[Partner]:
+    """Partners in order of their ids, behind ``after``."""
+    query = sa.select(partners).where(partners.c.partner_id > after)
+    return [_partner(row) for row in connection.execute(query.order_by(partners.c.partner_id).limit(limit))]
+
+
+def certificates_of(connection: Connection, partner_id: str) -> list[Enrolled]:
+    """A partner's certificates, newest first."""
+    query = _enrolled.where(certificates.c.partner_id == partner_id)
+    return [
+        _enrolled_row(row) for row in connection.execute(query.order_by(certificates.c.issued_at_us.desc()))
+    ]
+
+
+def add(connection: Connection, new: Partner) -> None:
+    """Register a partner.
+
+    Raises:
+        PartnerExists: The id is taken.
+    """
+    taken = sa.select(partners.c.partner_id).where(partners.c.partner_id == new.partner_id)
+    if connection.execute(taken).one_or_none() is not None:
+        raise PartnerExists
+    connection.execute(
+        sa.insert(partners).values(
+            partner_id=new.partner_id,
+            legal_name=new.legal_name,
+            role=new.role.value,
+            suspended=new.suspended,
+            contract=_dump(new.contract),
+            sequence=0,
+        )
+    )
+
+
+def enroll(
+    connection: Connection, *, fingerprint: str, partner_id: str, expires_at: datetime, now: datetime
+) -> None:
+    """Register a certificate for an existing partner."""
+    connection.execute(
+        sa.insert(certificates).values(
+            fingerprint=fingerprint,
+            partner_id=partner_id,
+            expires_at_us=micros(expires_at),
+            issued_at_us=micros(now),
+        )
+    )
+
+
+def revoke(connection: Connection, fingerprint: str, *, now: datetime) -> Enrolled:
+    """Refuse a certificate from now on; a second revocation keeps the first one's time.
+
+    Raises:
+        PartnerMissing: No such certificate.
+    """
+    connection.execute(
+        sa.update(certificates)
+        .where(certificates.c.fingerprint == fingerprint, certificates.c.revoked_at_us.is_(None))
+        .values(revoked_at_us=micros(now))
+    )
+    found = enrolled(connection, [fingerprint])
+    if fingerprint not in found:
+        raise PartnerMissing
+    return found[fingerprint]
+
+
+def set_suspended(connection: Connection, partner_id: str, *, suspended: bool) -> Partner:
+    """Stop a partner or let it in again.
+
+    Raises:
+        PartnerMissing: No such id.
+    """
+    connection.execute(
+        sa.update(partners).where(partners.c.partner_id == partner_id).values(suspended=suspended)
+    )
+    return partner(connection, partner_id)
+
+
+def set_contract(connection: Connection, partner_id: str, contract: Contract) -> Partner:
+    """Replace a partner's contract.
+
+    Raises:
+        PartnerMissing: No such id.
+    """
+    connection.execute(
+        sa.update(partners).where(partners.c.partner_id == partner_id).values(contract=_dump(contract))
+    )
+    return partner(connection, partner_id)
+
+
+_sequences = sa.select(partners.c.partner_id, partners.c.sequence).where(
+    partners.c.partner_id.in_(sa.bindparam("ids", expanding=True))
+)
+_set_sequence = (
+    sa.update(partners)
+    .where(partners.c.partner_id == sa.bindparam("id"))
+    .values(sequence=sa.bindparam("new_sequence"))
+)
+
+
+def sequences(connection: Connection, partner_ids: Iterable[str]) -> dict[str, int]:
+    """Each partner's last sequence number in the log."""
+    rows = connection.execute(_sequences, {"ids": list(partner_ids)})
+    return {row.partner_id: row.sequence for row in rows}
+
+
+def store_sequences(connection: Connection, numbers: dict[str, int]) -> None:
+    """Write the numbers back; called under the head lock."""
+    connection.execute(
+        _set_sequence, [{"id": partner_id, "new_sequence": number} for partner_id, number in numbers.items()]
+    )
+
+
+def _dump(contract: Contract) -> str:
+    return json.dumps(asdict(contract))
+
+
+def _partner(row: Row[Any]) -> Partner:
+    raw = json.loads(row.contract)
+    contract = Contract(**{**raw, "thresholds": tuple(raw["thresholds"])})
+    return Partner(row.partner_id, row.legal_name, Role(row.role), row.suspended, contract)
+
+
+def _enrolled_row(row: Row[Any]) -> Enrolled:
+    return Enrolled(
+        fingerprint=row.fingerprint,
+        partner=_partner(row),
+        sequence=row.sequence,
+        expires_at=moment(row.expires_at_us),
+        revoked_at=None if row.revoked_at_us is None else moment(row.revoked_at_us),
+    )

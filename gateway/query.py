@@ -1,0 +1,57 @@
+"""A call and a score query, as the rooms pass them on. Pure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from consent.grant import Ask
+
+GET_SCORE = "/scoregate.partner.v1.ScoreService/GetScore"
+CHECK_THRESHOLD = "/scoregate.partner.v1.ScoreService/CheckThreshold"
+BATCH_GET_SCORES = "/scoregate.partner.v1.ScoreService/BatchGetScores"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One incoming RPC, before anything is believed about it."""
+
+    method: str  # full gRPC method
+    certificate_pem: bytes  # as TLS saw it; empty without one
+    body: bytes
+    peer: str  # network address
+    deadline: float  # time.monotonic()
+    alive: Callable[[], bool]  # False once the caller has gone away
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the deadline; negative behind it."""
+        return self.deadline - time.monotonic()
+
+    def is_wanted(self) -> bool:
+        """Whether an answer can still reach somebody."""
+        return self.seconds_left > 0 and self.alive()
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a call, once known."""
+
+    partner_id: str
+    fingerprint: str
+    legal_name: str
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreQuery:
+    """One question about one person. A batch item is a GetScore."""
+
+    method: str  # GET_SCORE or CHECK_THRESHOLD
+    request_id: str
+    consent_id: str
+    ask: Ask
+    threshold: int | None  # for CHECK_THRESHOLD
+    nonce: str
+    request_sha256: bytes

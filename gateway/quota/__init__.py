@@ -1,0 +1,1 @@
+"""Two meters: ``burst`` guards the server, ``contract`` is what a partner bought."""

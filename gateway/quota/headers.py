@@ -1,0 +1,27 @@
+"""The RateLimit and RateLimit-Policy fields (draft-ietf-httpapi-ratelimit-headers-10). Pure.
+
+They go out as initial metadata, before an answer and before a refusal alike.
+"""
+
+from __future__ import annotations
+
+from gateway.quota.burst import MICROS, Limit, Verdict
+from gateway.quota.contract import Usage
+
+DAY_SECONDS, MONTH_SECONDS = 86_400, 2_592_000  # nominal: the true ends are in ListQuotaUsage
+
+Headers = tuple[tuple[str, str], ...]
+
+
+def rate_limit(limit: Limit, burst: Verdict, usage: Usage | None) -> Headers:
+    """Both fields; the contract's part only where its usage is known."""
+    window = max(1, -(-limit.burst_calls // limit.calls_per_second))
+    policy = [f'"burst";q={limit.burst_calls};w={window}']
+    state = [f'"burst";r={burst.remaining};t={-(-burst.full_after_us // MICROS)}']
+    if usage is not None:
+        policy += [
+            f'"day";q={usage.contract.daily_units};w={DAY_SECONDS}',
+            f'"month";q={usage.contract.monthly_units};w={MONTH_SECONDS}',
+        ]
+        state += [f'"day";r={usage.remaining_day}', f'"month";r={usage.remaining_month}']
+    return (("ratelimit-policy", ", ".join(policy)), ("ratelimit", ", ".join(state)))

@@ -1,0 +1,163 @@
+"""What the settings point to: files, keys and certificates, looked at before a door opens.
+
+Not pure: reads files. Half-configured security refuses to start, and every mistake is named at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from cryptography import x509
+
+from gateway.pki.authority import AuthorityRole, development_issuer, development_role, load_authority
+from gateway.pki.files import (
+    FileRefused,
+    TlsUsage,
+    read_certificates,
+    read_key,
+    read_pair,
+    read_private,
+    read_public,
+    read_trust,
+    require_current,
+    require_private_folder,
+)
+from gateway.settings.load import Problem
+from gateway.settings.schema import Settings
+from gateway.settings.secret import read_secret
+
+_INIT = "Run `scoregate init`, or correct the path."
+
+
+def check_files(settings: Settings, *, now: datetime) -> list[Problem]:
+    """Return what stops the gateway from starting with these settings; an empty list lets it start.
+
+    Looked at: the doors' certificate, key and authorities, the authorities that sign enrolments, the secrets,
+    the signing keys, the engine's folder or certificates, the ledger's folder.
+    """
+    if not settings.home.is_dir():
+        return [Problem("home", f"there is no folder {settings.home}", "Run `scoregate init`.")]
+    look = _Look(now, production=settings.mode == "production")
+    look.at_pair("tls.certificate", settings.tls.certificate, "tls.key", settings.tls.key, "serverAuth")
+    look.at_doors(settings)
+    look.at_secrets(settings)
+    look.at_signing_keys(settings.attestation.key_folder)
+    if settings.engine.kind == "embedded":
+        look.at_folder("engine.folder", settings.engine.folder)
+    else:
+        engine = settings.engine
+        look.at_trust("engine.ca", engine.ca, AuthorityRole.SERVER)
+        look.at_pair("engine.certificate", engine.certificate, "engine.key", engine.key, "clientAuth")
+    if settings.database.file is not None:
+        look.at_folder("database.url", settings.database.file.parent)
+    return look.problems
+
+
+def check_engine_files(settings: Settings, *, now: datetime) -> list[Problem]:
+    """Return what stops an engine process of its own from starting with these settings."""
+    engine = settings.engine
+    look = _Look(now, production=settings.mode == "production")
+    look.at_folder("engine.folder", engine.folder)
+    look.at_trust("engine.ca", engine.ca, AuthorityRole.SERVER)
+    look.at_pair(
+        "engine.server_certificate",
+        engine.server_certificate,
+        "engine.server_key",
+        engine.server_key,
+        "serverAuth",
+    )
+    return look.problems
+
+
+class _Look:
+    """One walk over the files, collecting what is wrong."""
+
+    def __init__(self, now: datetime, *, production: bool) -> None:
+        self.now = now
+        self.production = production
+        self.problems: list[Problem] = []
+
+    @contextmanager
+    def noting(self, field: str) -> Iterator[None]:
+        try:
+            yield
+        except FileRefused as refusal:
+            remedy = f"{refusal.remedy[:1].upper()}{refusal.remedy[1:]}."
+            self.problems.append(Problem(field, f"{refusal.path} {refusal.why}", remedy))
+
+    def at_folder(self, field: str, folder: Path) -> None:
+        if not folder.is_dir():
+            self.problems.append(Problem(field, f"there is no folder {folder}", _INIT))
+
+    def at_pair(
+        self, certificate_field: str, certificate: Path, key_field: str, key: Path, usage: TlsUsage
+    ) -> None:
+        found = len(self.problems)
+        with self.noting(key_field):
+            read_key(key)
+        with self.noting(certificate_field):
+            read_certificates(certificate)
+        if len(self.problems) > found:
+            return
+        with self.noting(certificate_field):
+            leaf = read_pair(certificate, key, usage=usage).leaf
+            require_current(certificate, leaf, now=self.now)
+            if self.production and development_issuer(leaf):
+                raise FileRefused(certificate, "is signed by a development CA", "use a CA of your own")
+
+    def at_trust(self, field: str, path: Path, role: AuthorityRole) -> tuple[x509.Certificate, ...]:
+        """Return the authorities in a file, none if one of them is refused."""
+        accepted: tuple[x509.Certificate, ...] = ()
+        with self.noting(field):
+            trusted = read_trust(path).certificates
+            for certificate in trusted:
+                require_current(path, certificate, now=self.now)
+                of = development_role(certificate)
+                if of not in (None, role):
+                    raise FileRefused(path, f"is the {of} CA", f"name the {role} CA here")
+                if of and self.production:
+                    raise FileRefused(path, "is a development CA", "use a CA of your own")
+            accepted = trusted
+        return accepted
+
+    def at_doors(self, settings: Settings) -> None:
+        tls = settings.tls
+        doors = {
+            AuthorityRole.PARTNER: self.at_trust("tls.partner_ca", tls.partner_ca, AuthorityRole.PARTNER),
+            AuthorityRole.STAFF: self.at_trust("tls.staff_ca", tls.staff_ca, AuthorityRole.STAFF),
+        }
+        partner_keys, staff_keys = ([c.public_key() for c in trusted] for trusted in doors.values())
+        if any(key in staff_keys for key in partner_keys):
+            remedy = "Give each door a CA of its own."
+            self.problems.append(Problem("tls.staff_ca", "the partner door trusts the same CA", remedy))
+        for role, trusted in doors.items():
+            with self.noting("tls.authorities"):
+                authority = load_authority(tls.authorities, role)
+                if trusted and authority.certificate not in trusted:
+                    why = f"holds a {role} CA that tls.{role}_ca doesn't list"
+                    raise FileRefused(tls.authorities, why, "list it there, or what it signs is refused")
+
+    def at_secrets(self, settings: Settings) -> None:
+        found: list[bytes] = []
+        for field, path in settings.secrets:
+            with self.noting(f"secrets.{field}"):
+                found.append(read_secret(path))
+        if len(found) != len(set(found)):
+            remedy = "Put back the two files that `scoregate init` made."
+            self.problems.append(Problem("secrets.master_key", "it equals secrets.pairwise_key", remedy))
+
+    def at_signing_keys(self, folder: Path) -> None:
+        field = "attestation.key_folder"
+        with self.noting(field):
+            require_private_folder(folder)
+        keys = 0
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            with self.noting(field):
+                if path.is_file() and b"PRIVATE KEY" in read_public(path):
+                    keys += 1
+                    read_private(path)
+        if folder.is_dir() and not keys:
+            self.problems.append(Problem(field, f"{folder} holds no key", _INIT))

@@ -1,0 +1,151 @@
+"""Opens the one database that holds consents, quotas, answers and the audit log.
+
+SQLite on one machine, PostgreSQL on many; SQLAlchemy Core for both. A ``Store`` has
+two engines over the same database: ``writer`` begins every transaction with the
+write lock already in mind, ``reader`` runs single statements that each see the
+newest commit. Durability settings are asserted when the store is opened: a store
+that would acknowledge a commit before it is on disk is refused.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy import event, exc
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.pool import ConnectionPoolEntry
+
+metadata = sa.MetaData()
+"""The gateway's tables; the consent room keeps its own."""
+
+BUSY_TIMEOUT_SECONDS = 10.0
+READER_CONNECTIONS = 16
+
+
+class StoreUnavailable(Exception):
+    """The database can't be read or written, or is not the one that was opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One open database."""
+
+    url: URL
+    writer: Engine
+    reader: Engine
+    file: Path | None  # the SQLite file; None for PostgreSQL
+    inode: int | None  # of `file` when it was opened
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is a SQLite file."""
+        return self.file is not None
+
+    def require_same_file(self) -> None:
+        """Return only if the path still names the file that was opened.
+
+        In WAL mode commits to an unlinked or replaced file go on succeeding, and
+        are lost when the process ends.
+
+        Raises:
+            StoreUnavailable: The file was removed or replaced.
+        """
+        if self.file is None:
+            return
+        try:
+            inode = self.file.stat().st_ino
+        except OSError as error:
+            raise StoreUnavailable("the database file is gone; put it back and restart") from error
+        if inode != self.inode:
+            raise StoreUnavailable("the database file was replaced; restart the gateway")
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection whose every statement sees the newest commit.
+
+        Raises:
+            StoreUnavailable: The database does not answer.
+        """
+        try:
+            with self.reader.connect() as connection:
+                yield connection
+        except exc.SQLAlchemyError as error:
+            raise StoreUnavailable("the database does not answer") from error
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.writer.dispose()
+        self.reader.dispose()
+
+
+def open_store(url: str, *, readers: int = READER_CONNECTIONS) -> Store:
+    """Open the database at ``url`` (``sqlite:///FILE`` or ``postgresql+psycopg://…``).
+
+    Raises:
+        StoreUnavailable: It does not answer, or would acknowledge commits that are not on disk.
+    """
+    parsed = make_url(url)
+    file = _sqlite_file(parsed)
+    pool = {"pool_size": readers, "max_overflow": readers, "pool_timeout": BUSY_TIMEOUT_SECONDS}
+    writer = sa.create_engine(parsed, **pool)
+    reader = sa.create_engine(parsed, isolation_level="AUTOCOMMIT", pool_reset_on_return=None, **pool)
+    if file is not None:
+        event.listen(writer, "connect", _set_up_sqlite)
+        event.listen(reader, "connect", _set_up_sqlite)
+        event.listen(writer, "begin", _begin_immediate)
+    try:
+        with writer.begin() as connection:
+            _require_durable(connection, sqlite=file is not None)
+    except exc.SQLAlchemyError as error:
+        raise StoreUnavailable(f"the database can't be opened: {_cause(error)}") from error
+    inode = file.stat().st_ino if file is not None else None
+    return Store(url=parsed, writer=writer, reader=reader, file=file, inode=inode)
+
+
+def _sqlite_file(url: URL) -> Path | None:
+    if url.get_backend_name() == "postgresql":
+        return None
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+        raise StoreUnavailable("database.url must be sqlite:///FILE or postgresql+psycopg://…")
+    return Path(url.database)
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # transactions begin where the "begin" event says
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_SECONDS * 1000)}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    # A deferred BEGIN would take the write lock at the first write: too late for
+    # a decision that rests on what was read before it.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _require_durable(connection: Connection, *, sqlite: bool) -> None:
+    if sqlite:
+        mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+        level = connection.exec_driver_sql("PRAGMA synchronous").scalar_one()
+        if mode != "wal" or level != 2:
+            raise StoreUnavailable(
+                f"SQLite runs with journal_mode={mode}, synchronous={level}; WAL and FULL needed"
+            )
+        return
+    for name in ("fsync", "synchronous_commit", "full_page_writes"):
+        value = connection.exec_driver_sql(f"SHOW {name}").scalar_one()
+        if value in {"off", "local"}:
+            raise StoreUnavailable(f"PostgreSQL runs with {name}={value}; turn it on")
+
+
+def _cause(error: exc.SQLAlchemyError) -> str:
+    # The driver's text names files and hosts, never rows: safe for an operator's terminal.
+    return str(getattr(error, "orig", None) or error).splitlines()[0]

@@ -1,0 +1,228 @@
+"""The `scoregate` command as a partner or an auditor installs it.
+
+It holds what needs no server: `version` and `log verify`. What is installed beside it adds the rest
+through the entry-point group "scoregate.commands": each entry is a function `extend(app)` that may
+add commands to `app` and to `log_app`. The commands only read arguments and show results; the
+checking is in scoregate.proof.
+
+Errors in what the user gave are one calm line on stderr and an exit code. A traceback means a bug.
+"""
+
+import json
+import sys
+from collections.abc import Iterable
+from enum import StrEnum
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from scoregate.instants import moment
+from scoregate.proof.faults import LogDiverged, LogError, LogIncomplete, LogInvalid
+from scoregate.proof.pulled import Report, verify
+
+COMMANDS_GROUP = "scoregate.commands"
+SERVER_MISSING = r'Partner and audit tools only. [bold]pip install "scoregate\[server]"[/bold] adds the rest.'
+
+_OUR_PACKAGES = frozenset({"scoregate", "gateway", "consent", "scoring"})
+_OUTCOMES: tuple[tuple[type[LogError], str, int], ...] = (
+    (LogInvalid, "invalid", 3),
+    (LogDiverged, "diverged", 4),
+    (LogIncomplete, "incomplete", 5),
+)
+
+
+class Output(StrEnum):
+    """How results are shown."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+app = typer.Typer(
+    name="scoregate",
+    help="Consumer credit scores that everyone can later prove were lawful.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+log_app = typer.Typer(name="log", help="Check a pulled audit log, offline.", no_args_is_help=True)
+app.add_typer(log_app)
+
+
+@app.callback()
+def _scoregate() -> None:
+    # Without a callback a lone command would take the whole name for itself.
+    pass
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    try:
+        number = metadata.version("scoregate")
+    except metadata.PackageNotFoundError:
+        number = "(run from its sources, not installed)"
+    typer.echo(f"scoregate {number}")
+
+
+@log_app.command("verify")
+def log_verify(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR", exists=True, file_okay=False, help="What `scoregate audit pull` wrote."
+        ),
+    ],
+    receipts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="Receipts that the client filed: find each in the log.",
+        ),
+    ] = None,
+    output: Annotated[Output, typer.Option("--output", "-o", help="How to show the result.")] = Output.TABLE,
+) -> None:
+    """Recompute a pulled log from its first byte: every entry, every hash, the root.
+
+    It needs no server and no key, and trusts nothing in DIR.
+    With --receipts it also finds the entry behind each answer that a lender holds.
+
+    Exit codes
+      0  All of it holds.
+      2  The command was not called like this.
+      3  Invalid: an entry, the head or a receipt is not what its format says.
+      4  Diverged: the entries, the head and the receipts are not of one log.
+      5  Incomplete: bundles, entries or files are missing. Pull again.
+    """
+    as_json = output is Output.JSON
+    try:
+        report = _verify_with_progress(folder, receipts, quiet=as_json)
+    except LogError as error:
+        _refuse(error, as_json=as_json)
+    if as_json:
+        typer.echo(json.dumps(_plain(report), indent=2))
+    else:
+        Console().print(_table(report))
+
+
+def assemble(points: Iterable[metadata.EntryPoint]) -> typer.Typer:
+    """Return `app`, extended by these entry points.
+
+    One that needs a package which is not installed is left out, and --help says how to get it. A
+    module missing from our own packages is a bug, and raises.
+    """
+    for point in points:
+        try:
+            point.load()(app)
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.partition(".")[0] in _OUR_PACKAGES:
+                raise
+            app.info.epilog = SERVER_MISSING
+    return app
+
+
+def main() -> None:
+    """Run the command."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that lacks a letter shows its escape instead of a traceback.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    assemble(metadata.entry_points(group=COMMANDS_GROUP))(prog_name="scoregate")
+
+
+def _verify_with_progress(folder: Path, receipts: Path | None, *, quiet: bool) -> Report:
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("Verifying"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("entries"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=quiet or not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task("", total=None)
+        return verify(
+            folder,
+            receipts=receipts,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+
+
+def _refuse(error: LogError, *, as_json: bool) -> NoReturn:
+    result, code = next((name, code) for kind, name, code in _OUTCOMES if isinstance(error, kind))
+    if as_json:
+        typer.echo(json.dumps({"result": result, "index": error.index, "message": str(error)}, indent=2))
+    else:
+        line = Text.assemble((result.capitalize(), "bold red"), f": {error}.")
+        Console(stderr=True).print(line, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def _plain(report: Report) -> dict[str, str | int | None]:
+    return {
+        "result": "ok",
+        "origin": report.head.origin,
+        "tree_size": report.head.tree_size,
+        "root_hash": report.head.root_hash.hex(),
+        "bundles": report.bundles,
+        "first_time": _instant(report.first_micros, "microseconds"),
+        "last_time": _instant(report.last_micros, "microseconds"),
+        "partners": report.partners,
+        "releases": report.releases,
+        "replays": report.replays,
+        "units": report.units,
+        "receipts": report.receipts,
+    }
+
+
+def _table(report: Report) -> Table:
+    head = report.head
+    table = Table(
+        "Checked",
+        "Found",
+        title="The log holds",
+        title_justify="left",
+        title_style="bold green",
+        box=box.SIMPLE,
+    )
+    first, last = (_instant(each, "seconds") for each in (report.first_micros, report.last_micros))
+    rows = [
+        ("log", head.origin),
+        ("entries", f"{head.tree_size:,} in {_count(report.bundles, 'bundle')}; every one decodes strictly"),
+        ("root", head.root_hash.hex()),
+        ("", "recomputed over every entry (RFC 9162); head.json agrees"),
+        ("time", f"{first} to {last}; never goes back" if first else "no entries yet"),
+        ("partners", f"{report.partners:,}; each one's entries count from 1 without gaps"),
+        ("releases", f"{report.releases:,} for {_count(report.units, 'unit')}; nothing else cost a unit"),
+        ("replays", f"{report.replays:,}; each repeats an earlier release to the same partner"),
+        (
+            "receipts",
+            "not looked at; add --receipts DIR" if report.receipts is None else _receipts(report.receipts),
+        ),
+    ]
+    for checked, found in rows:
+        table.add_row(Text(checked, style="bold"), Text(found, overflow="fold"))
+    return table
+
+
+def _receipts(count: int) -> str:
+    return f"{count:,}; each one's entry and attestation are in the log"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _instant(micros: int, precision: str) -> str | None:
+    return moment(micros).isoformat(timespec=precision).replace("+00:00", "Z") if micros else None

@@ -1,0 +1,181 @@
+"""What an attestation says: the claims of a score answer and of a threshold answer.
+
+Pure. Sources: RFC 7519 4.1 (iss, aud, jti, iat, exp), RFC 8785 (their bytes).
+
+    score-attestation+jwt       ScoreClaims      a score or a band, or why there is none
+    threshold-attestation+jwt   ThresholdClaims  yes or no; holds no score and no band
+
+Rules, in force whenever claims are made or read, so that none exist that break them:
+
+ 1. exactly the named claims, each of its type and inside its bounds;
+ 2. the inquiry type follows from the purpose, and the band from the score (results.py);
+ 3. under SCORE there is a number, under BAND none;
+ 4. the bytes are the canonical form: one meaning, one spelling.
+
+Every error names the claim and never its value.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Self, TypeAlias
+
+from scoregate.errors import AttestationMalformed, ClaimInvalid, JsonRefused
+from scoregate.proof import shapes
+from scoregate.proof.digest import canonical, parse
+from scoregate.proof.results import NotScored, Scored, ScoreReason, ThresholdAnswer, band_of
+from scoregate.words import Disclosure, InquiryType, Purpose
+
+__all__ = [
+    "Claims",
+    "NotScored",
+    "ScoreClaims",
+    "ScoreReason",
+    "Scored",
+    "ThresholdAnswer",
+    "ThresholdClaims",
+    "band_of",
+    "inquiry_of",
+]
+
+Outcomes: TypeAlias = tuple[type[Scored | ThresholdAnswer], type[NotScored]]
+
+LATEST_TIME = 253_402_300_799  # the last second of the year 9999
+
+_HARD = frozenset({Purpose.CREDIT_APPLICATION, Purpose.GUARANTOR})
+_TEXTS = {
+    "iss": re.compile(r"[!-~]{1,255}"),
+    "aud": re.compile(r"[A-Za-z0-9._-]{1,64}"),
+    "jti": re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
+    "nonce": re.compile(r"[A-Za-z0-9_-]{16,128}"),
+    "request_sha256": re.compile(r"[0-9a-f]{64}"),
+    "consent_id": re.compile(r"[A-Za-z0-9_-]{26}"),
+    "consent_sha256": re.compile(r"[0-9a-f]{64}"),
+    "subject_ref": re.compile(r"[!-~]{1,128}"),
+    "log": re.compile(r"[!-~]{1,255}"),
+}
+_TIMES = ("iat", "exp")
+_WORDS = {"purpose": Purpose, "disclosure": Disclosure, "inquiry": InquiryType}
+_SHARED = (*_TEXTS, *_TIMES, *_WORDS)
+_NAMES = frozenset(_SHARED) | {"result"}
+
+
+def inquiry_of(purpose: Purpose) -> InquiryType:
+    """Return how an answer for this purpose counts. The caller has no say in it."""
+    return InquiryType.HARD if purpose in _HARD else InquiryType.SOFT
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What both kinds of attestation say; each field is named as its claim.
+
+    Raises:
+        ClaimInvalid: On making one that breaks a rule.
+    """
+
+    typ: ClassVar[str]  # the JWS header's
+    disclosures: ClassVar[frozenset[Disclosure]]
+    outcomes: ClassVar[Outcomes]
+
+    iss: str  # who answers
+    aud: str  # the one partner that it is for
+    jti: str  # the release's event id, a UUID
+    iat: int  # seconds since 1970, UTC
+    exp: int  # from this second on no longer accepted as fresh
+    nonce: str  # the caller's own
+    request_sha256: str  # digest.request_sha256, hex
+    consent_id: str
+    consent_sha256: str  # digest.terms_sha256, hex
+    purpose: Purpose
+    disclosure: Disclosure
+    inquiry: InquiryType
+    subject_ref: str  # this partner's reference for the person
+    log: str  # origin of the log that holds the receipt's leaf
+    result: Scored | ThresholdAnswer | NotScored
+
+    def __post_init__(self) -> None:
+        for claim, shape in _TEXTS.items():
+            shapes.require_text(claim, getattr(self, claim), shape)
+        for claim in _TIMES:
+            shapes.require_integer(claim, getattr(self, claim), 0, LATEST_TIME)
+        for claim, kind in _WORDS.items():
+            shapes.require_type(claim, getattr(self, claim), kind)
+        if self.exp <= self.iat:
+            raise ClaimInvalid("exp", "must be later than iat")
+        if self.inquiry is not inquiry_of(self.purpose):
+            raise ClaimInvalid("inquiry", "must be the purpose's own inquiry type")
+        if self.disclosure not in self.disclosures:
+            raise ClaimInvalid("disclosure", f"one of {', '.join(sorted(self.disclosures))} belongs here")
+        if not isinstance(self.result, self.outcomes):
+            raise ClaimInvalid("result", f"{self.outcomes[0].tag} or not_scored belongs here")
+        if isinstance(self.result, Scored) and (self.result.score is None) == (
+            self.disclosure is Disclosure.SCORE
+        ):
+            raise ClaimInvalid("score", "there is a number under SCORE, and none under BAND")
+
+    def encode(self) -> bytes:
+        """Return the canonical JSON that is signed."""
+        members: dict[str, Any] = {claim: getattr(self, claim) for claim in _SHARED}
+        members["result"] = {self.result.tag: self.result.members()}
+        return canonical(members)
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Self:
+        """Return the claims of this kind that these bytes, and no others, are the form of.
+
+        Raises:
+            ClaimInvalid: A claim is missing, unknown, of another type, or out of bounds.
+            AttestationMalformed: Not JSON, or not in canonical form.
+        """
+        try:
+            members = shapes.members("claims", parse(payload), _NAMES, _NAMES)
+        except JsonRefused as error:
+            raise AttestationMalformed(f"claims: {error}") from error
+        for claim, kind in _WORDS.items():
+            members[claim] = shapes.word(claim, members[claim], kind)
+        members["result"] = _read_result(cls.outcomes, members["result"])
+        claims = cls(**members)
+        if claims.encode() != payload:
+            raise AttestationMalformed("claims: not in the canonical form of RFC 8785")
+        return claims
+
+    @property
+    def issued_at(self) -> datetime:
+        """`iat` as an instant, UTC."""
+        return datetime.fromtimestamp(self.iat, UTC)
+
+    @property
+    def expires_at(self) -> datetime:
+        """`exp` as an instant, UTC: from then on no longer accepted as fresh."""
+        return datetime.fromtimestamp(self.exp, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreClaims(Claims):
+    """The answer to GetScore."""
+
+    typ = "score-attestation+jwt"
+    disclosures = frozenset({Disclosure.SCORE, Disclosure.BAND})
+    outcomes = (Scored, NotScored)
+
+    result: Scored | NotScored
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdClaims(Claims):
+    """The answer to CheckThreshold."""
+
+    typ = "threshold-attestation+jwt"
+    disclosures = frozenset({Disclosure.THRESHOLD})
+    outcomes = (ThresholdAnswer, NotScored)
+
+    result: ThresholdAnswer | NotScored
+
+
+def _read_result(outcomes: Outcomes, value: object) -> Scored | ThresholdAnswer | NotScored:
+    readers = {outcome.tag: outcome.read for outcome in outcomes}
+    tagged = shapes.members("result", value, frozenset(), frozenset(readers))
+    if len(tagged) != 1:
+        raise ClaimInvalid("result", f"exactly one of {', '.join(sorted(readers))} belongs here")
+    ((tag, found),) = tagged.items()
+    return readers[tag](found)

@@ -1,0 +1,191 @@
+"""Canonical JSON, and the digests that bind an attestation to a request and to a consent's terms.
+
+Pure. Source: RFC 8785 (JCS) without floating-point numbers, so that every value has one spelling:
+objects with string keys, arrays, strings, booleans, null, and integers within ±(2^53 - 1).
+
+A digest covers the canonical form of named fields, never wire bytes, so any language can make it:
+
+    request_sha256 = SHA-256 of {"consent_id":…,"disclosure":"SCORE","method":"GetScore","nonce":…,
+                     "purpose":"CREDIT_APPLICATION","request_id":…,"subject_ref":"","with_reasons":false}
+
+Every field is always there; an absent subject_ref is "". An item of a batch digests as GetScore.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
+
+from scoregate.errors import JsonRefused
+from scoregate.partner.v1 import score_pb2
+from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Purpose
+
+Json: TypeAlias = bool | int | str | Sequence["Json"] | Mapping[str, "Json"] | None
+
+MAX_INTEGER = 2**53 - 1  # RFC 8785, 3.2.2.3: beyond it, an IEEE 754 double loses digits
+
+# Escapes exactly what RFC 8785, 3.2.2.2 escapes, in C.
+_quote = json.encoder.encode_basestring
+
+
+def canonical(value: Json) -> bytes:
+    """Return the one canonical UTF-8 form of a value (RFC 8785).
+
+    Raises:
+        JsonRefused: A float, an integer beyond ±(2^53 - 1), a key that is not a string,
+            a lone surrogate, any other type, or nesting too deep to walk.
+    """
+    try:
+        return _write(value).encode()
+    except UnicodeEncodeError:
+        raise JsonRefused("a text holds a lone surrogate, which UTF-8 cannot spell; remove it") from None
+    except RecursionError:
+        raise JsonRefused("nested too deeply; flatten it") from None
+
+
+def parse(data: bytes | str) -> Json:
+    """Return the value of a JSON text in the subset above; its spelling need not be canonical.
+
+    Raises:
+        JsonRefused: Not JSON, not UTF-8, a repeated key, a float, NaN, or an integer beyond ±(2^53 - 1).
+    """
+    try:
+        value: Json = _reader.decode(data.decode() if isinstance(data, bytes) else data)
+    except (ValueError, RecursionError):
+        raise JsonRefused("not JSON as this package writes it; fetch it again from its source") from None
+    return value
+
+
+def request_sha256(request: score_pb2.GetScoreRequest | score_pb2.CheckThresholdRequest) -> bytes:
+    """Return the 32-byte digest that binds an answer to its question.
+
+    Raises:
+        WordUnknown: Purpose or disclosure is unset or newer than this contract.
+    """
+    fields: dict[str, Json] = {
+        "request_id": request.request_id,
+        "consent_id": request.consent_id,
+        "subject_ref": request.subject_ref,
+        "purpose": Purpose.of(request.purpose),
+        "nonce": request.nonce,
+    }
+    if isinstance(request, score_pb2.GetScoreRequest):
+        fields["method"] = "GetScore"
+        fields["disclosure"] = Disclosure.of(request.disclosure)
+        fields["with_reasons"] = request.with_reasons
+    else:
+        fields["method"] = "CheckThreshold"
+        fields["threshold"] = request.threshold
+    return hashlib.sha256(canonical(fields)).digest()
+
+
+def consent_terms(
+    *,
+    purpose: Purpose,
+    disclosures: Iterable[Disclosure],
+    mode: ConsentMode,
+    not_before: datetime,
+    expires_at: datetime,
+    frequency: tuple[int, CalendarUnit] | None,
+    time_zone: str,
+    data_life: timedelta,
+    excluded_families: Iterable[InputFamily],
+    notice_version: str,
+) -> dict[str, Json]:
+    """Return a consent's agreed terms in the form that `consent_sha256` covers.
+
+    Args:
+        purpose: What the person agreed to.
+        disclosures: What an answer may show, in any order.
+        mode: One time or periodic.
+        not_before: The first instant at which it holds; any time zone.
+        expires_at: Dead at this instant; any time zone.
+        frequency: Uses in each calendar unit; None for one-time consents.
+        time_zone: The IANA name in which the frequency's periods run.
+        data_life: How long the partner may keep an answer; whole seconds.
+        excluded_families: Families that the score leaves out, in any order.
+        notice_version: The version of the text that the person saw.
+
+    Raises:
+        JsonRefused: An instant without time zone, or a data life with a fraction of a second.
+    """
+    if data_life % timedelta(seconds=1):
+        raise JsonRefused("data_life: give whole seconds")
+    return {
+        "purpose": purpose,
+        "disclosures": sorted(disclosures),
+        "mode": mode,
+        "not_before": _instant("not_before", not_before),
+        "expires_at": _instant("expires_at", expires_at),
+        "frequency": None if frequency is None else {"uses": frequency[0], "unit": frequency[1]},
+        "time_zone": time_zone,
+        "data_life_seconds": data_life // timedelta(seconds=1),
+        "excluded_families": sorted(excluded_families),
+        "notice_version": notice_version,
+    }
+
+
+def terms_sha256(terms: Mapping[str, Json]) -> bytes:
+    """Return the 32-byte digest of agreed terms: an attestation's `consent_sha256`."""
+    return hashlib.sha256(canonical(terms)).digest()
+
+
+def _write(value: Json) -> str:
+    if isinstance(value, str):
+        return _quote(value)
+    if isinstance(value, dict):
+        return "{" + ",".join([f"{_quote(key)}:{_write(value[key])}" for key in _in_order(value)]) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join([_write(item) for item in value]) + "]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return int.__repr__(_bounded(value))
+    if value is None:
+        return "null"
+    raise JsonRefused(f"{type(value).__name__} has no canonical form here; use text or an integer")
+
+
+def _in_order(members: dict[str, Json]) -> list[str]:
+    """Return the keys in order of their UTF-16 code units (RFC 8785, 3.2.3)."""
+    try:
+        # Code points and code units order ASCII alike, and ASCII is the common case.
+        return sorted(members) if "".join(members).isascii() else sorted(members, key=_utf16)
+    except TypeError:
+        raise JsonRefused("a key is not a string; spell it as text") from None
+
+
+def _utf16(key: str) -> bytes:
+    return key.encode("utf-16-be")
+
+
+def _bounded(number: int) -> int:
+    if not -MAX_INTEGER <= number <= MAX_INTEGER:
+        raise JsonRefused("an integer lies beyond ±(2^53 - 1); spell it as text")
+    return number
+
+
+def _instant(field: str, instant: datetime) -> str:
+    if instant.tzinfo is None:
+        raise JsonRefused(f"{field}: give the instant with its time zone")
+    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _without_repeats(members: list[tuple[str, Json]]) -> dict[str, Json]:
+    found = dict(members)
+    if len(found) != len(members):
+        raise ValueError("a key is repeated")
+    return found
+
+
+def _refuse(_: str) -> Json:
+    raise ValueError("a number is not an integer")
+
+
+_reader = json.JSONDecoder(
+    object_pairs_hook=_without_repeats,
+    parse_float=_refuse,
+    parse_constant=_refuse,
+    parse_int=lambda digits: _bounded(int(digits)),
+)

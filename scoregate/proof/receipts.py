@@ -1,0 +1,91 @@
+"""The receipts that a lender's client files beside its answers, one JSON file each.
+
+    {"log_origin": "...", "leaf_index": 7, "leaf": "(base64)", "attestation": "(compact JWS)"}
+
+A receipt ties an answer to the log twice: its leaf must be the entry at that index, and that leaf
+names the SHA-256 of the attestation's compact form. `parse_receipt` is pure and checks the second;
+the first is for the one who reads the log. The attestation's signature is not checked here: that
+takes the issuer's keys, and claims.py.
+"""
+
+import json
+from base64 import b64decode
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from scoregate.proof import leaf, merkle
+from scoregate.proof.faults import LogDiverged, LogIncomplete, LogInvalid
+
+MAX_RECEIPT_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Receipt:
+    """What a receipt claims: this leaf lies at this index. Sorts in the order of the log."""
+
+    leaf_index: int
+    name: str  # its file, for messages
+    leaf_hash: bytes  # RFC 9162, 2.1.1; 32 bytes
+
+
+def parse_receipt(data: bytes, name: str, origin: str) -> Receipt:
+    """Return the receipt in these bytes, for the log `origin`; other fields in it are ignored.
+
+    Raises:
+        LogInvalid: It is not a receipt; the message names the field.
+        LogDiverged: It is of another log, or its leaf names another attestation.
+    """
+    try:
+        fields = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise LogInvalid(f"receipt {name} is not JSON; ask the client for it again") from error
+    if not isinstance(fields, dict):
+        raise LogInvalid(f"receipt {name} is not a JSON object; ask the client for it again")
+    index = fields.get("leaf_index")
+    if type(index) is not int or index < 0:
+        raise LogInvalid(f"receipt {name}: leaf_index is not an index")
+    log_origin, attestation = _text(fields, "log_origin", name), _text(fields, "attestation", name)
+    if not attestation.isascii():
+        raise LogInvalid(f"receipt {name}: attestation is not a compact JWS", index=index)
+    try:
+        entry = b64decode(_text(fields, "leaf", name), validate=True)
+        named = leaf.decode(entry).attestation_sha256
+    except (ValueError, leaf.LeafInvalid) as error:
+        raise LogInvalid(f"receipt {name}: leaf is not a leaf in base64", index=index) from error
+    if log_origin != origin:
+        raise LogDiverged(f"receipt {name} is of the log {log_origin}, not {origin}", index=index)
+    if sha256(attestation.encode("ascii")).digest() != named:
+        raise LogDiverged(
+            f"receipt {name}: its attestation is not the one that entry {index:,} names", index=index
+        )
+    return Receipt(index, name, merkle.leaf_hash(entry))
+
+
+def read_receipts(folder: Path, origin: str) -> list[Receipt]:
+    """Return the receipts in `folder` (`*.json`) in the order of the log.
+
+    Raises:
+        LogIncomplete: There are none: probably another folder was meant.
+        LogInvalid, LogDiverged: As parse_receipt.
+        OSError: The disk refuses.
+    """
+    receipts = []
+    for path in sorted(folder.glob("*.json")):
+        with path.open("rb") as file:
+            data = file.read(MAX_RECEIPT_BYTES + 1)
+        if len(data) > MAX_RECEIPT_BYTES:
+            raise LogInvalid(f"receipt {path.name} has more than {MAX_RECEIPT_BYTES:,} bytes")
+        receipts.append(parse_receipt(data, path.name, origin))
+    if not receipts:
+        raise LogIncomplete(
+            f"{folder} holds no receipts (*.json); name the folder where the client files them"
+        )
+    return sorted(receipts)
+
+
+def _text(fields: dict[str, object], field: str, name: str) -> str:
+    value = fields.get(field)
+    if not isinstance(value, str):
+        raise LogInvalid(f"receipt {name}: {field} is missing or not text")
+    return value

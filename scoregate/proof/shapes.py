@@ -1,0 +1,75 @@
+"""The bounds of one claim: how it is read from JSON and what it must be.
+
+Pure. Every error names the claim and the rule, and never the value.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import date
+from typing import Any, TypeVar
+
+from scoregate.errors import ClaimInvalid, WordUnknown
+from scoregate.words import Word
+
+W = TypeVar("W", bound=Word)
+
+
+def members(claim: str, value: object, needed: frozenset[str], allowed: frozenset[str]) -> dict[str, Any]:
+    """Return a JSON object that has every needed member, and none that is not allowed."""
+    if not isinstance(value, dict):
+        raise ClaimInvalid(claim, "an object belongs here")
+    for name in sorted(needed - value.keys()):
+        raise ClaimInvalid(name, f"missing in {claim}")
+    for name in sorted(value.keys() - allowed):
+        raise ClaimInvalid(ascii(name[:32]), f"unknown in {claim}; a newer scoregate may know it")
+    return value
+
+
+def items(claim: str, value: object) -> Sequence[Any]:
+    """Return a JSON array."""
+    if not isinstance(value, list):
+        raise ClaimInvalid(claim, "an array belongs here")
+    return value
+
+
+def word(claim: str, value: object, kind: type[W]) -> W:
+    """Return the word of this kind that a text spells."""
+    if type(value) is str:
+        try:
+            return kind.read(value)
+        except WordUnknown:
+            pass
+    raise ClaimInvalid(
+        claim, f"a {kind.__name__} of this contract belongs here; a newer scoregate may know it"
+    )
+
+
+def day(claim: str, value: object) -> date:
+    """Return the date that a text spells as YYYY-MM-DD (ISO 8601), the only form allowed here."""
+    if type(value) is str:
+        try:
+            found = date.fromisoformat(value)
+        except ValueError:
+            pass
+        else:
+            if found.isoformat() == value:  # the library reads week dates and basic forms too
+                return found
+    raise ClaimInvalid(claim, "a date as YYYY-MM-DD belongs here")
+
+
+def require_text(claim: str, value: object, shape: re.Pattern[str]) -> None:
+    """Return only if the value is a text of this form."""
+    if type(value) is not str or not shape.fullmatch(value):
+        raise ClaimInvalid(claim, f"a text of the form {shape.pattern} belongs here")
+
+
+def require_integer(claim: str, value: object, least: int, most: int) -> None:
+    """Return only if the value is an integer, and no boolean, from `least` to `most`."""
+    if type(value) is not int or not least <= value <= most:
+        raise ClaimInvalid(claim, f"an integer from {least} to {most} belongs here")
+
+
+def require_type(claim: str, value: object, kind: type) -> None:
+    """Return only if the value is of exactly this type."""
+    if type(value) is not kind:
+        raise ClaimInvalid(claim, f"a {kind.__name__} belongs here")

@@ -1,0 +1,198 @@
+"""Checks an answer against the question, with public keys alone.
+
+Pure: no server, no clock. Anybody who holds request, response and the issuer's JWK Set comes to the
+same result. The order, each step only after the one before:
+
+ 1. JWS          algorithm, key, typ, length, signature (jws.py)
+ 2. claims       exactly those of this kind, each inside its bounds (claims.py)
+ 3. bindings     iss, aud, nonce, request digest, consent, purpose, disclosure, subject
+ 4. time         issued not later than now, give or take the skew; not expired
+ 5. view         the typed result, made again from the claims, is the one that came
+ 6. receipt      the leaf is in its one form, records this release to this partner, and holds the
+                 digest of this very attestation
+
+Whether the leaf is in the log is another question; `scoregate log verify --receipts` answers it.
+"""
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import TypeAlias, TypeVar
+
+from google.protobuf.message import Message
+
+from scoregate.audit.v1 import leaf_pb2
+from scoregate.errors import (
+    AttestationExpired,
+    AttestationNotYetValid,
+    BindingMismatch,
+    ReceiptInvalid,
+    ViewMismatch,
+)
+from scoregate.partner.v1 import receipt_pb2, score_pb2
+from scoregate.proof import digest, jws, leaf
+from scoregate.proof.claims import Claims, ScoreClaims, ThresholdClaims
+from scoregate.proof.jwk import VerificationKeys
+from scoregate.proof.results import NotScored, Scored, ThresholdAnswer
+from scoregate.proof.view import score_view, threshold_view
+
+K = TypeVar("K", bound=Claims)
+Request: TypeAlias = score_pb2.GetScoreRequest | score_pb2.CheckThresholdRequest
+
+DEFAULT_SKEW = timedelta(seconds=60)
+SCORE_METHODS = (
+    "/scoregate.partner.v1.ScoreService/GetScore",
+    "/scoregate.partner.v1.ScoreService/BatchGetScores",
+)
+THRESHOLD_METHODS = ("/scoregate.partner.v1.ScoreService/CheckThreshold",)
+
+_BESIDE_THE_VIEW = ("attestation", "receipt")  # each is checked by itself
+_OUTCOMES = ("scored", "answer", "not_scored")
+_OTHER = {
+    "iss": "somebody else issued this",
+    "aud": "this was answered to another partner",
+    "nonce": "this answers another call; an old answer may have been replayed",
+    "request_sha256": "this answers another question",
+    "consent_id": "this was answered under another consent",
+    "purpose": "this was answered for another purpose",
+    "disclosure": "another disclosure was asked for",
+    "reasons": "reasons are there exactly when they were asked for",
+    "threshold": "another threshold was asked about",
+    "subject_ref": "this is about another person",
+}
+
+
+def verify_score(
+    response: score_pb2.GetScoreResponse,
+    request: score_pb2.GetScoreRequest,
+    *,
+    keys: VerificationKeys,
+    issuer: str,
+    audience: str,
+    now: datetime,
+    skew: timedelta = DEFAULT_SKEW,
+    archival: bool = False,
+) -> ScoreClaims:
+    """Return what the issuer says to this partner in answer to this very request.
+
+    Args:
+        response: The answer as it came.
+        request: The question as it was sent.
+        keys: The issuer's trusted keys.
+        issuer: The expected `iss`.
+        audience: The partner's own id.
+        now: The time by which freshness is judged, with its time zone.
+        skew: How far the issuer's clock may be ahead.
+        archival: Accept an answer that has expired; `claims.expired(now)` reports it.
+
+    Raises:
+        AttestationMalformed: Not an attestation of a score, or ClaimInvalid: one claim breaks its rule.
+        KeyUnknown: Signed by a key that is not among `keys`.
+        SignatureInvalid: The bytes were changed.
+        BindingMismatch: It answers another question, person, partner or issuer; `claim` says which.
+        AttestationNotYetValid: Issued more than `skew` after `now`.
+        AttestationExpired: No longer fresh.
+        ViewMismatch: The typed result differs from the claims.
+        ReceiptInvalid: The leaf does not record this answer.
+    """
+    claims = _read(ScoreClaims, response.attestation, keys)
+    _bind(claims, request, issuer, audience)
+    _require_same("disclosure", claims.disclosure.number, request.disclosure)
+    if isinstance(claims.result, Scored):
+        _require_same("reasons", claims.result.reasons is not None, request.with_reasons)
+    _require_time(claims, now, skew, archival)
+    _require_view(score_view(claims), response)
+    _require_receipt(claims, response.attestation, response.receipt, SCORE_METHODS)
+    return claims
+
+
+def verify_threshold(
+    response: score_pb2.CheckThresholdResponse,
+    request: score_pb2.CheckThresholdRequest,
+    *,
+    keys: VerificationKeys,
+    issuer: str,
+    audience: str,
+    now: datetime,
+    skew: timedelta = DEFAULT_SKEW,
+    archival: bool = False,
+) -> ThresholdClaims:
+    """Return what the issuer says to this partner about this very threshold.
+
+    Arguments and errors are those of `verify_score`.
+    """
+    claims = _read(ThresholdClaims, response.attestation, keys)
+    _bind(claims, request, issuer, audience)
+    if isinstance(claims.result, ThresholdAnswer):
+        _require_same("threshold", claims.result.threshold, request.threshold)
+    _require_time(claims, now, skew, archival)
+    _require_view(threshold_view(claims), response)
+    _require_receipt(claims, response.attestation, response.receipt, THRESHOLD_METHODS)
+    return claims
+
+
+def _read(kind: type[K], attestation: str, keys: VerificationKeys) -> K:
+    return kind.decode(jws.verify(attestation, typ=kind.typ, keys=keys))
+
+
+def _bind(claims: Claims, request: Request, issuer: str, audience: str) -> None:
+    _require_same("iss", claims.iss, issuer)
+    _require_same("aud", claims.aud, audience)
+    _require_same("nonce", claims.nonce, request.nonce)
+    _require_same("request_sha256", claims.request_sha256, digest.request_sha256(request).hex())
+    _require_same("consent_id", claims.consent_id, request.consent_id)
+    _require_same("purpose", claims.purpose.number, request.purpose)
+    if request.subject_ref:
+        _require_same("subject_ref", claims.subject_ref, request.subject_ref)
+
+
+def _require_same(claim: str, found: object, expected: object) -> None:
+    if found != expected:
+        raise BindingMismatch(claim, _OTHER[claim])
+
+
+def _require_time(claims: Claims, now: datetime, skew: timedelta, archival: bool) -> None:
+    ahead = claims.issued_at - now
+    if ahead > skew:
+        raise AttestationNotYetValid(ahead, skew)
+    if now >= claims.expires_at and not archival:
+        raise AttestationExpired(now - claims.expires_at)
+
+
+def _require_view(view: Message, response: Message) -> None:
+    differing = tuple(
+        field.name
+        for field in view.DESCRIPTOR.fields
+        if field.name not in _BESIDE_THE_VIEW and _value(view, field.name) != _value(response, field.name)
+    )
+    if differing:
+        raise ViewMismatch(differing)
+
+
+def _value(message: Message, field: str) -> tuple[bool, object]:
+    # An absent member of a oneof reads like an empty one, so presence is compared too.
+    present = field not in _OUTCOMES or message.HasField(field)
+    return present, getattr(message, field)
+
+
+def _require_receipt(
+    claims: Claims, attestation: str, receipt: receipt_pb2.Receipt, methods: tuple[str, ...]
+) -> None:
+    if receipt.log_origin != claims.log:
+        raise ReceiptInvalid("log_origin", "is not the log that the attestation names")
+    try:
+        entry = leaf.decode(receipt.leaf)
+    except leaf.LeafInvalid as error:
+        raise ReceiptInvalid("leaf", f"{error}") from error
+    decision = leaf_pb2.DECISION_SCORED
+    if isinstance(claims.result, NotScored):
+        decision = leaf_pb2.DECISION_NOT_SCORED
+    for member, holds in (
+        ("attestation_sha256", entry.attestation_sha256 == hashlib.sha256(attestation.encode()).digest()),
+        ("kind", entry.kind == leaf_pb2.LEAF_KIND_RELEASE),
+        ("partner_id", entry.partner_id == claims.aud),
+        ("method", entry.method in methods),
+        ("purpose", entry.purpose == claims.purpose.number),
+        ("decision", entry.decision == decision),
+    ):
+        if not holds:
+            raise ReceiptInvalid(f"leaf {member}", "does not record this answer")

@@ -1,0 +1,71 @@
+"""The typed answer, made from the claims alone: one function for both sides.
+
+Pure. The gateway renders answers with it; the client makes the view again from what was signed and
+refuses any difference. Source: protos/scoregate/partner/v1/score.proto.
+"""
+
+from scoregate.partner.v1 import score_pb2
+from scoregate.proof.claims import ScoreClaims, ThresholdClaims
+from scoregate.proof.results import SCORE_RANGE, NotScored, Scored, ThresholdAnswer
+
+
+def score_view(claims: ScoreClaims) -> score_pb2.GetScoreResponse:
+    """Return the answer to GetScore without attestation and receipt."""
+    view = score_pb2.GetScoreResponse(
+        event_id=claims.jti,
+        consent_id=claims.consent_id,
+        subject_ref=claims.subject_ref,
+        purpose=claims.purpose.number,
+        disclosure=claims.disclosure.number,
+        inquiry=claims.inquiry.number,
+    )
+    if isinstance(claims.result, NotScored):
+        view.not_scored.CopyFrom(_not_scored(claims.result))
+    else:
+        view.scored.CopyFrom(_scored(claims.result))
+    return view
+
+
+def threshold_view(claims: ThresholdClaims) -> score_pb2.CheckThresholdResponse:
+    """Return the answer to CheckThreshold without attestation and receipt."""
+    view = score_pb2.CheckThresholdResponse(
+        event_id=claims.jti,
+        consent_id=claims.consent_id,
+        subject_ref=claims.subject_ref,
+        purpose=claims.purpose.number,
+        inquiry=claims.inquiry.number,
+    )
+    if isinstance(claims.result, NotScored):
+        view.not_scored.CopyFrom(_not_scored(claims.result))
+    else:
+        view.answer.CopyFrom(_answer(claims.result))
+    return view
+
+
+def _scored(result: Scored) -> score_pb2.Scored:
+    return score_pb2.Scored(
+        score=result.score,
+        band=result.band.number,
+        reasons=[
+            score_pb2.ScoreReason(code=reason.code, text=reason.text) for reason in result.reasons or ()
+        ],
+        model=result.model,
+        evaluated_at=result.evaluated_at.isoformat(),
+        families=[family.number for family in result.families],
+        range_min=SCORE_RANGE[0],
+        range_max=SCORE_RANGE[1],
+    )
+
+
+def _answer(result: ThresholdAnswer) -> score_pb2.ThresholdAnswer:
+    return score_pb2.ThresholdAnswer(
+        threshold=result.threshold,
+        reached=result.reached,
+        model=result.model,
+        evaluated_at=result.evaluated_at.isoformat(),
+        families=[family.number for family in result.families],
+    )
+
+
+def _not_scored(result: NotScored) -> score_pb2.NotScored:
+    return score_pb2.NotScored(reason=result.reason.number, evaluated_at=result.evaluated_at.isoformat())

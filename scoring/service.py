@@ -1,0 +1,166 @@
+"""The engine itself, in process: scores people as of a day. No gRPC, no clock; threads may share it."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import IntEnum
+from pathlib import Path
+from types import MappingProxyType
+
+from scoring import store
+from scoring.errors import ArtefactInvalid, EpochMissing, ModelSunset, PopulationInvalid
+from scoring.population import Population
+from scoring.scorecard import NONE_EXCLUDED, Family, Scorecard
+
+__all__ = [
+    "ArtefactInvalid",
+    "Engine",
+    "EpochMissing",
+    "Family",
+    "Model",
+    "ModelSunset",
+    "NotScored",
+    "NotScoredReason",
+    "PopulationInvalid",
+    "Query",
+    "Scored",
+]
+
+# Below this many rows numpy's fixed cost is more than it saves. The results are the same either way.
+_BATCH_FROM = 16
+
+
+class NotScoredReason(IntEnum):
+    """Why there is no score; the values are those of the contract's NotScoredReason."""
+
+    NO_DATA = 1
+    THIN_FILE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One person to score."""
+
+    subject: str  # the operator's subject id
+    excluded: frozenset[Family] = NONE_EXCLUDED
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """There is a score."""
+
+    subject: str
+    epoch: date  # it rests on what was known by then
+    score: int  # 350 to 950
+    reason_codes: tuple[str, ...]  # at most four, strongest first
+    families: tuple[Family, ...]  # those it rests on
+    model: str  # "name@version"
+
+
+@dataclass(frozen=True, slots=True)
+class NotScored:
+    """There is none, which is not a low one."""
+
+    subject: str
+    epoch: date
+    reason: NotScoredReason
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The model that scores now."""
+
+    name: str  # "name@version"
+    artefact_sha256: bytes
+    training_data_sha256: bytes
+    sunset: date  # the last day on which it may be used
+    latest_epoch: date
+    reason_texts: Mapping[str, str]  # a sentence for lenders by reason code
+
+
+class Engine:
+    """A scorecard and the people it can score; immutable once open."""
+
+    def __init__(self, card: Scorecard, artefact_sha256: str, people: Population) -> None:
+        self._card = card
+        self._people = people
+        self._families = frozenset(card.families())
+        self._model = Model(
+            name=f"{card.name}@{card.version}",
+            artefact_sha256=bytes.fromhex(artefact_sha256),
+            training_data_sha256=bytes.fromhex(card.training_data_sha256),
+            sunset=card.sunset,
+            latest_epoch=card.epochs[-1],
+            reason_texts=MappingProxyType(
+                {each.reason_code: each.reason_text for each in card.characteristics}
+            ),
+        )
+
+    @classmethod
+    def open(cls, folder: Path) -> Engine:
+        """The engine that `scoregate engine train` left in a folder.
+
+        Raises:
+            ArtefactInvalid: There is none, or its scorecard is altered or malformed.
+            PopulationInvalid: Its population is absent, altered or malformed.
+        """
+        return cls(*store.read(folder))
+
+    def model(self) -> Model:
+        """The model that scores now."""
+        return self._model
+
+    def score(self, queries: Sequence[Query], *, as_of: date) -> list[Scored | NotScored]:
+        """One outcome for each query, in order, from the newest epoch that is not after `as_of`.
+
+        A person is NO_DATA without a record. THIN_FILE are those with too few active months, and those who
+        excluded every family that the model uses: a score that rests on nothing is none.
+
+        Raises:
+            ModelSunset: `as_of` is after the model's last day.
+            EpochMissing: `as_of` is before the first epoch.
+        """
+        at = self._epoch(as_of)
+        unscored = [self._unscored(query, at) for query in queries]
+        left = [query for query, none in zip(queries, unscored, strict=True) if none is None]
+        scored = iter(self._one_by_one(left, at) if len(left) < _BATCH_FROM else self._at_once(left, at))
+        return [next(scored) if none is None else none for none in unscored]
+
+    def _unscored(self, query: Query, at: int) -> NotScored | None:
+        row = self._people.places.get(query.subject)
+        if row is None:
+            return NotScored(query.subject, self._card.epochs[at], NotScoredReason.NO_DATA)
+        if self._people.months[at][row] < self._card.minimum_months or self._families <= query.excluded:
+            return NotScored(query.subject, self._card.epochs[at], NotScoredReason.THIN_FILE)
+        return None
+
+    def _one_by_one(self, queries: Sequence[Query], at: int) -> Iterator[Scored]:
+        card, values, places = self._card, self._people.values[at], self._people.places
+        for query in queries:
+            score, codes = card.score_row(values[places[query.subject]].tolist(), query.excluded)
+            families = card.families(query.excluded)
+            yield Scored(query.subject, card.epochs[at], score, codes, families, self._model.name)
+
+    def _at_once(self, queries: Sequence[Query], at: int) -> Iterator[Scored]:
+        card, places, epoch, model = self._card, self._people.places, self._card.epochs[at], self._model.name
+        excluded = [query.excluded for query in queries]
+        families = {each: card.families(each) for each in set(excluded)}
+        values = self._people.values[at][[places[query.subject] for query in queries]]
+        for query, score, codes in zip(queries, *card.score_rows(values, excluded), strict=True):
+            yield Scored(query.subject, epoch, score, codes, families[query.excluded], model)
+
+    def _epoch(self, as_of: date) -> int:
+        if as_of > self._card.sunset:
+            raise ModelSunset(
+                f"{self._model.name} may not be used after {self._card.sunset}",
+                "Train or install a newer model",
+            )
+        at = bisect_right(self._card.epochs, as_of) - 1
+        if at < 0:
+            raise EpochMissing(
+                f"Nothing was known by {as_of}", f"Ask as of {self._card.epochs[0]} or a later day"
+            )
+        return at

@@ -1,0 +1,270 @@
+"""The pulled folder: one log makes one folder, however often the pull broke off."""
+
+import subprocess
+import sys
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from scoregate.proof import merkle
+from scoregate.proof.head import Head
+from scoregate.proof.pulled import (
+    LogDiverged,
+    LogInvalid,
+    LogRolledBack,
+    PulledLog,
+    Report,
+    stored_size,
+    verify,
+)
+from scoregate.proof.tiles import BundleInvalid, bundle_path
+
+ENTRIES = [b"entry %d" % number for number in range(700)]
+ROOT = bytes(range(32))
+BAD_HEADS = sorted((Path(__file__).parents[1] / "vectors" / "log" / "bad").glob("head.*.json"))
+
+
+def contents(folder: Path) -> dict[str, bytes | None]:
+    """Every file and every folder below `folder`."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in folder.rglob("*")
+    }
+
+
+def pull(folder: Path, stops: list[int], origin: str = "a/log") -> PulledLog:
+    """Pull ENTRIES up to each of `stops` in turn, with a new opening each time."""
+    for stop in stops:
+        pulled = PulledLog(folder)
+        pulled.append(ENTRIES[pulled.size() : stop])
+    pulled = PulledLog(folder)
+    pulled.write_head(origin, pulled.size(), ROOT)
+    return pulled
+
+
+# --- writing ----------------------------------------------------------------------------------------
+
+
+def test_a_new_folder_is_empty(tmp_path: Path) -> None:
+    pulled = PulledLog(tmp_path / "deep" / "new")
+    assert (pulled.size(), pulled.head()) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("size", "files"),
+    [
+        (0, set()),
+        (1, {"tile/entries/000.p/1"}),
+        (255, {"tile/entries/000.p/255"}),
+        (256, {"tile/entries/000"}),
+        (257, {"tile/entries/000", "tile/entries/001.p/1"}),
+        (700, {"tile/entries/000", "tile/entries/001", "tile/entries/002.p/188"}),
+    ],
+)
+def test_a_log_of_each_size_has_its_bundles(tmp_path: Path, size: int, files: set[str]) -> None:
+    pull(tmp_path, [size])
+    found = {name for name, data in contents(tmp_path).items() if data is not None}
+    assert found == files | {"head.json"}
+    assert PulledLog(tmp_path).size() == size == stored_size(tmp_path)
+
+
+@given(st.lists(st.integers(0, 700), max_size=6), st.integers(0, 700))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_pull_broken_off_anywhere_ends_in_the_same_bytes(
+    tmp_path_factory: pytest.TempPathFactory, stops: list[int], size: int
+) -> None:
+    once, often = tmp_path_factory.mktemp("once"), tmp_path_factory.mktemp("often")
+    pull(once, [size])
+    pull(often, [*sorted(min(stop, size) for stop in stops), size])
+    assert contents(often) == contents(once)
+
+
+@pytest.mark.parametrize(
+    "leave_behind",
+    [
+        pytest.param({"tile/entries/.writing": b"half"}, id="half a bundle"),
+        pytest.param({"tile/entries/002.p/.writing": b"half"}, id="half a partial bundle"),
+        pytest.param({"tile/entries/001.p/9": b"stale"}, id="the partial of a bundle that is full"),
+        pytest.param({"tile/entries/002.p/100": b"stale"}, id="a narrower partial"),
+        pytest.param({".writing": b"{"}, id="half a head"),
+    ],
+)
+def test_what_a_crash_leaves_behind_is_gone_after_the_next_pull(
+    tmp_path: Path, leave_behind: dict[str, bytes]
+) -> None:
+    pull(tmp_path / "clean", [700])
+    pull(tmp_path / "crashed", [630])
+    for name, data in leave_behind.items():
+        path = tmp_path / "crashed" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    pull(tmp_path / "crashed", [700])
+    assert contents(tmp_path / "crashed") == contents(tmp_path / "clean")
+
+
+def test_stale_partials_go_even_when_there_is_nothing_new(tmp_path: Path) -> None:
+    pull(tmp_path, [512])
+    before = contents(tmp_path)
+    stale = tmp_path / "tile/entries/001.p/17"
+    stale.parent.mkdir()
+    stale.write_bytes(b"stale")
+    PulledLog(tmp_path)
+    assert contents(tmp_path) == before
+
+
+def test_a_disk_that_refuses_in_the_middle_leaves_a_folder_to_resume(tmp_path: Path) -> None:
+    # A real I/O error: no file may grow beyond 2,000 bytes, and a full bundle here has over 2,500.
+    program = (
+        "import resource, sys; from pathlib import Path; from scoregate.proof.pulled import PulledLog\n"
+        "pulled = PulledLog(Path(sys.argv[1])); entries = [b'entry %d' % n for n in range(700)]\n"
+        "pulled.append(entries[:200]); resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
+        "try: pulled.append(entries[200:])\n"
+        "except OSError: print(pulled.size())\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "log"], capture_output=True, text=True, check=True
+    )
+    assert run.stdout == "200\n"
+    assert PulledLog(tmp_path / "log").size() == 200
+    pull(tmp_path / "log", [700])
+    pull(tmp_path / "clean", [700])
+    assert contents(tmp_path / "log") == contents(tmp_path / "clean")
+
+
+def test_a_gap_is_where_the_pull_goes_on(tmp_path: Path) -> None:
+    pull(tmp_path, [700])
+    before = contents(tmp_path)
+    (tmp_path / bundle_path(1)).unlink()
+    assert PulledLog(tmp_path).size() == 256
+    pull(tmp_path, [700])
+    assert contents(tmp_path) == before
+
+
+def test_odd_names_beside_a_partial_are_not_widths(tmp_path: Path) -> None:
+    pull(tmp_path, [10])
+    for name in ("011", "0", "256", "+12", "12.json"):
+        (tmp_path / "tile/entries/000.p" / name).write_bytes(b"")
+    assert stored_size(tmp_path) == 10
+
+
+def test_an_entry_too_long_for_a_bundle_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleInvalid):
+        PulledLog(tmp_path).append([bytes(65_536)])
+
+
+def test_a_damaged_partial_is_not_filled_up(tmp_path: Path) -> None:
+    pulled = pull(tmp_path, [10])
+    (tmp_path / "tile/entries/000.p/10").write_bytes(b"\x00\x05four")
+    with pytest.raises(LogInvalid, match=r"000\.p/10"):
+        pulled.append([b"eleven"])
+
+
+# --- the head ---------------------------------------------------------------------------------------
+
+
+def test_the_golden_head_keeps_its_bytes(vectors: Path) -> None:
+    leaf = bytes.fromhex((vectors / "leaf.hex").read_text())
+    head = Head("scoregate.example/log/2026h2", 1, merkle.leaf_hash(leaf))
+    assert head.encode() == (vectors / "head.json").read_bytes()
+    assert Head.decode(head.encode()) == head
+
+
+@pytest.mark.parametrize("path", BAD_HEADS, ids=lambda path: path.name)
+def test_each_bad_head_is_refused_by_its_field(path: Path) -> None:
+    with pytest.raises(LogInvalid, match=path.name.split(".")[2]):
+        Head.decode(path.read_bytes())
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff", b"[]", b"7", b"[" * 4000, b'{"tree_size":' + b"9" * 4200])
+def test_any_other_rubbish_is_no_head(data: bytes) -> None:
+    with pytest.raises(LogInvalid, match=r"head\.json"):
+        Head.decode(data)
+
+
+def test_the_head_is_kept_and_read_again(tmp_path: Path) -> None:
+    PulledLog(tmp_path).write_head("a/log", 7, ROOT)
+    assert PulledLog(tmp_path).head() == Head("a/log", 7, ROOT)
+
+
+@pytest.mark.parametrize(("size", "root"), [(7, ROOT), (8, bytes(32)), (2**63 - 1, bytes(32))])
+def test_a_head_grows_or_stays(tmp_path: Path, size: int, root: bytes) -> None:
+    pulled = PulledLog(tmp_path)
+    pulled.write_head("a/log", 7, ROOT)
+    pulled.write_head("a/log", size, root)
+    assert PulledLog(tmp_path).head() == Head("a/log", size, root)
+
+
+@pytest.mark.parametrize(
+    ("origin", "size", "root", "error"),
+    [
+        ("a/log", 6, ROOT, LogRolledBack),
+        ("a/log", 0, ROOT, LogRolledBack),
+        ("a/log", 7, bytes(32), LogDiverged),
+        ("b/log", 8, ROOT, LogDiverged),
+        ("", 8, ROOT, LogInvalid),
+        ("a/log", 8, bytes(31), LogInvalid),
+        ("a/log", 2**63, ROOT, LogInvalid),
+    ],
+)
+def test_a_head_that_can_not_follow_is_refused_and_changes_nothing(
+    tmp_path: Path, origin: str, size: int, root: bytes, error: type[Exception]
+) -> None:
+    pulled = PulledLog(tmp_path)
+    pulled.write_head("a/log", 7, ROOT)
+    with pytest.raises(error):
+        PulledLog(tmp_path).write_head(origin, size, root)
+    with pytest.raises(error):
+        pulled.write_head(origin, size, root)
+    assert PulledLog(tmp_path).head() == Head("a/log", 7, ROOT)
+
+
+# --- verifying --------------------------------------------------------------------------------------
+
+
+def test_a_log_that_holds_is_reported(log: Any, tmp_path: Path) -> None:
+    receipts = log.file_receipts(tmp_path / "receipts")
+    report = verify(log.pull(tmp_path / "log"), receipts=receipts)
+    releases = len(log.attestations)
+    assert report == Report(
+        head=Head("scoregate.example/log/2026h2", 300, merkle.root(map(merkle.leaf_hash, log.entries))),
+        bundles=2,
+        partners=3,
+        releases=releases,
+        replays=43,
+        units=releases,
+        receipts=releases,
+        first_micros=log.leaves[0].time_micros,
+        last_micros=log.leaves[-1].time_micros,
+    )
+
+
+@pytest.mark.parametrize("size", [0, 1, 255, 256, 257, 512])
+def test_a_log_of_each_size_holds(make_log: Callable[[int], Any], tmp_path: Path, size: int) -> None:
+    report = verify(make_log(size).pull(tmp_path))
+    assert (report.head.tree_size, report.bundles, report.receipts) == (size, -(-size // 256), None)
+
+
+def test_progress_counts_up_to_the_head(log: Any, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    verify(log.pull(tmp_path), progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(256, 300), (300, 300)]
+
+
+def test_memory_does_not_grow_with_the_log(make_log: Callable[[int], Any], tmp_path: Path) -> None:
+    def peak(size: int) -> int:
+        folder = make_log(size).pull(tmp_path / str(size))
+        verify(folder)  # once before, so that nothing is imported or cached while it is measured
+        tracemalloc.start()
+        verify(folder)
+        _, highest = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return highest
+
+    small, large = peak(2_560), peak(10_240)
+    # 7,680 further entries have over a million bytes; four bytes of each are kept.
+    assert large - small < 7_680 * 4 * 2 + 10_000

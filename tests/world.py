@@ -1,0 +1,331 @@
+"""A whole installation for tests: its own CAs, a real database, a real gateway, real mTLS channels.
+
+``Partner`` is a lender with a certificate; ``World`` is the operator's side. Nothing is
+patched: the clock and the engine come in through the server's seams.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2, status_pb2
+
+from gateway import founding, pki
+from gateway.server import Gateway, Seams
+from gateway.settings import Settings, load, template
+from scoregate.admin.v1 import (
+    consent_admin_pb2,
+    consent_admin_pb2_grpc,
+    operations_admin_pb2_grpc,
+    partner_admin_pb2,
+    partner_admin_pb2_grpc,
+)
+from scoregate.audit.v1 import audit_pb2, audit_pb2_grpc, leaf_pb2
+from scoregate.partner.v1 import (
+    consent_pb2,
+    consent_pb2_grpc,
+    receipt_pb2_grpc,
+    score_pb2,
+    score_pb2_grpc,
+    types_pb2,
+    usage_pb2_grpc,
+)
+from scoregate.proof import leaf
+
+CREDIT = "PURPOSE_CREDIT_APPLICATION"
+ALL_DISCLOSURES = (
+    "DISCLOSURE_SCORE",
+    "DISCLOSURE_BAND",
+    "DISCLOSURE_THRESHOLD",
+    "DISCLOSURE_REASONS",
+)
+
+
+@dataclass
+class Clock:
+    """A clock that moves when told to. It begins at the true time, which TLS goes by."""
+
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, **span: float) -> None:
+        self.now += timedelta(**span)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A refused call, read from its status details."""
+
+    status: grpc.StatusCode
+    reason: str
+    request_id: str
+    violations: tuple[str, ...]
+    quota_subjects: tuple[str, ...]
+    retry_after: float | None
+    pushback: str | None
+    help_url: str
+    message: str
+    initial: dict[str, str]
+
+
+def failure_of(error: grpc.RpcError) -> Failure:
+    trailing = dict(error.trailing_metadata() or ())
+    found: dict[str, Any] = {}
+    raw = trailing.get("grpc-status-details-bin")
+    if raw:
+        for detail in status_pb2.Status.FromString(raw).details:
+            for kind in ("ErrorInfo", "RequestInfo", "BadRequest", "QuotaFailure", "RetryInfo", "Help"):
+                message = getattr(error_details_pb2, kind)()
+                if detail.Is(message.DESCRIPTOR):
+                    detail.Unpack(message)
+                    found[kind] = message
+    retry = found.get("RetryInfo")
+    return Failure(
+        status=error.code(),
+        reason=found["ErrorInfo"].reason if "ErrorInfo" in found else "",
+        request_id=found["RequestInfo"].request_id if "RequestInfo" in found else "",
+        violations=tuple(v.field for v in found["BadRequest"].field_violations) if "BadRequest" in found else (),
+        quota_subjects=tuple(v.subject for v in found["QuotaFailure"].violations)
+        if "QuotaFailure" in found
+        else (),
+        retry_after=retry.retry_delay.ToTimedelta().total_seconds() if retry else None,
+        pushback=trailing.get("grpc-retry-pushback-ms"),
+        help_url=found["Help"].links[0].url if "Help" in found else "",
+        message=error.details() or "",
+        initial=dict(error.initial_metadata() or ()),
+    )
+
+
+def refused(call: Any, *args: Any, **kwargs: Any) -> Failure:
+    """Run a call that must be refused, and return how."""
+    try:
+        call(*args, **kwargs)
+    except grpc.RpcError as error:
+        return failure_of(error)
+    raise AssertionError("the call was answered")
+
+
+def open_channel(port: int, server_ca: bytes, certificate: bytes | None, key: bytes | None) -> grpc.Channel:
+    credentials = grpc.ssl_channel_credentials(server_ca, key, certificate)
+    options = [
+        ("grpc.enable_retries", 0),
+        ("grpc.max_receive_message_length", 8 << 20),
+        ("grpc.use_local_subchannel_pool", 1),
+    ]
+    return grpc.secure_channel(f"127.0.0.1:{port}", credentials, options)
+
+
+def new_uuid() -> str:
+    return str(uuid.uuid4())
+
+
+def seconds(count: float) -> Duration:
+    made = Duration()
+    made.FromTimedelta(timedelta(seconds=count))
+    return made
+
+
+def terms(**changes: Any) -> consent_pb2.ConsentTerms:
+    """Generous one-time terms; ``changes`` replace fields."""
+    fields: dict[str, Any] = {
+        "purpose": CREDIT,
+        "disclosures": ALL_DISCLOSURES,
+        "mode": "CONSENT_MODE_ONE_TIME",
+        "valid_for": seconds(30 * 86_400),
+        "data_life": seconds(90 * 86_400),
+    }
+    if changes.get("mode") == "CONSENT_MODE_PERIODIC" and "frequency" not in changes:
+        fields["frequency"] = types_pb2.Frequency(uses=1_000, unit="CALENDAR_UNIT_DAY")
+    return consent_pb2.ConsentTerms(**(fields | changes))
+
+
+@dataclass
+class Partner:
+    """A caller with a certificate."""
+
+    partner_id: str
+    certificate: bytes
+    key: bytes
+    fingerprint: str
+    world: World
+    channel: grpc.Channel = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.connect()
+
+    def connect(self) -> None:
+        port = self.world.gateway.partner_port
+        self.channel = open_channel(port, self.world.server_ca, self.certificate, self.key)
+        self.consents = consent_pb2_grpc.ConsentServiceStub(self.channel)
+        self.scores = score_pb2_grpc.ScoreServiceStub(self.channel)
+        self.usage = usage_pb2_grpc.UsageServiceStub(self.channel)
+        self.receipts = receipt_pb2_grpc.ReceiptServiceStub(self.channel)
+        self.world.channels.append(self.channel)
+
+    def invite(self, **changes: Any) -> consent_pb2.ConsentInvitation:
+        request = consent_pb2.CreateConsentInvitationRequest(request_id=new_uuid(), terms=terms(**changes))
+        return self.consents.CreateConsentInvitation(request).invitation
+
+    def query(self, consent: consent_pb2.Consent | str, **changes: Any) -> score_pb2.GetScoreRequest:
+        fields: dict[str, Any] = {
+            "request_id": new_uuid(),
+            "consent_id": consent if isinstance(consent, str) else consent.consent_id,
+            "purpose": CREDIT,
+            "disclosure": "DISCLOSURE_SCORE",
+            "nonce": "n" * 22,
+        }
+        return score_pb2.GetScoreRequest(**(fields | changes))
+
+    def score(self, consent: consent_pb2.Consent | str, **changes: Any) -> score_pb2.GetScoreResponse:
+        return self.scores.GetScore(self.query(consent, **changes), timeout=10)
+
+    def spent(self) -> dict[str, int]:
+        from scoregate.partner.v1 import usage_pb2
+
+        usages = self.usage.ListQuotaUsage(usage_pb2.ListQuotaUsageRequest()).usages
+        return {usage.limit_name: usage.used for usage in usages if usage.limit_name != "burst"}
+
+
+@dataclass
+class World:
+    """One installation and its operator."""
+
+    settings: Settings
+    gateway: Gateway
+    clock: Clock
+    server_ca: bytes
+    operator: Partner | None = None
+    channels: list[grpc.Channel] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        folder = self.settings.home / "operator"
+        self.operator_certificate = (folder / "operator.pem").read_bytes()
+        self.operator_key = (folder / "operator.key").read_bytes()
+        self.connect_operator()
+
+    def connect_operator(self) -> None:
+        channel = self.admin_channel(self.operator_certificate, self.operator_key)
+        self.partners = partner_admin_pb2_grpc.PartnerAdminServiceStub(channel)
+        self.people = consent_admin_pb2_grpc.ConsentAdminServiceStub(channel)
+        self.operations = operations_admin_pb2_grpc.OperationsAdminServiceStub(channel)
+
+    def admin_channel(self, certificate: bytes, key: bytes) -> grpc.Channel:
+        channel = open_channel(self.gateway.admin_port, self.server_ca, certificate, key)
+        self.channels.append(channel)
+        return channel
+
+    def add(self, partner_id: str, role: str = "ROLE_PARTNER", **contract: Any) -> partner_admin_pb2.Partner:
+        units: dict[str, Any] = {
+            "daily_units": 1_000,
+            "monthly_units": 10_000,
+            "calls_per_second": 10_000,
+            "burst_calls": 10_000,
+            "thresholds": [600, 650],
+        }
+        return self.partners.AddPartner(
+            partner_admin_pb2.AddPartnerRequest(
+                partner=partner_admin_pb2.Partner(
+                    partner_id=partner_id,
+                    legal_name=f"{partner_id.title()} Lending Ltd",
+                    role=role,
+                    contract=partner_admin_pb2.Contract(**(units | contract)),
+                )
+            )
+        ).partner
+
+    def enroll(self, partner_id: str) -> Partner:
+        key_pem, csr_pem = pki.new_key_and_request(partner_id)
+        enrolled = self.partners.EnrollPartner(
+            partner_admin_pb2.EnrollPartnerRequest(partner_id=partner_id, csr_pem=csr_pem.decode())
+        )
+        return Partner(partner_id, enrolled.certificate_pem.encode(), key_pem, enrolled.fingerprint, self)
+
+    def partner(self, partner_id: str = "acme", role: str = "ROLE_PARTNER", **contract: Any) -> Partner:
+        self.add(partner_id, role, **contract)
+        return self.enroll(partner_id)
+
+    def allow(self, invitation: consent_pb2.ConsentInvitation, subject: str) -> consent_pb2.Consent:
+        request = consent_admin_pb2.AllowInvitationRequest(handle=invitation.handle, subject=subject)
+        return self.people.AllowInvitation(request).consent
+
+    def consent(self, partner: Partner, subject: str = "uci-00001", **changes: Any) -> consent_pb2.Consent:
+        return self.allow(partner.invite(**changes), subject)
+
+    def change(self, consent: consent_pb2.Consent, change: str) -> consent_pb2.Consent:
+        request = consent_admin_pb2.ChangeConsentRequest(
+            consent_id=consent.consent_id, change=f"CONSENT_CHANGE_{change}"
+        )
+        return self.people.ChangeConsent(request).consent
+
+    def freeze(self, subject: str, *, frozen: bool = True) -> None:
+        self.people.SetFreeze(consent_admin_pb2.SetFreezeRequest(subject=subject, frozen=frozen))
+
+    def leaves(self) -> list[leaf_pb2.Leaf]:
+        """Every entry of the log, straight from the database."""
+        from gateway.audit.log import read_head, read_leaves
+        from gateway.store import open_store
+
+        store = open_store(self.settings.database.url)
+        try:
+            with store.reading() as connection:
+                return [leaf.decode(data) for data in read_leaves(connection, 0, read_head(connection).size)]
+        finally:
+            store.close()
+
+    def officer(self, partner_id: str = "officer") -> tuple[Partner, audit_pb2_grpc.AuditServiceStub]:
+        self.add(partner_id, "ROLE_COMPLIANCE")
+        officer = self.enroll(partner_id)
+        return officer, audit_pb2_grpc.AuditServiceStub(self.admin_channel(officer.certificate, officer.key))
+
+    def restart(self, seams: Seams | None = None) -> None:
+        self.gateway.stop(timedelta(seconds=1))
+        self.gateway = Gateway.start(self.settings, seams or Seams(clock=self.clock))
+        self.connect_operator()
+
+    def close(self) -> None:
+        for channel in self.channels:
+            channel.close()
+        self.gateway.stop(timedelta(seconds=0.2))
+
+
+def settings_for(home: Path, database_url: str, engine_folder: Path, **overrides: str) -> Settings:
+    """Settings of an installation in ``home``: development, ports of the system's choosing."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (home / "scoregate.toml").write_text(template(home))
+    environ = {
+        "SCOREGATE_HOME": str(home),
+        "SCOREGATE_MODE": "development",
+        "SCOREGATE_DATABASE__URL": database_url,
+        "SCOREGATE_ENGINE__FOLDER": str(engine_folder),
+        "SCOREGATE_LISTEN__PARTNER": "127.0.0.1:0",
+        "SCOREGATE_LISTEN__ADMIN": "127.0.0.1:0",
+        "SCOREGATE_LISTEN__HTTP": "127.0.0.1:0",
+    }
+    return load(environ | overrides)
+
+
+@contextmanager
+def open_world(settings: Settings, *, seams: Seams | None = None, clock: Clock | None = None) -> Iterator[World]:
+    """Found an installation and start its gateway."""
+    chosen = clock or Clock()
+    founding.found(settings, now=chosen())
+    gateway = Gateway.start(settings, replace(seams or Seams(), clock=chosen))
+    world = World(settings, gateway, chosen, (settings.home / "operator" / "server-ca.pem").read_bytes())
+    try:
+        yield world
+    finally:
+        world.close()
+
+
+__all__ = ["Clock", "Failure", "Partner", "World", "audit_pb2", "json", "open_world", "refused", "terms"]
