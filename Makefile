@@ -12,10 +12,10 @@ help:  ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 demo: .venv/run  ## the whole story in the terminal, under a minute
-	@$(BIN)/python -m tests.demo
+	@$(BIN)/python -m gateway.demo
 
 up: .venv/dev  ## a development gateway that keeps running
-	@$(BIN)/python -m tests.up
+	@$(BIN)/scoregate up
 
 test: .venv/dev  ## every test; starts whatever servers it needs
 	@$(BIN)/python -m pytest

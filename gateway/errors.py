@@ -89,7 +89,7 @@ class Refused(Exception):
         return reason(self.code)
 
 
-def refused(error: Exception) -> Refused:
+def refused(error: BaseException) -> Refused:
     """The refusal that this exception means; INTERNAL for one that is not ours."""
     if isinstance(error, Refused):
         return error

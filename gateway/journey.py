@@ -28,6 +28,7 @@ from gateway.ledger import (
     Attempt,
     Denied,
     Dropped,
+    Failed,
     Ledger,
     Outcome,
     Refusal,
@@ -258,6 +259,8 @@ class Journey:
         outcome: Outcome,
     ) -> Answered | Refused | None:
         """The result of one query; None: start over."""
+        if isinstance(outcome, Failed):
+            return refused(outcome.error)
         if isinstance(step, Refused):
             step.recorded = isinstance(outcome, Denied)
             return step if step.recorded else Refused("DEADLINE_PASSED")

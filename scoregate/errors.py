@@ -57,8 +57,9 @@ class Refused(ScoregateError):
         code: The reason's name as sent, "" when none was.
         status: The gRPC status by name, such as "PERMISSION_DENIED".
         remedy: What to do next.
-        request_id: Finds the call in the gateway's logs; repeat with it where the remedy says so.
-        nonce: The query's nonce, "" for calls without one. A repeat needs both.
+        request_id: The call's own, "" for calls without one; repeat with it where the remedy says so.
+        nonce: The query's own, "" for calls without one; a repeat needs it beside the request id.
+        reference: Under this id the operator finds the call in the gateway's logs; "" when not sent.
         retry_after: How long to wait at least; None when nothing was said.
         stop: True when the gateway asked not to retry by machine.
         violations: Every refused field or met limit.
@@ -73,6 +74,7 @@ class Refused(ScoregateError):
         code: str = "",
         request_id: str = "",
         nonce: str = "",
+        reference: str = "",
         retry_after: timedelta | None = None,
         stop: bool = False,
         violations: tuple[Violation, ...] = (),
@@ -84,11 +86,13 @@ class Refused(ScoregateError):
         self.remedy = self.reason.remedy if self.reason else _remedy(status, code)
         self.request_id = request_id
         self.nonce = nonce
+        self.reference = reference
         self.retry_after = retry_after
         self.stop = stop
         self.violations = violations
         self.help_url = help_url
-        super().__init__(f"{code or status}: {message} {self.remedy}")
+        details = "".join(f" {violation.field}: {violation.description}." for violation in violations)
+        super().__init__(f"{code or status}: {message}{details} {self.remedy}")
 
 
 class AuthenticationRefused(Refused):

@@ -109,7 +109,7 @@ class EngineServicer:
         if self._client_uri is None:
             return
         certificates = list(context.auth_context().get("x509_pem_cert", ()))
-        if len(certificates) != 1 or _client_identity(certificates[0]) != self._client_uri:
+        if len(certificates) != 1 or client_identity(certificates[0]) != self._client_uri:
             raise _Refused(
                 grpc.StatusCode.UNAUTHENTICATED,
                 "The client certificate is not the gateway's. Present one for client authentication "
@@ -194,7 +194,7 @@ def _credentials(tls: ServerTls) -> grpc.ServerCredentials:
 
 
 @lru_cache(maxsize=16)
-def _client_identity(pem: bytes) -> str | None:
+def client_identity(pem: bytes) -> str | None:
     """The one URI name of a certificate made for client authentication; None for any other."""
     try:
         extensions = x509.load_pem_x509_certificate(pem).extensions

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,8 +21,10 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
 from gateway import founding, pki
+from gateway.audit.log import read_head, read_leaves
 from gateway.server import Gateway, Seams
 from gateway.settings import Settings, load, template
+from gateway.store import open_store
 from scoregate.admin.v1 import (
     consent_admin_pb2,
     consent_admin_pb2_grpc,
@@ -69,7 +72,9 @@ class Failure:
 
     status: grpc.StatusCode
     reason: str
-    request_id: str
+    domain: str
+    request_id: str  # RequestInfo's
+    error_id: str  # the one in ErrorInfo
     violations: tuple[str, ...]
     quota_subjects: tuple[str, ...]
     retry_after: float | None
@@ -77,6 +82,7 @@ class Failure:
     help_url: str
     message: str
     initial: dict[str, str]
+    faceless: bytes  # the status details with the request id blanked out
 
 
 def failure_of(error: grpc.RpcError) -> Failure:
@@ -91,11 +97,17 @@ def failure_of(error: grpc.RpcError) -> Failure:
                     detail.Unpack(message)
                     found[kind] = message
     retry = found.get("RetryInfo")
+    info = found.get("ErrorInfo", error_details_pb2.ErrorInfo())
+    request_id = found["RequestInfo"].request_id if "RequestInfo" in found else ""
     return Failure(
         status=error.code(),
-        reason=found["ErrorInfo"].reason if "ErrorInfo" in found else "",
-        request_id=found["RequestInfo"].request_id if "RequestInfo" in found else "",
-        violations=tuple(v.field for v in found["BadRequest"].field_violations) if "BadRequest" in found else (),
+        reason=info.reason,
+        domain=info.domain,
+        request_id=request_id,
+        error_id=info.metadata.get("request_id", ""),
+        violations=tuple(v.field for v in found["BadRequest"].field_violations)
+        if "BadRequest" in found
+        else (),
         quota_subjects=tuple(v.subject for v in found["QuotaFailure"].violations)
         if "QuotaFailure" in found
         else (),
@@ -104,6 +116,7 @@ def failure_of(error: grpc.RpcError) -> Failure:
         help_url=found["Help"].links[0].url if "Help" in found else "",
         message=error.details() or "",
         initial=dict(error.initial_metadata() or ()),
+        faceless=(raw or b"").replace(request_id.encode(), b"-" * len(request_id)) if request_id else raw or b"",
     )
 
 
@@ -114,6 +127,20 @@ def refused(call: Any, *args: Any, **kwargs: Any) -> Failure:
     except grpc.RpcError as error:
         return failure_of(error)
     raise AssertionError("the call was answered")
+
+
+@dataclass(frozen=True)
+class Sent:
+    """An answered call as it crossed the wire."""
+
+    body: bytes
+    headers: dict[str, str]
+
+
+def send(channel: grpc.Channel, path: str, body: bytes, *, timeout: float = 10, **options: Any) -> Sent:
+    """Exactly these bytes to this path; no serialiser has a say."""
+    answer, call = channel.unary_unary(path).with_call(body, timeout=timeout, **options)
+    return Sent(answer, dict(call.initial_metadata()))
 
 
 def open_channel(port: int, server_ca: bytes, certificate: bytes | None, key: bytes | None) -> grpc.Channel:
@@ -273,15 +300,33 @@ class World:
 
     def leaves(self) -> list[leaf_pb2.Leaf]:
         """Every entry of the log, straight from the database."""
-        from gateway.audit.log import read_head, read_leaves
-        from gateway.store import open_store
+        return [leaf.decode(data) for data in self.leaf_bytes()]
 
+    def leaf_bytes(self, begin: int = 0) -> list[bytes]:
+        """The entries as stored, from index ``begin`` on."""
         store = open_store(self.settings.database.url)
         try:
             with store.reading() as connection:
-                return [leaf.decode(data) for data in read_leaves(connection, 0, read_head(connection).size)]
+                return read_leaves(connection, begin, read_head(connection).size)
         finally:
             store.close()
+
+    @contextmanager
+    def entries(self) -> Iterator[list[leaf_pb2.Leaf]]:
+        """The entries that the block appends; filled once it is over."""
+        begin, seen = len(self.leaf_bytes()), list[leaf_pb2.Leaf]()
+        yield seen
+        seen += [leaf.decode(data) for data in self.leaf_bytes(begin)]
+
+    def turned_away(self) -> dict[tuple[str, str, str], int]:
+        """Stop the gateway, which flushes; then (partner, method, reason) → calls counted in steps 1 and 2."""
+        self.gateway.stop(timedelta(seconds=1))
+        counts: Counter[tuple[str, str, str]] = Counter()
+        for entry in self.leaves():
+            if entry.kind == leaf_pb2.LEAF_KIND_COUNTED_REFUSALS:
+                assert (entry.decision, entry.cost_units) == (leaf_pb2.DECISION_REFUSED, 0)
+                counts[entry.partner_id, entry.method, entry.reason] += entry.count
+        return dict(counts)
 
     def officer(self, partner_id: str = "officer") -> tuple[Partner, audit_pb2_grpc.AuditServiceStub]:
         self.add(partner_id, "ROLE_COMPLIANCE")
@@ -316,7 +361,9 @@ def settings_for(home: Path, database_url: str, engine_folder: Path, **overrides
 
 
 @contextmanager
-def open_world(settings: Settings, *, seams: Seams | None = None, clock: Clock | None = None) -> Iterator[World]:
+def open_world(
+    settings: Settings, *, seams: Seams | None = None, clock: Clock | None = None
+) -> Iterator[World]:
     """Found an installation and start its gateway."""
     chosen = clock or Clock()
     founding.found(settings, now=chosen())

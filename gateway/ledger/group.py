@@ -24,7 +24,7 @@ from sqlalchemy import exc
 from sqlalchemy.engine import Connection
 
 from gateway.audit.private import Vault
-from gateway.ledger.release import Attempt, Dropped, Guards, Outcome, run
+from gateway.ledger.release import Attempt, Dropped, Failed, Guards, Outcome, run
 from gateway.ledger.transaction import Transaction
 from gateway.store import Store, StoreUnavailable
 
@@ -118,6 +118,11 @@ class Ledger:
         result: T = self._wait(_Ticket((), work, lambda: True))
         return result
 
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for the ledger's thread."""
+        return self._queue.qsize()
+
     def close(self) -> None:
         """Finish what waits, refuse what comes, and close the connection."""
         with self._lock:
@@ -190,14 +195,24 @@ class Ledger:
         if len(tickets) > 1:
             for ticket in tickets:
                 self._run([ticket])
-            return
-        if isinstance(error, exc.SQLAlchemyError):
+        elif len(tickets[0].attempts) > 1:
+            tickets[0].done.set_result([self._run_alone(tickets[0], a) for a in tickets[0].attempts])
+        elif isinstance(error, exc.SQLAlchemyError):
             self._disconnect()
             unavailable = LedgerUnavailable("the ledger can't be written")
             unavailable.__cause__ = error
             tickets[0].done.set_exception(unavailable)
         else:
             tickets[0].done.set_exception(error)
+
+    def _run_alone(self, ticket: _Ticket, attempt: Attempt) -> Outcome:
+        alone = _Ticket((attempt,), None, ticket.is_wanted)
+        self._run([alone])
+        error = alone.done.exception()
+        if error is not None:
+            return Failed(error)
+        outcome: Outcome = alone.done.result()[0]
+        return outcome
 
     def _transact(self, tickets: list[_Ticket]) -> list[Any]:
         try:

@@ -109,7 +109,14 @@ class Dropped:
     """The caller was gone before the transaction began. Nothing is recorded."""
 
 
-Outcome = Released | Replayed | Denied | Stale | Gone | Dropped
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """This attempt could not be decided or written, and it alone. Nothing of it is recorded."""
+
+    error: BaseException
+
+
+Outcome = Released | Replayed | Denied | Stale | Gone | Dropped | Failed
 
 
 @dataclass(frozen=True, slots=True)

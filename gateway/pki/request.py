@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
@@ -17,10 +17,10 @@ MAX_REQUEST_BYTES = 16 * 1024
 MIN_RSA_BITS, MAX_RSA_BITS = 2048, 4096
 RSA_EXPONENT = 65537
 
-RequestKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
+RequestKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 _MAKE_NEW = "make a new request, signed by its own key"
-_KEY_KINDS = "use P-256, P-384, Ed25519, or RSA of 2,048 to 4,096 bits with exponent 65537"
+_KEY_KINDS = "use P-256, P-384, or RSA of 2,048 to 4,096 bits with exponent 65537"
 
 
 class RequestRefused(Exception):
@@ -101,8 +101,6 @@ def _read_public_key(request: x509.CertificateSigningRequest) -> RequestKey:
         key = request.public_key()
     except PARSE_ERRORS as error:
         raise RequestRefused("csr_pem", "holds a key that can't be read", _KEY_KINDS) from error
-    if isinstance(key, ed25519.Ed25519PublicKey):
-        return key
     if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1 | ec.SECP384R1):
         return key
     if isinstance(key, rsa.RSAPublicKey) and _is_usual_rsa(key):

@@ -303,10 +303,9 @@ def test_the_same_request_signed_twice_gets_two_serial_numbers(partner_ca: Autho
     [
         lambda: ec.generate_private_key(ec.SECP256R1()),
         lambda: ec.generate_private_key(ec.SECP384R1()),
-        ed25519.Ed25519PrivateKey.generate,
         lambda: rsa.generate_private_key(65537, 2048),
     ],
-    ids=["P-256", "P-384", "Ed25519", "RSA-2048"],
+    ids=["P-256", "P-384", "RSA-2048"],
 )
 def test_every_key_kind_of_the_contract_is_signed(
     partner_ca: Authority, make_key: Callable[[], AnyKey]
@@ -340,6 +339,8 @@ def rsa_public(bits: int, exponent: int = 65537) -> rsa.RSAPublicKey:
 @pytest.mark.parametrize(
     "public_key",
     [
+        # gRPC's TLS can't use Ed25519: a certificate for one would enrol and never connect.
+        ed25519.Ed25519PrivateKey.generate().public_key(),
         rsa_public(2047),
         rsa_public(4097),
         rsa_public(2048, exponent=3),
@@ -349,7 +350,7 @@ def rsa_public(bits: int, exponent: int = 65537) -> rsa.RSAPublicKey:
         ed448.Ed448PrivateKey.generate().public_key(),
         x25519.X25519PrivateKey.generate().public_key(),
     ],
-    ids=["RSA-2047", "RSA-4097", "RSA-e3", "RSA-e65539", "P-521", "secp256k1", "Ed448", "X25519"],
+    ids=["Ed25519", "RSA-2047", "RSA-4097", "RSA-e3", "RSA-e65539", "P-521", "secp256k1", "Ed448", "X25519"],
 )
 def test_a_key_of_another_kind_or_size_is_refused(partner_ca: Authority, public_key: Any) -> None:
     with pytest.raises(RequestRefused, match="key of another kind or size; use P-256") as refused:

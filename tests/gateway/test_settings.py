@@ -329,7 +329,8 @@ def test_an_address_reads_as_it_is_written(tmp_path: Path, text: str, address: A
 @pytest.mark.parametrize(
     "text",
     ["", "localhost", ":8443", "localhost:", "localhost:65536", "localhost:-1", "::1:8443", "[::g]:1",
-     "[::1:2:]:1", "a b:1", "localhost:8443\n", "localhost:８443", "http://localhost:1", "localhost:1/x", "a\u0000:1"],
+     "[::1:2:]:1", "a b:1", "localhost:8443\n", "localhost:８443", "http://localhost:1", "localhost:1/x",
+     "a\u0000:1"],
 )  # fmt: skip
 def test_what_is_no_address_is_refused(tmp_path: Path, text: str) -> None:
     variables = {"SCOREGATE_LISTEN__PARTNER": text}
@@ -708,7 +709,7 @@ def no_signing_folder(home: Path) -> None:
     (home / "keys/attestation").rename(home / "keys/elsewhere")
 
 
-# What is wrong: what is done to a complete installation; the fields that must be named, with words about each.
+# What is done to a complete installation; the fields that must be named then, with words about each.
 MATRIX: dict[str, tuple[tuple[Break, ...], tuple[tuple[str, str], ...]]] = {
     "no server key": ((remove("pki/server.key"),), (("tls.key", "is missing"),)),
     "no server pair": (

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -23,7 +22,7 @@ from scoregate.engine.v1 import engine_pb2, engine_pb2_grpc
 from scoring.errors import ListenRefused
 from scoring.population import Population
 from scoring.records import EPOCHS
-from scoring.remote import MAX_REQUEST_BYTES, SERVICE, ServerTls, Serving, serve
+from scoring.remote import MAX_REQUEST_BYTES, SERVICE, ServerTls, Serving, client_identity, serve
 from scoring.service import Engine, Family, NotScored, Query, Scored
 from scoring.train import SUNSET
 
@@ -198,9 +197,10 @@ class Issuer:
     def issue(self, names: list[x509.GeneralName], uses: list[x509.ObjectIdentifier]) -> tuple[bytes, bytes]:
         """Certificate and key, PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
-        made = _certificate(
-            "leaf", key, self.key, "ca", (x509.SubjectAlternativeName(names), x509.ExtendedKeyUsage(uses))
-        )
+        extensions: list[x509.ExtensionType] = [x509.SubjectAlternativeName(names)]
+        if uses:
+            extensions.append(x509.ExtendedKeyUsage(uses))
+        made = _certificate("leaf", key, self.key, "ca", extensions)
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         return made.public_bytes(Encoding.PEM), private
 
@@ -210,7 +210,7 @@ def _certificate(
     key: ec.EllipticCurvePrivateKey,
     signer: ec.EllipticCurvePrivateKey,
     issuer: str,
-    extensions: tuple[x509.ExtensionType, ...],
+    extensions: Sequence[x509.ExtensionType],
 ) -> x509.Certificate:
     now = datetime.now(UTC)
     builder = (
@@ -289,9 +289,19 @@ def test_anybody_else_of_the_same_authority_is_refused(
     assert ask(mutual, issuer, issuer.issue(names, uses)) is grpc.StatusCode.UNAUTHENTICATED
 
 
-def test_a_server_certificate_is_no_client(mutual: Serving, issuer: Issuer) -> None:
+@pytest.mark.parametrize(
+    "uses",
+    [[SERVER], [ExtendedKeyUsageOID.EMAIL_PROTECTION], [ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE], []],
+    ids=["server", "mail", "any", "none"],
+)
+def test_a_certificate_for_another_use_is_no_client(
+    mutual: Serving, issuer: Issuer, uses: list[x509.ObjectIdentifier]
+) -> None:
+    # grpcio ends some of these handshakes itself; those that it lets through are ours to refuse.
     refused = {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.UNAVAILABLE}
-    assert ask(mutual, issuer, issuer.issue([uri(GATEWAY)], [SERVER])) in refused
+    pair = issuer.issue([uri(GATEWAY)], uses)
+    assert ask(mutual, issuer, pair) in refused
+    assert client_identity(pair[0]) is None
 
 
 def test_no_certificate_and_one_of_a_stranger_get_no_connection(mutual: Serving, issuer: Issuer) -> None:
@@ -341,6 +351,6 @@ def test_a_certificate_of_another_key_never_listens(
         serve(engine, "127.0.0.1:0", tls=replace(paths, certificate=other))
 
 
-def test_a_taken_port_is_named(engine: Engine) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ListenRefused, match="Free the port"):
-        serve(engine, f"127.0.0.1:{taken.getsockname()[1]}")
+def test_a_port_that_another_engine_took_is_named(engine: Engine, serving: Serving) -> None:
+    with pytest.raises(ListenRefused, match="Free the port"):
+        serve(engine, f"127.0.0.1:{serving.port}")

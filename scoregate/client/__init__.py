@@ -1,0 +1,390 @@
+"""The client that verifies.
+
+    with Client("gateway.example:8443", certificate="acme.pem", key="acme.key", server_ca="ca.pem",
+                jwks="issuer.jwks", issuer="https://scoregate.example") as client:
+        answer = client.score(consent_id, Purpose.CREDIT_APPLICATION)
+        answer.save("receipts")
+
+Every answer is verified before it is returned (`scoregate.proof.verify`), and there is no way to turn
+that off. Everything raised is in the one family of `scoregate.errors`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from scoregate.client import identity
+from scoregate.client.answers import (
+    Receipt,
+    ScoreAnswer,
+    ScoreQuery,
+    ThresholdAnswer,
+    new_nonce,
+    new_request_id,
+)
+from scoregate.client.connection import Clock, Connection, Reply
+from scoregate.client.consents import (
+    Consent,
+    ConsentState,
+    Frequency,
+    Invitation,
+    InvitationState,
+    Terms,
+    Usage,
+    span,
+)
+from scoregate.client.trust import PublishedKeys, Trust, published_keys
+from scoregate.errors import BindingMismatch, ClientMisconfigured, Refused
+from scoregate.partner.v1 import (
+    consent_pb2,
+    consent_pb2_grpc,
+    score_pb2,
+    score_pb2_grpc,
+    usage_pb2,
+    usage_pb2_grpc,
+)
+from scoregate.proof.jwk import VerificationKeys
+from scoregate.words import Disclosure, Purpose
+
+__all__ = [
+    "Client",
+    "Clock",
+    "Consent",
+    "ConsentState",
+    "Frequency",
+    "Invitation",
+    "InvitationState",
+    "PublishedKeys",
+    "Receipt",
+    "ScoreAnswer",
+    "ScoreQuery",
+    "Terms",
+    "ThresholdAnswer",
+    "Usage",
+]
+
+DEFAULT_TIMEOUT = timedelta(seconds=10)
+DEFAULT_BATCH = 100
+MAX_BATCH = 1_000  # the contract's own bound
+
+REAL_CLOCK = Clock()
+NO_KEYS = (
+    "jwks: pin the issuer's JWK Set, as text or as a path, obtained over a channel that you trust; "
+    "or call Client.trusting_first_use to trust what this gateway serves now"
+)
+
+
+class Client:
+    """A partner's view of one gateway. Safe to share between threads; close it when done.
+
+    Args:
+        target: The gateway's "host:port".
+        certificate: The enrolled client certificate in PEM: content, or path.
+        key: Its private key in PEM: content, or path.
+        server_ca: The authority of the gateway's own certificate in PEM: content, or path.
+        jwks: The issuer's pinned JWK Set: text, or path.
+        issuer: The expected `iss` of attestations.
+        partner_id: The expected `aud`. Default: the last segment of the certificate's SPIFFE URI.
+        timeout: For each call with all its retries, unless the call names another.
+        clock: Where time, pauses and jitter come from.
+
+    Attributes:
+        jwks: The trusted JWK Set.
+        partner_id: The expected `aud`.
+
+    Raises:
+        ClientMisconfigured: Something is missing, unreadable, or does not belong together.
+        KeysInvalid: The JWK Set cannot be trusted.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        certificate: identity.Pem,
+        key: identity.Pem,
+        server_ca: identity.Pem,
+        issuer: str,
+        jwks: str | Path | None = None,
+        partner_id: str | None = None,
+        timeout: timedelta = DEFAULT_TIMEOUT,
+        clock: Clock = REAL_CLOCK,
+    ) -> None:
+        if jwks is None:
+            raise ClientMisconfigured(NO_KEYS)
+        self.jwks = identity.jwks_text(jwks)
+        self.partner_id = partner_id or identity.partner_id(certificate)
+        self._trust = Trust(VerificationKeys.from_jwks(self.jwks), issuer, self.partner_id, clock.now)
+        credentials = identity.credentials(certificate, key, server_ca)
+        self._connection = Connection(target, credentials, timeout=timeout, clock=clock)
+        channel = self._connection.channel
+        self._consents = consent_pb2_grpc.ConsentServiceStub(channel)  # type: ignore[no-untyped-call]
+        self._scores = score_pb2_grpc.ScoreServiceStub(channel)  # type: ignore[no-untyped-call]
+        self._usage = usage_pb2_grpc.UsageServiceStub(channel)  # type: ignore[no-untyped-call]
+
+    @classmethod
+    def trusting_first_use(
+        cls,
+        target: str,
+        *,
+        certificate: identity.Pem,
+        key: identity.Pem,
+        server_ca: identity.Pem,
+        issuer: str | None = None,
+        partner_id: str | None = None,
+        timeout: timedelta = DEFAULT_TIMEOUT,
+        clock: Clock = REAL_CLOCK,
+    ) -> Self:
+        """Return a client that trusts the keys which the gateway serves at this moment.
+
+        This is a choice with a price: whoever runs or has broken into the gateway now can name keys of
+        their own, and every later check holds only against them. Write `client.jwks` to a file,
+        compare it with the issuer over another channel, and pin it from then on.
+
+        Arguments and errors are those of `Client`; `issuer` defaults to the gateway's own word. Also raises
+        Refused when the gateway does not answer.
+        """
+        credentials = identity.credentials(certificate, key, server_ca)
+        connection = Connection(target, credentials, timeout=timeout, clock=clock)
+        try:
+            published = published_keys(connection)
+        finally:
+            connection.close()
+        return cls(
+            target,
+            certificate=certificate,
+            key=key,
+            server_ca=server_ca,
+            issuer=issuer or published.issuer,
+            jwks=published.jwks,
+            partner_id=partner_id,
+            timeout=timeout,
+            clock=clock,
+        )
+
+    def close(self) -> None:
+        """Close the connection; calls under way end as Unavailable."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def invite(
+        self,
+        terms: Terms,
+        *,
+        partner_reference: str = "",
+        decide_within: timedelta | None = None,
+        request_id: str | None = None,
+        timeout: timedelta | None = None,
+    ) -> Invitation:
+        """Invite one person to consent; hand them the invitation's handle.
+
+        Args:
+            terms: What the person is asked to agree to.
+            partner_reference: Your own opaque reference, at most 64 characters. No personal data, please.
+            decide_within: How long they have, 60 seconds to 30 days. Default: the gateway's 7 days.
+            request_id: A UUID; the same one again brings the same invitation. Default: a random one.
+            timeout: For this call. Default: the client's.
+
+        Raises:
+            Refused: The gateway said no.
+        """
+        request = consent_pb2.CreateConsentInvitationRequest(
+            request_id=(request_id or new_request_id()).lower(),
+            terms=terms.message(),
+            partner_reference=partner_reference,
+            decide_within=None if decide_within is None else span(decide_within),
+        )
+        reply = self._connection.call(
+            self._consents.CreateConsentInvitation, request, timeout=timeout, request_id=request.request_id
+        )
+        return Invitation.of(reply.message.invitation)
+
+    def invitation(self, handle: str) -> Invitation:
+        """Return an invitation of this partner as it stands now.
+
+        Raises:
+            Refused: NotFound when there is none of this name; or as any call.
+        """
+        request = consent_pb2.GetConsentInvitationRequest(handle=handle)
+        return Invitation.of(
+            self._connection.call(self._consents.GetConsentInvitation, request).message.invitation
+        )
+
+    def consent(self, consent_id: str) -> Consent:
+        """Return a consent of this partner as it stands now.
+
+        Raises:
+            Refused: NotFound when there is none of this name; or as any call.
+        """
+        request = consent_pb2.GetConsentRequest(consent_id=consent_id)
+        return Consent.of(self._connection.call(self._consents.GetConsent, request).message.consent)
+
+    def consents(self) -> Iterator[Consent]:
+        """Iterate over this partner's consents, oldest first, page by page.
+
+        Raises:
+            Refused: As any call, at the page that it met.
+        """
+        token = ""
+        while True:
+            request = consent_pb2.ListConsentsRequest(page_token=token)
+            page = self._connection.call(self._consents.ListConsents, request).message
+            yield from map(Consent.of, page.consents)
+            token = page.next_page_token
+            if not token:
+                return
+
+    def score(
+        self,
+        consent_id: str,
+        purpose: Purpose | str,
+        disclosure: Disclosure | str = Disclosure.SCORE,
+        *,
+        with_reasons: bool = False,
+        subject_ref: str | None = None,
+        request_id: str | None = None,
+        nonce: str | None = None,
+        timeout: timedelta | None = None,
+    ) -> ScoreAnswer:
+        """Ask for one score and return the verified answer.
+
+        Args:
+            consent_id: The consent to use.
+            purpose: The purpose that the person agreed to.
+            disclosure: SCORE or BAND.
+            with_reasons: Whether to ask for reasons too.
+            subject_ref: Who you believe this is; another person's consent is then refused.
+            request_id: A UUID. With the nonce of the first call, it brings the first answer again.
+            nonce: 16 to 128 characters of base64url. Default: random.
+            timeout: For this call with all its retries. Default: the client's.
+
+        Raises:
+            Refused: The gateway said no. The error carries request id and nonce for a repeat.
+            VerificationFailed: An answer came and must not be used.
+        """
+        query = ScoreQuery(
+            consent_id=consent_id,
+            purpose=purpose,
+            disclosure=disclosure,
+            with_reasons=with_reasons,
+            subject_ref=subject_ref or "",
+            request_id=request_id or new_request_id(),
+            nonce=nonce or new_nonce(),
+        )
+        request = query.message()
+        reply = self._ask(self._scores.GetScore, request, timeout)
+        return self._trust.score(reply.message, request, replayed=reply.replayed)
+
+    def reaches(
+        self,
+        consent_id: str,
+        purpose: Purpose | str,
+        threshold: int,
+        *,
+        subject_ref: str | None = None,
+        request_id: str | None = None,
+        nonce: str | None = None,
+        timeout: timedelta | None = None,
+    ) -> ThresholdAnswer:
+        """Ask whether a score reaches a registered threshold, and return the verified answer.
+
+        Arguments and errors are those of `score`; `threshold` is a multiple of 50.
+        """
+        request = score_pb2.CheckThresholdRequest(
+            request_id=(request_id or new_request_id()).lower(),
+            consent_id=consent_id,
+            subject_ref=subject_ref or "",
+            purpose=Purpose.read(purpose).number,
+            threshold=threshold,
+            nonce=nonce or new_nonce(),
+        )
+        reply = self._ask(self._scores.CheckThreshold, request, timeout)
+        return self._trust.threshold(reply.message, request, replayed=reply.replayed)
+
+    def scores(
+        self,
+        queries: Iterable[ScoreQuery],
+        *,
+        progress: Callable[[int], object] | None = None,
+        batch_size: int = DEFAULT_BATCH,
+        timeout: timedelta | None = None,
+    ) -> Iterator[ScoreAnswer | Refused]:
+        """Ask many questions in batches; yields one outcome for each, in order, refusals included.
+
+        Keep the queries: each carries its request id and nonce, so after an error the same objects can be
+        asked again, and what was answered already costs nothing.
+
+        Args:
+            queries: The questions; read as the batches go.
+            progress: Called after each batch with the number of outcomes so far.
+            batch_size: 1 to 1,000.
+            timeout: For each batch with all its retries. Default: the client's.
+
+        Raises:
+            Refused: A whole batch was refused.
+            VerificationFailed: An answer came and must not be used; those before it were yielded.
+            ClientMisconfigured: A batch size outside its bounds.
+        """
+        if not 1 <= batch_size <= MAX_BATCH:
+            raise ClientMisconfigured(f"batch_size: 1 to {MAX_BATCH}")
+        return self._batches(iter(queries), progress, batch_size, timeout)
+
+    def usage(self) -> tuple[Usage, ...]:
+        """Return every limit of this partner with its use now.
+
+        Raises:
+            Refused: As any call.
+        """
+        reply = self._connection.call(self._usage.ListQuotaUsage, usage_pb2.ListQuotaUsageRequest())
+        return tuple(map(Usage.of, reply.message.usages))
+
+    def keys(self) -> PublishedKeys:
+        """Return the keys that the gateway serves now; this client goes on trusting its own.
+
+        Raises:
+            Refused: As any call.
+        """
+        return published_keys(self._connection)
+
+    def _batches(
+        self,
+        queries: Iterator[ScoreQuery],
+        progress: Callable[[int], object] | None,
+        batch_size: int,
+        timeout: timedelta | None,
+    ) -> Iterator[ScoreAnswer | Refused]:
+        done = 0
+        while items := [query.message() for query in islice(queries, batch_size)]:
+            request = score_pb2.BatchGetScoresRequest(items=items)
+            results = self._connection.call(
+                self._scores.BatchGetScores, request, timeout=timeout
+            ).message.results
+            if [result.request_id for result in results] != [item.request_id for item in items]:
+                raise BindingMismatch(
+                    "request_id", "the outcomes are not those of the batch's items, in order"
+                )
+            for item, result in zip(items, results, strict=True):
+                yield self._trust.outcome(result, item)
+            done += len(items)
+            if progress is not None:
+                progress(done)
+
+    def _ask(
+        self,
+        method: Any,
+        request: score_pb2.GetScoreRequest | score_pb2.CheckThresholdRequest,
+        timeout: timedelta | None,
+    ) -> Reply:
+        return self._connection.call(
+            method, request, timeout=timeout, request_id=request.request_id, nonce=request.nonce
+        )

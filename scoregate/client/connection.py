@@ -1,0 +1,138 @@
+"""One mTLS channel to a gateway, and the calls that go over it.
+
+The retry policy is published here and is all there is: grpc-core's own retries are off, and no service
+config is taken from DNS.
+
+    what                                    again?
+    UNAVAILABLE                             yes, with the same bytes: request id and nonce included
+    BURST_EXCEEDED, CONCURRENCY_EXCEEDED    yes, after the wait that the gateway names
+    a negative pushback                     no
+    anything else                           no
+
+Pauses double from FIRST_PAUSE up to LONGEST_PAUSE, each drawn between zero and that (full jitter),
+unless the gateway names a wait: then exactly that. No pause reaches past the caller's deadline, and no
+call is tried more than MAX_ATTEMPTS times.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import grpc
+
+from scoregate.client import refusals
+from scoregate.errors import ClientMisconfigured, RateLimited, Refused
+
+MAX_ATTEMPTS = 5
+FIRST_PAUSE = timedelta(milliseconds=100)
+LONGEST_PAUSE = timedelta(seconds=2)
+MAX_RECEIVE_BYTES = 8 * 1024 * 1024  # a batch of 1,000 answers is about 3 MiB
+MAX_SEND_BYTES = 1024 * 1024  # the gateway takes no more
+REPLAYED = "scoregate-replayed"
+
+CHANNEL_OPTIONS = (
+    ("grpc.enable_retries", 0),  # the loop below knows what is safe; the core doesn't
+    ("grpc.service_config_disable_resolution", 1),  # nor does whoever answers for DNS
+    ("grpc.max_receive_message_length", MAX_RECEIVE_BYTES),
+    ("grpc.max_send_message_length", MAX_SEND_BYTES),
+    # An idle connection that a firewall dropped is noticed before the next query, not by it.
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    # Reconnecting waits no longer than the pauses above, or a retry would only find the last failure.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Where a client's time and chance come from; tests bring their own."""
+
+    now: Callable[[], datetime] = _utc_now  # with its zone; judges freshness
+    monotonic: Callable[[], float] = time.monotonic  # seconds; judges deadlines
+    sleep: Callable[[float], None] = time.sleep  # seconds
+    chance: Callable[[], float] = random.random  # from 0 up to, but not including, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A response, and whether the gateway said that it had given it before."""
+
+    message: Any
+    replayed: bool
+
+
+class Connection:
+    """Calls a gateway within deadlines, and again where that is safe. Safe to share between threads.
+
+    Raises:
+        ClientMisconfigured: On a target that is a URL.
+    """
+
+    def __init__(
+        self, target: str, credentials: grpc.ChannelCredentials, *, timeout: timedelta, clock: Clock
+    ) -> None:
+        if target.startswith(("http://", "https://")):
+            raise ClientMisconfigured("target: give host:port alone, without a scheme")
+        self.channel = grpc.secure_channel(target, credentials, options=CHANNEL_OPTIONS)
+        self._timeout = timeout
+        self._clock = clock
+        self._open = True
+
+    def close(self) -> None:
+        """Close the channel; calls under way end as CANCELLED."""
+        self._open = False
+        self.channel.close()
+
+    def call(
+        self,
+        method: Any,
+        request: Any,
+        *,
+        timeout: timedelta | None = None,
+        request_id: str = "",
+        nonce: str = "",
+    ) -> Reply:
+        """Return the response, tried again while that is safe and the timeout leaves room.
+
+        Raises:
+            Refused: The last refusal.
+            ClientMisconfigured: The client was closed.
+        """
+        deadline = self._clock.monotonic() + (timeout or self._timeout).total_seconds()
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return self._send(method, request, deadline - self._clock.monotonic())
+            except grpc.RpcError as error:
+                refused = refusals.from_call(error, request_id=request_id, nonce=nonce)
+                pause = self._pause(refused, attempt)
+                if pause is None or self._clock.monotonic() + pause >= deadline:
+                    raise refused from error
+            self._clock.sleep(pause)
+
+    def _send(self, method: Any, request: Any, seconds: float) -> Reply:
+        if not self._open:
+            raise ClientMisconfigured("the client is closed; open another one")
+        response, call = method.with_call(request, timeout=seconds)
+        return Reply(response, (REPLAYED, "true") in (call.initial_metadata() or ()))
+
+    def _pause(self, refused: Refused, attempt: int) -> float | None:
+        """Return how many seconds to wait before the next attempt; None to give up."""
+        told = None if refused.retry_after is None else refused.retry_after.total_seconds()
+        if attempt >= MAX_ATTEMPTS or refused.stop:
+            return None
+        if refused.status == "UNAVAILABLE":
+            ceiling = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (attempt - 1)).total_seconds()
+            return self._clock.chance() * ceiling if told is None else told
+        return told if isinstance(refused, RateLimited) else None

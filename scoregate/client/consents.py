@@ -1,0 +1,203 @@
+"""A partner's invitations, consents and quotas as values. Source: consent.proto, usage.proto."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Self
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from scoregate.errors import ClientMisconfigured
+from scoregate.partner.v1 import consent_pb2, types_pb2, usage_pb2
+from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Purpose, Word
+
+
+class InvitationState(Word):
+    """Where an invitation stands."""
+
+    PENDING = "PENDING", 1
+    APPROVED = "APPROVED", 2
+    REJECTED = "REJECTED", 3
+    EXPIRED = "EXPIRED", 4
+
+
+class ConsentState(Word):
+    """Where a consent stands."""
+
+    ACTIVE = "ACTIVE", 1
+    PAUSED = "PAUSED", 2
+    REVOKED = "REVOKED", 3
+    EXPIRED = "EXPIRED", 4
+    CONSUMED = "CONSUMED", 5
+
+
+@dataclass(frozen=True, slots=True)
+class Frequency:
+    """At most so many scored answers in each calendar unit, in the consent's time zone."""
+
+    uses: int  # 1 to 1,000
+    unit: CalendarUnit | str
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a person is asked to agree to."""
+
+    purpose: Purpose | str
+    disclosures: tuple[Disclosure | str, ...]  # REASONS needs SCORE or BAND beside it
+    valid_for: timedelta  # 60 seconds to 5 years
+    data_life: timedelta  # how long an answer may be kept: 1 day to 5 years
+    mode: ConsentMode | str = ConsentMode.ONE_TIME
+    frequency: Frequency | None = None  # needed for PERIODIC, refused for ONE_TIME
+    not_before: datetime | None = None  # None: from the person's decision on
+    time_zone: str = "UTC"  # IANA name
+    excluded_families: tuple[InputFamily | str, ...] = ()
+
+    def message(self) -> consent_pb2.ConsentTerms:
+        """Return them as they are sent.
+
+        Raises:
+            WordUnknown: A word is not one of the contract.
+            ClientMisconfigured: `not_before` has no time zone.
+        """
+        message = consent_pb2.ConsentTerms(
+            purpose=Purpose.read(self.purpose).number,
+            disclosures=[Disclosure.read(word).number for word in self.disclosures],
+            mode=ConsentMode.read(self.mode).number,
+            valid_for=span(self.valid_for),
+            time_zone=self.time_zone,
+            data_life=span(self.data_life),
+            excluded_families=[InputFamily.read(word).number for word in self.excluded_families],
+        )
+        if self.frequency is not None:
+            unit = CalendarUnit.read(self.frequency.unit).number
+            message.frequency.CopyFrom(types_pb2.Frequency(uses=self.frequency.uses, unit=unit))
+        if self.not_before is not None:
+            if self.not_before.tzinfo is None:
+                raise ClientMisconfigured("not_before: give the instant with its time zone")
+            message.not_before.FromDatetime(self.not_before)
+        return message
+
+    @classmethod
+    def of(cls, message: consent_pb2.ConsentTerms) -> Self:
+        """Return what a message says.
+
+        Raises:
+            WordUnknown: It uses a word of a newer contract.
+        """
+        frequency = None
+        if message.HasField("frequency"):
+            frequency = Frequency(message.frequency.uses, CalendarUnit.of(message.frequency.unit))
+        return cls(
+            purpose=Purpose.of(message.purpose),
+            disclosures=tuple(map(Disclosure.of, message.disclosures)),
+            valid_for=message.valid_for.ToTimedelta(),
+            data_life=message.data_life.ToTimedelta(),
+            mode=ConsentMode.of(message.mode),
+            frequency=frequency,
+            not_before=instant(message.not_before) if message.HasField("not_before") else None,
+            time_zone=message.time_zone,
+            excluded_families=tuple(map(InputFamily.of, message.excluded_families)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """An invitation to consent."""
+
+    handle: str  # give this to the person
+    state: InvitationState
+    terms: Terms
+    partner_reference: str
+    expires_at: datetime
+    consent_id: str | None  # once APPROVED
+    subject_ref: str | None  # once APPROVED
+
+    @classmethod
+    def of(cls, message: consent_pb2.ConsentInvitation) -> Self:
+        """Return what a message says.
+
+        Raises:
+            WordUnknown: It uses a word of a newer contract.
+        """
+        return cls(
+            handle=message.handle,
+            state=InvitationState.of(message.state),
+            terms=Terms.of(message.terms),
+            partner_reference=message.partner_reference,
+            expires_at=instant(message.expires_at),
+            consent_id=message.consent_id or None,
+            subject_ref=message.subject_ref or None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """One person's permission to this partner for one purpose."""
+
+    consent_id: str
+    state: ConsentState
+    subject_ref: str
+    terms: Terms
+    handle: str
+    partner_reference: str
+    not_before: datetime
+    expires_at: datetime  # dead at this instant
+    consent_sha256: str  # hex, as attestations repeat it
+
+    @classmethod
+    def of(cls, message: consent_pb2.Consent) -> Self:
+        """Return what a message says.
+
+        Raises:
+            WordUnknown: It uses a word of a newer contract.
+        """
+        return cls(
+            consent_id=message.consent_id,
+            state=ConsentState.of(message.state),
+            subject_ref=message.subject_ref,
+            terms=Terms.of(message.terms),
+            handle=message.handle,
+            partner_reference=message.partner_reference,
+            not_before=instant(message.not_before),
+            expires_at=instant(message.expires_at),
+            consent_sha256=message.consent_sha256.hex(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """One limit and its use now."""
+
+    limit_name: str  # "burst", "day" or "month"
+    period: str  # such as "2026-11-23"; empty for "burst"
+    limit: int
+    used: int
+    remaining: int
+    resets_at: datetime
+    time_zone: str
+
+    @classmethod
+    def of(cls, message: usage_pb2.QuotaUsage) -> Self:
+        """Return what a message says."""
+        return cls(
+            limit_name=message.limit_name,
+            period=message.period,
+            limit=message.limit,
+            used=message.used,
+            remaining=message.remaining,
+            resets_at=instant(message.resets_at),
+            time_zone=message.time_zone,
+        )
+
+
+def span(length: timedelta) -> Duration:
+    """Return a length of time as a message."""
+    message = Duration()
+    message.FromTimedelta(length)
+    return message
+
+
+def instant(message: Timestamp) -> datetime:
+    """Return a message's instant, UTC."""
+    return message.ToDatetime(tzinfo=UTC)

@@ -1,0 +1,214 @@
+"""The consent decision, clause by clause, at its exact boundaries."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consent.grant import (
+    MOVES,
+    Ask,
+    Change,
+    ConsentDenied,
+    Frequency,
+    Grant,
+    MoveRefused,
+    State,
+    Terms,
+    period_of,
+    window,
+)
+from scoregate.words import CalendarUnit, ConsentMode, Disclosure, Purpose
+
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+TICK = timedelta(microseconds=1)
+TERMS = Terms(
+    purpose=Purpose.CREDIT_APPLICATION,
+    disclosures=frozenset({Disclosure.SCORE, Disclosure.REASONS}),
+    mode=ConsentMode.PERIODIC,
+    not_before=None,
+    valid_for=timedelta(days=30),
+    frequency=Frequency(2, CalendarUnit.DAY),
+    time_zone="Asia/Shanghai",
+    data_life=timedelta(days=90),
+    excluded_families=frozenset(),
+)
+GRANT = Grant(
+    consent_id="c" * 26,
+    partner_id="acme",
+    subject="uci-00001",
+    subject_ref="s1-acme-one",
+    terms=TERMS,
+    sha256=bytes(32),
+    granted_at=NOON,
+    not_before=NOON,
+    expires_at=NOON + timedelta(days=30),
+    state=State.ACTIVE,
+)
+ASK = Ask("acme", Purpose.CREDIT_APPLICATION, Disclosure.SCORE, True, "s1-acme-one")
+
+
+def denial(grant: Grant, ask: Ask = ASK, *, now: datetime = NOON, uses: int = 0, replay: bool = False) -> str:
+    """Why the ask is refused; empty when it is covered."""
+    try:
+        grant.require(ask, now=now, uses_in_period=uses, replay=replay)
+    except ConsentDenied as denied:
+        return denied.reason
+    return ""
+
+
+def test_what_the_person_agreed_to_is_covered() -> None:
+    assert denial(GRANT) == ""
+    assert denial(GRANT, replace(ASK, subject_ref="")) == ""
+
+
+@pytest.mark.parametrize(
+    ("ask", "reason"),
+    [
+        (replace(ASK, partner_id="rival"), "CONSENT_NOT_USABLE"),
+        (replace(ASK, subject_ref="s1-acme-two"), "CONSENT_NOT_USABLE"),
+        (replace(ASK, purpose=Purpose.COLLECTION), "CONSENT_PURPOSE_MISMATCH"),
+        (replace(ASK, disclosure=Disclosure.BAND), "CONSENT_DISCLOSURE_NOT_ALLOWED"),
+        (replace(ASK, disclosure=Disclosure.THRESHOLD), "CONSENT_DISCLOSURE_NOT_ALLOWED"),
+    ],
+)
+def test_anything_else_is_refused(ask: Ask, reason: str) -> None:
+    assert denial(GRANT, ask) == reason
+
+
+def test_reasons_need_a_consent_of_their_own() -> None:
+    silent = replace(GRANT, terms=replace(TERMS, disclosures=frozenset({Disclosure.SCORE})))
+    assert denial(silent, replace(ASK, with_reasons=False)) == ""
+    assert denial(silent) == "CONSENT_DISCLOSURE_NOT_ALLOWED"
+
+
+def test_the_window_holds_from_its_first_instant_and_is_dead_at_its_last() -> None:
+    later = replace(GRANT, not_before=NOON + timedelta(days=1))
+    assert denial(later, now=later.not_before - TICK) == "CONSENT_NOT_YET_VALID"
+    assert denial(later, now=later.not_before) == ""
+    assert denial(GRANT, now=GRANT.expires_at - TICK) == ""
+    assert denial(GRANT, now=GRANT.expires_at) == "CONSENT_EXPIRED"
+
+
+@pytest.mark.parametrize("state", [State.PAUSED, State.REVOKED, State.CONSUMED, State.EXPIRED])
+def test_only_an_active_grant_covers_anything(state: State) -> None:
+    assert denial(replace(GRANT, state=state)) == f"CONSENT_{state}"
+
+
+def test_a_replay_passes_the_use_that_paid_for_it_and_nothing_else() -> None:
+    assert denial(replace(GRANT, state=State.CONSUMED), replay=True) == ""
+    assert denial(GRANT, uses=2, replay=True) == ""
+    for state in (State.PAUSED, State.REVOKED):
+        assert denial(replace(GRANT, state=state), replay=True) == f"CONSENT_{state}"
+    consumed = replace(GRANT, state=State.CONSUMED)
+    assert denial(consumed, now=GRANT.expires_at, replay=True) == "CONSENT_EXPIRED"
+    assert denial(replace(consumed, frozen_at=NOON), replay=True) == "SUBJECT_FROZEN"
+
+
+@pytest.mark.parametrize(("uses", "reason"), [(0, ""), (1, ""), (2, "CONSENT_FREQUENCY_EXHAUSTED")])
+def test_the_agreed_frequency_is_a_bound(uses: int, reason: str) -> None:
+    assert denial(GRANT, uses=uses) == reason
+
+
+def test_a_freeze_stops_everything_but_a_review_agreed_before_it() -> None:
+    review = replace(GRANT, terms=replace(TERMS, purpose=Purpose.ACCOUNT_REVIEW))
+    ask = replace(ASK, purpose=Purpose.ACCOUNT_REVIEW)
+    assert denial(replace(GRANT, frozen_at=NOON + TICK)) == "SUBJECT_FROZEN"
+    assert denial(replace(review, frozen_at=NOON + TICK), ask) == ""
+    assert denial(replace(review, frozen_at=NOON), ask) == "SUBJECT_FROZEN"
+
+
+def test_a_stranger_learns_nothing_from_the_state() -> None:
+    for state in State:
+        stranger = replace(ASK, partner_id="rival", purpose=Purpose.COLLECTION)
+        assert denial(replace(GRANT, state=state, frozen_at=NOON), stranger) == "CONSENT_NOT_USABLE"
+
+
+@pytest.mark.parametrize("state", list(State))
+@pytest.mark.parametrize("change", list(Change))
+def test_only_the_drawn_moves_are_possible(state: State, change: Change) -> None:
+    grant = replace(GRANT, state=state)
+    if (state, change) in MOVES:
+        assert grant.moved(change, now=NOON) == MOVES[state, change]
+    else:
+        with pytest.raises(MoveRefused):
+            grant.moved(change, now=NOON)
+
+
+@pytest.mark.parametrize("state", [State.ACTIVE, State.PAUSED])
+def test_an_expired_grant_can_not_be_changed_any_more(state: State) -> None:
+    for change in Change:
+        with pytest.raises(MoveRefused):
+            replace(GRANT, state=state).moved(change, now=GRANT.expires_at)
+
+
+@given(
+    state=st.sampled_from(State),
+    purpose=st.sampled_from(Purpose),
+    disclosure=st.sampled_from([Disclosure.SCORE, Disclosure.BAND, Disclosure.THRESHOLD]),
+    reasons=st.booleans(),
+    agreed=st.frozensets(st.sampled_from(Disclosure)),
+    offset=st.integers(-(2**42), 2**42),
+    frozen=st.none() | st.integers(-(2**42), 2**42),
+    uses=st.integers(0, 4),
+    replay=st.booleans(),
+    partner=st.sampled_from(["acme", "rival"]),
+)
+def test_whatever_passes_meets_every_clause(  # the whole rule again, as one sentence
+    state: State,
+    purpose: Purpose,
+    disclosure: Disclosure,
+    reasons: bool,
+    agreed: frozenset[Disclosure],
+    offset: int,
+    frozen: int | None,
+    uses: int,
+    replay: bool,
+    partner: str,
+) -> None:
+    now = NOON + timedelta(microseconds=offset)
+    frozen_at = None if frozen is None else NOON + timedelta(microseconds=frozen)
+    grant = replace(GRANT, state=state, terms=replace(TERMS, disclosures=agreed), frozen_at=frozen_at)
+    ask = Ask(partner, purpose, disclosure, reasons, "")
+    allowed = (
+        partner == "acme"
+        and purpose is TERMS.purpose
+        and disclosure in agreed
+        and (Disclosure.REASONS in agreed or not reasons)
+        and now < GRANT.expires_at
+        and frozen_at is None
+        and (
+            (state is State.ACTIVE and now >= GRANT.not_before and (replay or uses < 2))
+            or (state is State.CONSUMED and replay)
+        )
+    )
+    assert (denial(grant, ask, now=now, uses=uses, replay=replay) == "") == allowed
+
+
+@pytest.mark.parametrize(
+    ("unit", "period"),
+    [
+        (CalendarUnit.DAY, "2027-01-01"),
+        (CalendarUnit.WEEK, "2026-W53"),
+        (CalendarUnit.MONTH, "2027-01"),
+        (CalendarUnit.YEAR, "2027"),
+    ],
+)
+def test_a_period_is_named_in_the_consents_own_time_zone(unit: CalendarUnit, period: str) -> None:
+    new_year_in_shanghai = datetime(2026, 12, 31, 16, 0, tzinfo=UTC)
+    assert period_of(unit, "Asia/Shanghai", new_year_in_shanghai) == period
+    assert period_of(unit, "Asia/Shanghai", new_year_in_shanghai - TICK) == {
+        CalendarUnit.WEEK: "2026-W53"
+    }.get(unit, period_of(unit, "UTC", new_year_in_shanghai))
+
+
+def test_a_window_begins_with_the_decision_or_later_never_earlier() -> None:
+    assert window(TERMS, NOON) == (NOON, NOON + timedelta(days=30))
+    tomorrow = NOON + timedelta(days=1)
+    assert window(replace(TERMS, not_before=tomorrow), NOON) == (tomorrow, tomorrow + timedelta(days=30))
+    yesterday = NOON - timedelta(days=1)
+    assert window(replace(TERMS, not_before=yesterday), NOON)[0] == NOON

@@ -1,0 +1,132 @@
+"""GCRA at its exact boundaries, and against a model that counts."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.quota.burst import MICROS, Admission, BurstExceeded, ConcurrencyExceeded, Limit, decide
+
+LIMITS = st.builds(Limit, st.integers(1, 100_000), st.integers(1, 1_000))
+
+
+def test_a_rested_key_allows_its_whole_burst_and_not_one_more() -> None:
+    limit, arrival = Limit(10, 5), 0
+    for left in (4, 3, 2, 1, 0):
+        verdict = decide(limit, arrival, MICROS)
+        assert (verdict.allowed, verdict.remaining) == (True, left)
+        arrival = verdict.arrival_us
+    assert not decide(limit, arrival, MICROS).allowed
+
+
+@given(LIMITS, st.integers(0, 2**50), st.lists(st.integers(0, 5 * MICROS), max_size=50))
+def test_waiting_exactly_as_told_is_enough_and_a_microsecond_less_is_not(
+    limit: Limit, start: int, gaps: list[int]
+) -> None:
+    now, arrival = start, 0
+    for gap in gaps:
+        now += gap
+        verdict = decide(limit, arrival, now)
+        if not verdict.allowed:
+            assert verdict.retry_after_us > 0
+            assert decide(limit, arrival, now + verdict.retry_after_us).allowed
+            assert not decide(limit, arrival, now + verdict.retry_after_us - 1).allowed
+        arrival = verdict.arrival_us
+
+
+@given(LIMITS, st.lists(st.integers(0, 2 * MICROS), min_size=1, max_size=200))
+def test_no_span_of_time_holds_more_calls_than_burst_and_rate_allow(limit: Limit, gaps: list[int]) -> None:
+    now, arrival, allowed = 0, 0, []
+    for gap in gaps:
+        now += gap
+        verdict = decide(limit, arrival, now)
+        arrival = verdict.arrival_us
+        if verdict.allowed:
+            allowed.append(now)
+    for i, begin in enumerate(allowed):
+        for n, end in enumerate(allowed[i:], start=1):
+            assert n <= limit.burst_calls + (end - begin) // limit.interval_us
+
+
+@given(LIMITS, st.integers(0, 2**50), st.integers(0, 2**50))
+def test_a_refusal_changes_nothing_and_remaining_is_true(limit: Limit, arrival: int, now: int) -> None:
+    verdict = decide(limit, arrival, now)
+    if not verdict.allowed:
+        assert verdict.arrival_us == arrival
+        return
+    left, arrival = verdict.remaining, verdict.arrival_us
+    for _ in range(min(left, 5)):
+        verdict = decide(limit, arrival, now)
+        assert verdict.allowed
+        arrival = verdict.arrival_us
+    if left <= 5:
+        assert not decide(limit, arrival, now).allowed
+
+
+def test_a_clock_that_stands_still_allows_the_burst_once() -> None:
+    admission = Admission(max_in_flight=10, monotonic_us=lambda: 1)
+    for _ in range(3):
+        with admission.admit("acme", Limit(1, 3)):
+            pass
+    with pytest.raises(BurstExceeded) as refused, admission.admit("acme", Limit(1, 3)):
+        pass
+    assert refused.value.verdict.retry_after_us == MICROS
+
+
+def test_partners_do_not_share_a_burst() -> None:
+    admission = Admission(max_in_flight=10, monotonic_us=lambda: 1)
+    with admission.admit("acme", Limit(1, 1)), admission.admit("rival", Limit(1, 1)):
+        pass
+
+
+def test_calls_under_way_are_bounded_and_given_back() -> None:
+    admission = Admission(max_in_flight=2, monotonic_us=lambda: 1)
+    limit = Limit(100, 100)
+    with admission.admit("acme", limit), admission.admit("acme", limit):
+        with pytest.raises(ConcurrencyExceeded), admission.admit("acme", limit):
+            pass
+        with admission.admit("rival", limit):
+            pass
+    with admission.admit("acme", limit):
+        pass
+
+
+def test_a_call_that_fails_gives_its_place_back() -> None:
+    admission = Admission(max_in_flight=1, monotonic_us=lambda: 1)
+    with pytest.raises(RuntimeError, match="inside"), admission.admit("acme", Limit(9, 9)):
+        raise RuntimeError("inside")
+    with admission.admit("acme", Limit(9, 9)):
+        pass
+
+
+def test_a_refused_concurrent_call_spends_no_burst() -> None:
+    admission = Admission(max_in_flight=1, monotonic_us=lambda: 1)
+    limit = Limit(1, 2)
+    with admission.admit("acme", limit):
+        for _ in range(5):
+            with pytest.raises(ConcurrencyExceeded), admission.admit("acme", limit):
+                pass
+    assert admission.look("acme", limit).remaining == 1
+
+
+def test_threads_together_get_the_burst_and_not_one_more() -> None:
+    admission = Admission(max_in_flight=1_000, monotonic_us=lambda: 1)
+    barrier = threading.Barrier(16)
+
+    def ask(_: int) -> int:
+        barrier.wait(10)
+        allowed = 0
+        for _ in range(20):
+            try:
+                with admission.admit("acme", Limit(1, 100)):
+                    allowed += 1
+            except BurstExceeded:
+                continue
+        return allowed
+
+    with ThreadPoolExecutor(16) as pool:
+        assert sum(pool.map(ask, range(16))) == 100
