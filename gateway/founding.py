@@ -13,7 +13,7 @@ from consent import keys
 from gateway import migrations, pki
 from gateway.audit.private import Vault
 from gateway.doors.admin_partners import add_partner, enroll_certificate
-from gateway.keys import begin_log
+from gateway.keys import begin_log, record_key
 from gateway.ledger import Transaction
 from gateway.partners import Partner, Role
 from gateway.pki import Authority, AuthorityRole
@@ -107,6 +107,8 @@ def _begin(settings: Settings, store: Store, vault: Vault, certificate_pem: byte
     with store.writer.begin() as connection:
         begin_log(connection, current, following, origin=settings.log_origin, now=now)
         tx = Transaction(connection, now, vault)
+        record_key(tx, current.kid, "current", actor="gateway")
+        record_key(tx, following.kid, "next", actor="gateway")
         add_partner(tx, operator, actor="gateway")
         enroll_certificate(tx, OPERATOR, certificate_pem, actor="gateway")
         tx.flush()

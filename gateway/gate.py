@@ -19,7 +19,7 @@ from gateway.partners import Partner, PartnerRefused
 from gateway.pki import CertificateRefused, identify
 from gateway.query import Call, Caller
 from gateway.quota.burst import Admission, BurstExceeded, ConcurrencyExceeded, Limit, Verdict
-from gateway.quota.headers import rate_limit
+from gateway.quota.headers import Headers, rate_limit
 from gateway.store import Store, StoreUnavailable
 from scoregate.audit.v1 import leaf_pb2
 
@@ -89,8 +89,10 @@ class Gate:
             admitted.__exit__(None, None, None)
 
     @contextmanager
-    def recording(self, call: Call, caller: Caller) -> Iterator[None]:
+    def recording(self, call: Call, caller: Caller, headers: Headers) -> Iterator[None]:
         """Give whatever is refused inside the block its one entry, before anybody is told.
+
+        ``headers`` go out with the refusal.
 
         Raises:
             Refused: What the block refused; AUDIT_UNAVAILABLE where that could not be recorded.
@@ -99,6 +101,7 @@ class Gate:
             yield
         except Exception as error:
             refusal = refused(error)
+            refusal.headers = headers
             if not refusal.recorded:
                 self._record(call, caller, refusal)
             raise refusal from error

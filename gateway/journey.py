@@ -27,14 +27,15 @@ from gateway.keys import Signer
 from gateway.ledger import (
     Attempt,
     Denied,
-    Dropped,
     Failed,
+    Gone,
     Ledger,
     Outcome,
     Refusal,
     Released,
     Repeat,
     Replayed,
+    Stale,
     answers,
 )
 from gateway.partners import Partner
@@ -125,13 +126,14 @@ class Journey:
         with self._ledger.expecting():
             partner, caller = self._gate.identify(call)  # 1 partner
             with self._gate.admit(partner, call.method) as burst:  # 2 burst
-                with self._gate.recording(call, caller):  # 3 parse
+                limit = burst_limit(partner)
+                with self._gate.recording(call, caller, rate_limit(limit, burst, None)):  # 3 parse
                     queries = parse(call.body, partner)
                 results: list[Answered | Refused] = []
                 for start in range(0, len(queries), CHUNK):
                     results += self._answer(call, caller, partner, queries[start : start + CHUNK])
                 usage = next((r.usage for r in reversed(results) if r.usage is not None), None)
-                return Conversation(queries, results, rate_limit(burst_limit(partner), burst, usage))
+                return Conversation(queries, results, rate_limit(limit, burst, usage))
 
     def _answer(
         self, call: Call, caller: Caller, partner: Partner, queries: Sequence[ScoreQuery]
@@ -259,11 +261,9 @@ class Journey:
         outcome: Outcome,
     ) -> Answered | Refused | None:
         """The result of one query; None: start over."""
-        if isinstance(outcome, Failed):
-            return refused(outcome.error)
-        if isinstance(step, Refused):
-            step.recorded = isinstance(outcome, Denied)
-            return step if step.recorded else Refused("DEADLINE_PASSED")
+        if isinstance(outcome, Stale | Gone):
+            self._signer.refresh()
+            return None
         if isinstance(outcome, Released) and prepared is not None:
             origin = prepared.release.log_origin
             response = with_receipt(prepared.response, origin, outcome.leaf_index, outcome.leaf)
@@ -273,14 +273,16 @@ class Journey:
             first = key.open(outcome.sealed)
             response = with_receipt(first, outcome.log_origin, outcome.leaf_index, outcome.leaf)
             return Answered(response, True, outcome.usage)
+        return self._refusal(seen, step, outcome)
+
+    def _refusal(self, seen: _Seen, step: Refused | Repeat | Found, outcome: Outcome) -> Refused:
         if isinstance(outcome, Denied):
-            refusal = self._explain(Refused(outcome.reason), outcome.usage or seen.usage)
+            refusal = step if isinstance(step, Refused) else Refused(outcome.reason)
             refusal.recorded = True
-            return refusal
-        if isinstance(outcome, Dropped):
-            return Refused("DEADLINE_PASSED")
-        self._signer.refresh()
-        return None
+            return self._explain(refusal, outcome.usage or seen.usage)
+        if isinstance(outcome, Failed):
+            return refused(outcome.error)
+        return Refused("DEADLINE_PASSED")  # dropped before its transaction began
 
     def _explain(self, refusal: Refused, usage: Usage) -> Refused:
         """Add the usage, and to a quota refusal when its period ends; retry loops are told to stop."""

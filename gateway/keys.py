@@ -91,10 +91,13 @@ def _turn(tx: Transaction, fresh: SigningKey, *, actor: str, reason: str) -> Non
     kid = keyring.turn(tx.connection)
     keyring.publish(tx.connection, _public(fresh, "NEXT", tx.now))
     set_signing_kid(tx.connection, kid)
-    for object_id, what in ((kid, f"current: {reason}"), (fresh.kid, "next")):
-        tx.append(
-            leaf_pb2.Leaf(kind=leaf_pb2.LEAF_KIND_KEY_CHANGED, object_id=object_id, actor=actor, reason=what)
-        )
+    record_key(tx, kid, f"current: {reason}", actor=actor)
+    record_key(tx, fresh.kid, "next", actor=actor)
+
+
+def record_key(tx: Transaction, kid: str, what: str, *, actor: str) -> None:
+    """Each transition of a key is an entry."""
+    tx.append(leaf_pb2.Leaf(kind=leaf_pb2.LEAF_KIND_KEY_CHANGED, object_id=kid, actor=actor, reason=what))
 
 
 def _public(key: SigningKey, state: str, now: datetime) -> PublicKey:

@@ -1,4 +1,4 @@
-"""A call and a score query, as the rooms pass them on. Pure."""
+"""A call and a score query, as the rooms pass them on. Knows the monotonic clock, for deadlines."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ from gateway.doors import (
     usage,
 )
 from gateway.doors.door import Frame
-from gateway.engine import EmbeddedEngine, EngineDoor, EngineUnavailable, RemoteEngine
+from gateway.engine import EmbeddedEngine, EngineDoor, EngineUnavailable, ModelCard, RemoteEngine
 from gateway.gate import Gate
 from gateway.journey import Journey
 from gateway.keys import Signer
@@ -50,6 +50,7 @@ from gateway.pki.credentials import server_credentials
 from gateway.quota.burst import Admission
 from gateway.settings import Problem, Settings, SettingsInvalid, check_files, read_secret
 from gateway.store import Store, StoreUnavailable, open_store
+from scoregate.audit.v1 import leaf_pb2
 from scoregate.proof.jwk import Algorithm
 from scoring.errors import ScoringError
 from scoring.service import Engine as Scorer
@@ -159,8 +160,9 @@ class Gateway:
             default_deadline=timedelta(milliseconds=settings.limits.default_deadline_ms),
         )
         usage_door = usage.UsageDoor(store, gate, clock=clock)
+        model = self._begin_with_model(engine, ledger)
         partner_services = self._partner_services(
-            frame, store, ledger, vault, engine, gate, signer, usage_door
+            frame, model, store, ledger, vault, engine, gate, signer, usage_door
         )
         admin_services = self._admin_services(frame, store, ledger, engine, signer, usage_door)
         self._serve(partner_services, admin_services)
@@ -192,9 +194,22 @@ class Gateway:
         self._closing.callback(engine.close)
         return engine
 
+    def _begin_with_model(self, engine: EngineDoor, ledger: Ledger) -> ModelCard:
+        try:
+            model = engine.model()
+            ledger.change(lambda tx: _record_model(tx, model))
+        except EngineUnavailable as error:
+            raise _invalid("engine.address", "the engine does not answer; start it first") from error
+        except LedgerUnavailable as error:
+            raise _invalid(
+                "database.url", "the ledger can't be written; check the disk and the database"
+            ) from error
+        return model
+
     def _partner_services(
         self,
         frame: Frame,
+        model: ModelCard,
         store: Store,
         ledger: Ledger,
         vault: Vault,
@@ -204,10 +219,6 @@ class Gateway:
         usage_door: usage.UsageDoor,
     ) -> list[grpc.GenericRpcHandler]:
         settings, clock = self._settings, self._seams.clock
-        try:
-            model = engine.model()
-        except EngineUnavailable as error:
-            raise _invalid("engine.address", "the engine does not answer; start it first") from error
         journey = Journey(
             gate=gate,
             store=store,
@@ -358,6 +369,16 @@ def housekeep(gate: Gate, ledger: Ledger, *, with_sweep: bool) -> None:
             ledger.change(_sweep)
     except (LedgerUnavailable, LedgerBusy):
         log.warning("housekeeping put off: the ledger can't be written")
+
+
+def _record_model(tx: Transaction, model: ModelCard) -> None:
+    leaf = leaf_pb2.Leaf(
+        kind=leaf_pb2.LEAF_KIND_MODEL_CHANGED,
+        object_id=model.artefact_sha256.hex(),
+        reason=model.model,
+        actor="gateway",
+    )
+    tx.append(leaf)
 
 
 def _sweep(tx: Transaction) -> int:

@@ -30,6 +30,8 @@ READER_CONNECTIONS = 16
 class StoreUnavailable(Exception):
     """The database can't be read or written, or is not the one that was opened."""
 
+    reason = "AUDIT_UNAVAILABLE"
+
 
 @dataclass(frozen=True, slots=True)
 class Store:
@@ -92,7 +94,9 @@ def open_store(url: str, *, readers: int = READER_CONNECTIONS) -> Store:
     parsed = make_url(url)
     file = _sqlite_file(parsed)
     pool = {"pool_size": readers, "max_overflow": readers, "pool_timeout": BUSY_TIMEOUT_SECONDS}
-    writer = sa.create_engine(parsed, **pool)
+    # READ COMMITTED by name: each statement under the head lock must see what was committed before it.
+    level = {} if file else {"isolation_level": "READ COMMITTED"}
+    writer = sa.create_engine(parsed, **level, **pool)
     reader = sa.create_engine(parsed, isolation_level="AUTOCOMMIT", pool_reset_on_return=None, **pool)
     if file is not None:
         event.listen(writer, "connect", _set_up_sqlite)

@@ -28,6 +28,7 @@ from gateway.store import open_store
 from scoregate.admin.v1 import (
     consent_admin_pb2,
     consent_admin_pb2_grpc,
+    operations_admin_pb2,
     operations_admin_pb2_grpc,
     partner_admin_pb2,
     partner_admin_pb2_grpc,
@@ -40,6 +41,7 @@ from scoregate.partner.v1 import (
     score_pb2,
     score_pb2_grpc,
     types_pb2,
+    usage_pb2,
     usage_pb2_grpc,
 )
 from scoregate.proof import leaf
@@ -116,7 +118,9 @@ def failure_of(error: grpc.RpcError) -> Failure:
         help_url=found["Help"].links[0].url if "Help" in found else "",
         message=error.details() or "",
         initial=dict(error.initial_metadata() or ()),
-        faceless=(raw or b"").replace(request_id.encode(), b"-" * len(request_id)) if request_id else raw or b"",
+        faceless=(raw or b"").replace(request_id.encode(), b"-" * len(request_id))
+        if request_id
+        else raw or b"",
     )
 
 
@@ -214,12 +218,22 @@ class Partner:
         }
         return score_pb2.GetScoreRequest(**(fields | changes))
 
+    def threshold_query(
+        self, consent: consent_pb2.Consent, **changes: Any
+    ) -> score_pb2.CheckThresholdRequest:
+        fields: dict[str, Any] = {
+            "request_id": new_uuid(),
+            "consent_id": consent.consent_id,
+            "purpose": CREDIT,
+            "threshold": 600,
+            "nonce": "n" * 22,
+        }
+        return score_pb2.CheckThresholdRequest(**(fields | changes))
+
     def score(self, consent: consent_pb2.Consent | str, **changes: Any) -> score_pb2.GetScoreResponse:
         return self.scores.GetScore(self.query(consent, **changes), timeout=10)
 
     def spent(self) -> dict[str, int]:
-        from scoregate.partner.v1 import usage_pb2
-
         usages = self.usage.ListQuotaUsage(usage_pb2.ListQuotaUsageRequest()).usages
         return {usage.limit_name: usage.used for usage in usages if usage.limit_name != "burst"}
 
@@ -297,6 +311,9 @@ class World:
 
     def freeze(self, subject: str, *, frozen: bool = True) -> None:
         self.people.SetFreeze(consent_admin_pb2.SetFreezeRequest(subject=subject, frozen=frozen))
+
+    def rotate_keys(self) -> None:
+        self.operations.RotateKeys(operations_admin_pb2.RotateKeysRequest(reason="a test"))
 
     def leaves(self) -> list[leaf_pb2.Leaf]:
         """Every entry of the log, straight from the database."""

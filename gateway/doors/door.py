@@ -20,11 +20,11 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from gateway.errors import DOMAIN, Refused, refused
-from gateway.gate import Gate
+from gateway.gate import Gate, burst_limit
 from gateway.metrics import CALLS
 from gateway.partners import Partner
 from gateway.query import Call, Caller
-from gateway.quota.headers import Headers
+from gateway.quota.headers import Headers, rate_limit
 
 log = structlog.get_logger()
 
@@ -69,8 +69,10 @@ class Frame:
 
         def run(call: Call) -> Reply:
             partner, caller = self._gate.identify(call)
-            with self._gate.admit(partner, call.method), self._gate.recording(call, caller):
-                return Reply(handle(call, partner, caller).SerializeToString())
+            with self._gate.admit(partner, call.method) as burst:
+                headers = rate_limit(burst_limit(partner), burst, None)
+                with self._gate.recording(call, caller, headers):
+                    return Reply(handle(call, partner, caller).SerializeToString(), headers)
 
         return run
 

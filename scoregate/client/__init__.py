@@ -6,7 +6,8 @@
         answer.save("receipts")
 
 Every answer is verified before it is returned (`scoregate.proof.verify`), and there is no way to turn
-that off. Everything raised is in the one family of `scoregate.errors`.
+that off. Whatever a gateway or the network does, what is raised is of the one family in
+`scoregate.errors`; TypeError and ValueError are left for arguments that no message can hold.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -153,6 +154,8 @@ class Client:
             published = published_keys(connection)
         finally:
             connection.close()
+        # What a gateway sends is keys or nothing; above all it is never taken for a path of ours.
+        VerificationKeys.from_jwks(published.jwks)
         return cls(
             target,
             certificate=certificate,

@@ -86,11 +86,9 @@ class Connection:
         self.channel = grpc.secure_channel(target, credentials, options=CHANNEL_OPTIONS)
         self._timeout = timeout
         self._clock = clock
-        self._open = True
 
     def close(self) -> None:
         """Close the channel; calls under way end as CANCELLED."""
-        self._open = False
         self.channel.close()
 
     def call(
@@ -122,9 +120,10 @@ class Connection:
             self._clock.sleep(pause)
 
     def _send(self, method: Any, request: Any, seconds: float) -> Reply:
-        if not self._open:
-            raise ClientMisconfigured("the client is closed; open another one")
-        response, call = method.with_call(request, timeout=seconds)
+        try:
+            response, call = method.with_call(request, timeout=seconds)
+        except ValueError as error:  # grpcio's word for a closed channel
+            raise ClientMisconfigured("the client is closed; open another one") from error
         return Reply(response, (REPLAYED, "true") in (call.initial_metadata() or ()))
 
     def _pause(self, refused: Refused, attempt: int) -> float | None:

@@ -9,10 +9,10 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "attestation"))  # for made_answers
 
-from made_answers import ISSUER, JWKS  # noqa: E402
-from scripted_gateway import Authority, FrozenTime, ScriptedGateway  # noqa: E402
+from made_answers import ISSUER, JWKS
+from scripted_gateway import Authority, FrozenTime, ScriptedGateway
 
-from scoregate.client import Client  # noqa: E402
+from scoregate.client import Client
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +39,9 @@ def time() -> FrozenTime:
 
 
 @pytest.fixture
-def connect(gateway: ScriptedGateway, authority: Authority, time: FrozenTime) -> Iterator[Callable[..., Client]]:
+def connect(
+    gateway: ScriptedGateway, authority: Authority, time: FrozenTime
+) -> Iterator[Callable[..., Client]]:
     opened: list[Client] = []
 
     def open_client(**changes: Any) -> Client:

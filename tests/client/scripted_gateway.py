@@ -15,20 +15,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2, status_pb2
 from made_answers import ISSUER, JWKS, NOW, ORIGIN, answer, claims_for
 
 from scoregate.client import Clock
-from scoregate.partner.v1 import (
-    consent_pb2,
-    consent_pb2_grpc,
-    receipt_pb2,
-    receipt_pb2_grpc,
-    score_pb2,
-    score_pb2_grpc,
-    usage_pb2,
-    usage_pb2_grpc,
-)
+from scoregate.partner.v1 import consent_pb2, receipt_pb2, score_pb2, usage_pb2
 
 Context = grpc.ServicerContext
 Step = Callable[[Any, Context], Any]
@@ -46,7 +38,8 @@ class Authority:
         )
         self.pem = builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM)
         self.server_pair = self.issue(
-            [x509.DNSName("localhost"), x509.IPAddress(IPv4Address("127.0.0.1"))], ExtendedKeyUsageOID.SERVER_AUTH
+            [x509.DNSName("localhost"), x509.IPAddress(IPv4Address("127.0.0.1"))],
+            ExtendedKeyUsageOID.SERVER_AUTH,
         )
         self.client_pair = self.issue([x509.UniformResourceIdentifier(ACME_URI)])
 
@@ -105,15 +98,15 @@ class ScriptedGateway:
         self.requests: list[Any] = []
         self._steps: list[Step] = []
         self._server = grpc.server(ThreadPoolExecutor(4))
-        for join, servicer in (
-            (score_pb2_grpc.add_ScoreServiceServicer_to_server, score_pb2_grpc.ScoreServiceServicer),
-            (consent_pb2_grpc.add_ConsentServiceServicer_to_server, consent_pb2_grpc.ConsentServiceServicer),
-            (receipt_pb2_grpc.add_ReceiptServiceServicer_to_server, receipt_pb2_grpc.ReceiptServiceServicer),
-            (usage_pb2_grpc.add_UsageServiceServicer_to_server, usage_pb2_grpc.UsageServiceServicer),
-        ):
-            join(_Door(self, servicer), self._server)
+        for file in (score_pb2, consent_pb2, receipt_pb2, usage_pb2):
+            for service in file.DESCRIPTOR.services_by_name.values():
+                handlers = {method.name: self._handler(method.input_type) for method in service.methods}
+                generic = grpc.method_handlers_generic_handler(service.full_name, handlers)
+                self._server.add_generic_rpc_handlers((generic,))
         certificate, key = authority.server_pair
-        credentials = grpc.ssl_server_credentials([(key, certificate)], authority.pem, require_client_auth=True)
+        credentials = grpc.ssl_server_credentials(
+            [(key, certificate)], authority.pem, require_client_auth=True
+        )
         self.target = f"localhost:{self._server.add_secure_port('localhost:0', credentials)}"
         self._server.start()
 
@@ -128,19 +121,17 @@ class ScriptedGateway:
         """Take these steps for the next calls, whatever they ask."""
         self._steps.extend(steps)
 
-    def serve(self, request: Any, context: Context) -> Any:
+    def _handler(self, input_type: Any) -> "grpc.RpcMethodHandler[Any, Any]":
+        return grpc.unary_unary_rpc_method_handler(
+            self._serve,
+            request_deserializer=GetMessageClass(input_type).FromString,
+            response_serializer=lambda it: it if isinstance(it, bytes) else it.SerializeToString(),
+        )
+
+    def _serve(self, request: Any, context: Context) -> Any:
         self.requests.append(request)
         step = self._steps.pop(0) if self._steps else truly
         return step(request, context)
-
-
-class _Door:
-    """Every method of a servicer, led to one place."""
-
-    def __init__(self, gateway: ScriptedGateway, servicer: type) -> None:
-        for name in dir(servicer):
-            if not name.startswith("_"):
-                setattr(self, name, gateway.serve)
 
 
 # Steps.
@@ -166,8 +157,8 @@ def truly(request: Any, context: Context) -> Any:
     raise AssertionError(f"nothing scripted for {type(request).__name__}")
 
 
-def say(message: Message) -> Step:
-    """This response, whatever was asked."""
+def say(message: Message | bytes) -> Step:
+    """This response, or these bytes, whatever was asked."""
     return lambda request, context: message
 
 
@@ -198,10 +189,14 @@ def refuse(
     """A refusal as the gateway sends it; without a code, a bare status."""
 
     def step(request: Any, context: Context) -> Any:
-        trailers: list[tuple[str, str | bytes]] = [] if pushback is None else [("grpc-retry-pushback-ms", pushback)]
+        trailers: list[tuple[str, str | bytes]] = (
+            [] if pushback is None else [("grpc-retry-pushback-ms", pushback)]
+        )
         if code:
             whole = status_pb2.Status(code=status.value[0], message=text)
-            info = error_details_pb2.ErrorInfo(reason=code, domain=domain, metadata={"request_id": "logged-1"})
+            info = error_details_pb2.ErrorInfo(
+                reason=code, domain=domain, metadata={"request_id": "logged-1"}
+            )
             for detail in (info, *details):
                 whole.details.add().Pack(detail)
             trailers.append(("grpc-status-details-bin", whole.SerializeToString()))
@@ -213,4 +208,6 @@ def refuse(
 
 def wait(milliseconds: int) -> error_details_pb2.RetryInfo:
     """RetryInfo."""
-    return error_details_pb2.RetryInfo(retry_delay=Duration(nanos=milliseconds % 1000 * 1_000_000, seconds=milliseconds // 1000))
+    return error_details_pb2.RetryInfo(
+        retry_delay=Duration(nanos=milliseconds % 1000 * 1_000_000, seconds=milliseconds // 1000)
+    )

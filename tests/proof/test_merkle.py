@@ -122,7 +122,14 @@ def test_a_range_hands_out_a_copy_of_its_hashes() -> None:
 
 @pytest.mark.parametrize(
     ("size", "hashes"),
-    [(-1, []), (0, [CT_LEAVES[0]]), (3, [CT_LEAVES[0]]), (1, [b"short"]), (2, [CT_LEAVES[0]] * 2)],
+    [
+        (-1, []),
+        (-1, [CT_LEAVES[0]]),
+        (0, [CT_LEAVES[0]]),
+        (3, [CT_LEAVES[0]]),
+        (1, [b"short"]),
+        (2, [CT_LEAVES[0]] * 2),
+    ],
 )
 def test_a_range_restored_from_the_wrong_hashes_is_refused(size: int, hashes: list[bytes]) -> None:
     with pytest.raises(ProofInvalid):

@@ -15,6 +15,7 @@ from scoregate.proof import merkle
 from scoregate.proof.head import Head
 from scoregate.proof.pulled import (
     LogDiverged,
+    LogIncomplete,
     LogInvalid,
     LogRolledBack,
     PulledLog,
@@ -22,7 +23,7 @@ from scoregate.proof.pulled import (
     stored_size,
     verify,
 )
-from scoregate.proof.tiles import BundleInvalid, bundle_path
+from scoregate.proof.tiles import BundleInvalid, bundle_path, encode_bundle
 
 ENTRIES = [b"entry %d" % number for number in range(700)]
 ROOT = bytes(range(32))
@@ -162,6 +163,18 @@ def test_a_damaged_partial_is_not_filled_up(tmp_path: Path) -> None:
     (tmp_path / "tile/entries/000.p/10").write_bytes(b"\x00\x05four")
     with pytest.raises(LogInvalid, match=r"000\.p/10"):
         pulled.append([b"eleven"])
+
+
+@pytest.mark.parametrize(("found", "error"), [(9, LogIncomplete), (11, LogInvalid)])
+def test_a_partial_that_does_not_hold_its_width_is_not_filled_up(
+    tmp_path: Path, found: int, error: type[Exception]
+) -> None:
+    pulled = pull(tmp_path, [10])
+    (tmp_path / "tile/entries/000.p/10").write_bytes(encode_bundle(ENTRIES[:found]))
+    before = contents(tmp_path)
+    with pytest.raises(error, match=f"holds {found} entries instead of 10"):
+        pulled.append([b"eleven"])
+    assert contents(tmp_path) == before
 
 
 # --- the head ---------------------------------------------------------------------------------------

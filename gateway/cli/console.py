@@ -1,0 +1,248 @@
+"""What every command shares: the admin door, how results are shown, and how a failure ends.
+
+Exit codes: 0 done; 1 refused by the gateway, or no use to be had of it; 2 usage or configuration.
+`scoregate audit pull` adds the codes of `scoregate log verify` for a log that contradicts itself.
+
+Only light packages load with this module, so that `--help` stays quick.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, NoReturn, ParamSpec
+
+import typer
+from rich import box
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from gateway.cli.failures import MISCONFIGURED, Problem, Stopped, stopped
+from scoregate.cli import Output
+
+if TYPE_CHECKING:
+    from gateway.settings import Settings
+
+CALL_SECONDS = 30.0
+MAX_RECEIVE_BYTES = 8 << 20  # the gateway sends no more
+
+Shown = Annotated[Output, typer.Option("--output", "-o", help="How to show the result.")]
+DOOR = "The admin door"
+OPTIONS: tuple[tuple[str, Any], ...] = (
+    (
+        "gateway",
+        Annotated[
+            str | None,
+            typer.Option(
+                metavar="HOST:PORT", help=r"Where it is. \[default: listen.admin]", rich_help_panel=DOOR
+            ),
+        ],
+    ),
+    (
+        "cert",
+        Annotated[
+            Path | None,
+            typer.Option(
+                metavar="FILE",
+                help=r"Who you are. \[default: operator/operator.pem in SCOREGATE_HOME]",
+                rich_help_panel=DOOR,
+            ),
+        ],
+    ),
+    (
+        "key",
+        Annotated[
+            Path | None,
+            typer.Option(
+                metavar="FILE",
+                help=r"Its key. \[default: beside it, of its name or key.pem]",
+                rich_help_panel=DOOR,
+            ),
+        ],
+    ),
+    (
+        "ca",
+        Annotated[
+            Path | None,
+            typer.Option(
+                metavar="FILE",
+                help=r"Who vouches for the gateway. \[default: server-ca.pem beside it]",
+                rich_help_panel=DOOR,
+            ),
+        ],
+    ),
+)
+"""The options by which a command finds the admin door and shows who asks."""
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The files of one client certificate."""
+
+    certificate: Path
+    key: Path
+    server_ca: Path
+
+
+class Admin:
+    """The admin door, as one certificate opens it. A refused call raises `grpc.RpcError`."""
+
+    def __init__(self, address: str, identity: Identity, output: Output = Output.TABLE) -> None:
+        """Open a channel; nothing is sent yet.
+
+        Raises:
+            FileRefused: The key is missing, or others can read it.
+            ClientMisconfigured: A file is unreadable, or they don't belong together.
+        """
+        import grpc
+
+        from gateway.pki import read_private
+        from scoregate.admin.v1 import consent_admin_pb2_grpc, operations_admin_pb2_grpc, partner_admin_pb2_grpc
+        from scoregate.audit.v1 import audit_pb2_grpc
+        from scoregate.client.identity import credentials
+
+        key = read_private(identity.key)
+        self.address, self.output = address, output
+        self.channel = grpc.secure_channel(
+            address,
+            credentials(identity.certificate, key, identity.server_ca),
+            options=[("grpc.enable_retries", 0), ("grpc.max_receive_message_length", MAX_RECEIVE_BYTES)],
+        )
+        self.partners = partner_admin_pb2_grpc.PartnerAdminServiceStub(self.channel)  # type: ignore[no-untyped-call]
+        self.people = consent_admin_pb2_grpc.ConsentAdminServiceStub(self.channel)  # type: ignore[no-untyped-call]
+        self.operations = operations_admin_pb2_grpc.OperationsAdminServiceStub(self.channel)  # type: ignore[no-untyped-call]
+        self.audit = audit_pb2_grpc.AuditServiceStub(self.channel)  # type: ignore[no-untyped-call]
+
+    def show(self, plain: Mapping[str, object], *shown: RenderableType | str) -> None:
+        """Print a result: `plain` as JSON, or `shown` for people."""
+        show(self.output, plain, *shown)
+
+
+def asks_gateway(command: Callable[Concatenate[Admin, P], None]) -> Callable[..., None]:
+    """Give a command the admin door, the options that find it, and a calm end when it is refused."""
+    plain = inspect.signature(command, eval_str=True)
+
+    @functools.wraps(command)
+    def run(*_: object, **given: Any) -> None:
+        output, options = given.pop("output"), [given.pop(name) for name, _ in OPTIONS]
+        with ending_calmly(output), admin_door(*options, output=output) as admin:
+            command(admin, **given)  # type: ignore[call-arg]
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    added = [inspect.Parameter(name, keyword, default=None, annotation=kind) for name, kind in OPTIONS]
+    added.append(inspect.Parameter("output", keyword, default=Output.TABLE, annotation=Shown))
+    run.__signature__ = plain.replace(parameters=[*list(plain.parameters.values())[1:], *added])  # type: ignore[attr-defined]
+    return run
+
+
+@contextmanager
+def admin_door(
+    gateway: str | None, cert: Path | None, key: Path | None, ca: Path | None, *, output: Output
+) -> Iterator[Admin]:
+    """Open the admin door that the options name."""
+    import grpc
+
+    from scoregate.client import refusals
+
+    admin = Admin(gateway or _listening_at(settings()), _identity(cert, key, ca), output)
+    try:
+        yield admin
+    except grpc.RpcError as error:
+        refusal = refusals.from_call(error, request_id="", nonce="")
+        raise stopped(refusal, address=admin.address) or refusal from error
+    finally:
+        admin.channel.close()
+
+
+def _identity(cert: Path | None, key: Path | None, ca: Path | None) -> Identity:
+    certificate = cert or home() / "operator" / "operator.pem"
+    own = certificate.with_suffix(".key")
+    beside = own if own.exists() else certificate.with_name("key.pem")
+    return Identity(certificate, key or beside, ca or certificate.with_name("server-ca.pem"))
+
+
+def _listening_at(settings: Settings) -> str:
+    address = settings.listen.admin
+    if address.port == 0:
+        remedy = "Name the one that `scoregate serve` printed: --gateway HOST:PORT."
+        raise Stopped(MISCONFIGURED, [Problem("listen.admin", "takes any free port.", remedy)])
+    return str(address).replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:")  # noqa: S104
+
+
+def home() -> Path:
+    """The folder of the installation that commands are about."""
+    return Path(os.environ.get("SCOREGATE_HOME") or ".scoregate").absolute()
+
+
+def settings() -> Settings:
+    """The installation's settings.
+
+    Raises:
+        SettingsInvalid: Every mistake, named.
+    """
+    from gateway.settings import load
+
+    return load(os.environ)
+
+
+@contextmanager
+def ending_calmly(output: Output) -> Iterator[None]:
+    """Turn every failure that has a name into one sentence and an exit code. A traceback means a bug."""
+    try:
+        yield
+    except Exception as error:
+        end = stopped(error)
+        if end is None:
+            raise
+        _print_end(end, output)
+        raise typer.Exit(end.code) from error
+
+
+def _print_end(end: Stopped, output: Output) -> None:
+    if output is Output.JSON:
+        typer.echo(json.dumps(end.plain(), indent=2))
+        return
+    console = Console(stderr=True)
+    console.print(Text.assemble((end.result.capitalize(), "bold red"), f": {end.sentence()}"), soft_wrap=True)
+    for line in end.lines():
+        console.print(Text(line), soft_wrap=True)
+
+
+def show(output: Output, plain: Mapping[str, object], *shown: RenderableType | str) -> None:
+    """Print a result on stdout: `plain` as one JSON object, or `shown` for people."""
+    if output is Output.JSON:
+        typer.echo(json.dumps({"result": "ok", **plain}, indent=2))
+        return
+    console = Console()
+    for each in shown:
+        console.print(Text(each) if isinstance(each, str) else each, soft_wrap=isinstance(each, str))
+
+
+def facts(title: str, rows: Iterable[tuple[str, object]]) -> Table:
+    """A table of names and facts."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE, show_header=False)
+    for name, fact in rows:
+        table.add_row(Text(name, style="bold"), Text(str(fact), overflow="fold"))
+    return table
+
+
+def listing(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
+    """A table with one row for each thing; what the gateway sent is never taken for markup."""
+    table = Table(*columns, title=title, title_justify="left", title_style="bold", box=box.SIMPLE)
+    for row in rows:
+        table.add_row(*(Text(str(cell), overflow="fold") for cell in row))
+    return table
+
+
+def refuse_usage(field: str, problem: str, remedy: str = "") -> NoReturn:
+    """End a command that was not called, or not set up, as it must be."""
+    raise Stopped(MISCONFIGURED, [Problem(field, problem, remedy)])

@@ -1,0 +1,141 @@
+"""The installation under load: lenders with consents and quotas that last for the whole run.
+
+Made through the doors of a gateway in this process, which is gone before the measured one starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from gateway.settings import Settings
+from scoregate.admin.v1 import consent_admin_pb2
+from scoregate.partner.v1 import consent_pb2, score_pb2, types_pb2
+from scoring.service import Engine, Query, Scored
+from tests.world import CREDIT, Partner, World, new_uuid, open_world, settings_for, terms
+
+LENDERS = ("lender-a", "lender-b")
+"""Two, for by default one partner may have 16 calls under way, and the load is 32."""
+
+CONSENTS = 200
+"""Of each lender, each for another person."""
+
+AT_ONCE = 16
+USES_A_DAY = 1_000
+UNITS = 10_000_000
+CALLS_A_SECOND = 100_000
+NONCE = "0123456789abcdefghijkl"
+
+
+@dataclass(frozen=True, slots=True)
+class Lender:
+    """Who asks: one certificate, one connection."""
+
+    partner_id: str
+    certificate: bytes
+    key: bytes
+    consent_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What the servers and the generator need to know."""
+
+    settings: Settings
+    server_ca: bytes
+    lenders: tuple[Lender, ...]
+
+
+def found(home: Path, engine_folder: Path) -> Installation:
+    """Found an installation with the default limits, and let people consent."""
+    settings = settings_for(home, f"sqlite:///{home}/ledger.db", engine_folder)
+    subjects = _scorable(engine_folder, len(LENDERS) * CONSENTS)
+    with open_world(settings) as world:
+        lenders = tuple(
+            _lender(world, partner_id, subjects[n :: len(LENDERS)]) for n, partner_id in enumerate(LENDERS)
+        )
+    return Installation(settings, world.server_ca, lenders)
+
+
+def _scorable(engine_folder: Path, count: int) -> list[str]:
+    engine = Engine.open(engine_folder)
+    queries = [Query(f"uci-{n:05}") for n in range(1, 2 * count)]
+    outcomes = engine.score(queries, as_of=engine.model().latest_epoch)
+    return [outcome.subject for outcome in outcomes if isinstance(outcome, Scored)][:count]
+
+
+def _lender(world: World, partner_id: str, subjects: Sequence[str]) -> Lender:
+    partner = world.partner(
+        partner_id,
+        daily_units=UNITS,
+        monthly_units=UNITS,
+        calls_per_second=CALLS_A_SECOND,
+        burst_calls=CALLS_A_SECOND,
+    )
+    invitations = _all(partner.consents.CreateConsentInvitation, [_invite() for _ in subjects])
+    allowed = [
+        consent_admin_pb2.AllowInvitationRequest(handle=made.invitation.handle, subject=subject)
+        for made, subject in zip(invitations, subjects, strict=True)
+    ]
+    consents = [answer.consent for answer in _all(world.people.AllowInvitation, allowed)]
+    return _known(partner, tuple(consent.consent_id for consent in consents))
+
+
+def _known(partner: Partner, consent_ids: tuple[str, ...]) -> Lender:
+    return Lender(partner.partner_id, partner.certificate, partner.key, consent_ids)
+
+
+def _invite() -> consent_pb2.CreateConsentInvitationRequest:
+    often = types_pb2.Frequency(uses=USES_A_DAY, unit="CALENDAR_UNIT_DAY")
+    return consent_pb2.CreateConsentInvitationRequest(
+        request_id=new_uuid(), terms=terms(mode="CONSENT_MODE_PERIODIC", frequency=often)
+    )
+
+
+def _all(call: Any, requests: Sequence[Any]) -> list[Any]:
+    answers: list[Any] = []
+    for start in range(0, len(requests), AT_ONCE):
+        answers += [f.result() for f in [call.future(r) for r in requests[start : start + AT_ONCE]]]
+    return answers
+
+
+def singles(lender: Lender, count: int) -> list[bytes]:
+    """GetScore bodies, each with a request id of its own, the consents in turn."""
+    make = _query_maker(lender)
+    return [make() for _ in range(count)]
+
+
+def batches(lender: Lender, count: int, items: int) -> list[bytes]:
+    """BatchGetScores bodies of ``items`` each."""
+    make = _query_maker(lender)
+    # A message with one repeated field is the concatenation of messages with one item each.
+    return [b"".join(_item(make()) for _ in range(items)) for _ in range(count)]
+
+
+def _item(query: bytes) -> bytes:
+    # Field 1, length-delimited; a query is shorter than 16,384 bytes, so its length has two digits.
+    return bytes((0x0A, len(query) & 0x7F | 0x80, len(query) >> 7)) + query
+
+
+def _query_maker(lender: Lender) -> Callable[[], bytes]:
+    rest = [_rest(consent_id) for consent_id in lender.consent_ids]
+
+    def turns() -> Iterator[bytes]:
+        while True:
+            yield from rest
+
+    turn = turns()
+    return lambda: b"\x0a\x24" + str(uuid4()).encode() + next(turn)  # field 1: 36 characters
+
+
+def _rest(consent_id: str) -> bytes:
+    return score_pb2.GetScoreRequest(
+        consent_id=consent_id,
+        purpose=CREDIT,
+        disclosure="DISCLOSURE_SCORE",
+        with_reasons=True,
+        nonce=NONCE,
+    ).SerializeToString()

@@ -1,0 +1,55 @@
+"""Engines for tests: small and real, they stand behind the same door as the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import Any
+
+from gateway.engine import EmbeddedEngine, ModelCard
+from scoring.service import Engine, Family, NotScored, Query, Scored
+
+Outcomes = Sequence[Scored | NotScored]
+EPOCH = date(2005, 10, 6)
+
+
+class ScriptedEngine:
+    """The real engine, counted. A test says what happens before it answers, and what becomes of the answer."""
+
+    def __init__(self, scorer: Engine) -> None:
+        self._real = EmbeddedEngine(scorer)
+        self.calls = 0
+        self.queries: list[Query] = []
+        self.before: Callable[[], object] = lambda: None
+        self.reply: Callable[[Sequence[Query], Outcomes], Any] = lambda _, found: found
+
+    def score(self, queries: Sequence[Query], *, as_of: date, timeout: float) -> Outcomes:
+        self.calls += 1
+        self.queries += queries
+        self.before()
+        found = self._real.score(queries, as_of=as_of, timeout=timeout)
+        answer: Outcomes = self.reply(queries, found)
+        return answer
+
+    def model(self) -> ModelCard:
+        return self._real.model()
+
+    def close(self) -> None:
+        self._real.close()
+
+    def answers(self, score: Any, **changes: Any) -> None:
+        """From now on everybody has this score."""
+        self.reply = lambda queries, _: [scored(query.subject, score, **changes) for query in queries]
+
+
+def scored(subject: str, score: Any, **changes: Any) -> Scored:
+    """An outcome; ``changes`` replace fields, sound or not."""
+    fields: dict[str, Any] = {
+        "subject": subject,
+        "epoch": EPOCH,
+        "score": score,
+        "reason_codes": (),
+        "families": (Family.HISTORY,),
+        "model": "scripted@1",
+    }
+    return Scored(**(fields | changes))
