@@ -114,6 +114,7 @@ class Grant:
     not_before: datetime  # UTC; holds from this instant on
     expires_at: datetime  # UTC; dead at this instant
     state: State
+    consumed_by: int | None = None  # leaf index of the answer that used it up
     frozen_at: datetime | None = None  # when the person froze their file; None: not frozen
 
     def state_at(self, now: datetime) -> State:
@@ -122,11 +123,14 @@ class Grant:
             return State.EXPIRED
         return self.state
 
-    def require(self, ask: Ask, *, now: datetime, uses_in_period: int = 0, replay: bool = False) -> None:
+    def require(
+        self, ask: Ask, *, now: datetime, uses_in_period: int = 0, replay_of: int | None = None
+    ) -> None:
         """Return only if this grant covers the ask at ``now``.
 
-        A replay repeats an answer that this grant already paid for: it passes when
-        that answer used the grant up, and is refused by all that ended it since.
+        ``replay_of`` is the leaf index of a first answer that is asked for again. It was
+        paid for: it passes a used-up frequency, and a grant that this very answer used
+        up; whatever ended the grant since refuses it.
 
         Raises:
             ConsentDenied: Wrong party or person, purpose or disclosure; frozen, paused,
@@ -134,7 +138,7 @@ class Grant:
         """
         if ask.partner_id != self.partner_id or (ask.subject_ref and ask.subject_ref != self.subject_ref):
             raise ConsentDenied("CONSENT_NOT_USABLE")
-        self._require_open(now, replay=replay)
+        self._require_open(now, replay_of)
         if ask.purpose != self.terms.purpose:
             raise ConsentDenied("CONSENT_PURPOSE_MISMATCH")
         wanted = {ask.disclosure} | ({Disclosure.REASONS} if ask.with_reasons else set())
@@ -142,15 +146,14 @@ class Grant:
             raise ConsentDenied("CONSENT_DISCLOSURE_NOT_ALLOWED")
         if self.frozen_at is not None and not self._passes_freeze(self.frozen_at):
             raise ConsentDenied("SUBJECT_FROZEN")
-        if self.terms.frequency and not replay and uses_in_period >= self.terms.frequency.uses:
+        if self.terms.frequency and replay_of is None and uses_in_period >= self.terms.frequency.uses:
             raise ConsentDenied("CONSENT_FREQUENCY_EXHAUSTED")
 
-    def _require_open(self, now: datetime, *, replay: bool) -> None:
+    def _require_open(self, now: datetime, replay_of: int | None) -> None:
         state = self.state_at(now)
-        if state is State.CONSUMED and now >= self.expires_at:
-            state = State.EXPIRED
-        if state is State.CONSUMED and replay:
-            return
+        if state is State.CONSUMED and replay_of is not None and replay_of == self.consumed_by:
+            # Only the window still bounds an answer that the person agreed to and that was given.
+            state = State.ACTIVE if now < self.expires_at else State.EXPIRED
         if state is not State.ACTIVE:
             raise ConsentDenied(f"CONSENT_{state}")
         if now < self.not_before:

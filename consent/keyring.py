@@ -13,7 +13,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from consent.register import metadata
+from consent.register.tables import metadata
 from scoregate.instants import micros, moment
 
 signing_keys = sa.Table(

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from alembic.runtime.migration import MigrationContext
+
 from consent import keys
 from gateway import migrations, pki
 from gateway.audit.private import Vault
@@ -27,7 +29,15 @@ SERVER_DAYS = OPERATOR_DAYS = 397
 
 
 class AlreadyFounded(Exception):
-    """There is an installation in this place; it is left untouched."""
+    """There is an installation, or a piece of one; it is left untouched. ``pieces`` names what is there."""
+
+    def __init__(self, pieces: tuple[str, ...]) -> None:
+        super().__init__(", ".join(pieces))
+        self.pieces = pieces
+
+
+class DatabaseInUse(Exception):
+    """The database holds tables already; it is left untouched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +53,56 @@ def found(settings: Settings, *, now: datetime) -> Credentials:
     """Make everything that a gateway needs to start, for these settings.
 
     Raises:
-        AlreadyFounded: There are secrets already; nothing is touched.
+        AlreadyFounded: There are authorities, keys or a ledger already; nothing is touched.
+        DatabaseInUse: The database has tables already; nothing is touched.
         FileRefused: A file exists that should not, or can't be written.
         StoreUnavailable: The database can't be opened.
+        OSError: A folder can't be made.
     """
-    if settings.secrets.master_key.exists():
-        raise AlreadyFounded
+    _require_free(settings)
+    file = settings.database.file
+    if file is not None:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.touch(mode=0o600)  # it names people; SQLite gives its companions the same mode
+    store = open_store(settings.database.url)
+    try:
+        # Before any key: nobody can have a second go at a database that is in use.
+        if revision(store) is not None:
+            raise DatabaseInUse
+        return _found(settings, store, now)
+    finally:
+        store.close()
+
+
+def revision(store: Store) -> str | None:
+    """The revision that a database is at; None for one without tables.
+
+    Raises:
+        StoreUnavailable: It does not answer.
+    """
+    with store.reading() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def _require_free(settings: Settings) -> None:
+    secrets, tls = settings.secrets, settings.tls
+    places = (
+        *(tls.authorities / f"{role}-ca.key" for role in AuthorityRole),
+        *(tls.certificate, secrets.pairwise_key, secrets.master_key, settings.home / "operator"),
+        *((settings.database.file,) if settings.database.file else ()),
+    )
+    there = [place for place in places if place.exists()]
+    if settings.attestation.key_folder.is_dir():
+        there += settings.attestation.key_folder.glob("*.pem")
+    if there:
+        raise AlreadyFounded(tuple(map(str, there)))
+
+
+def _found(settings: Settings, store: Store, now: datetime) -> Credentials:
     folder = settings.home / "operator"
     for private in (settings.secrets.pairwise_key.parent, settings.secrets.master_key.parent, folder):
         private.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings.engine.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     staff, server = _authorities(settings, now)
     create_secret(settings.secrets.pairwise_key)
     master = create_secret(settings.secrets.master_key)
@@ -66,12 +117,8 @@ def found(settings: Settings, *, now: datetime) -> Credentials:
     pki.create_private(credentials.key, key_pem)
     pki.create_public(credentials.certificate, certificate_pem)
     pki.create_public(credentials.server_ca, server.certificate_pem)
-    store = open_store(settings.database.url)
-    try:
-        migrations.upgrade(store)
-        _begin(settings, store, Vault(master), certificate_pem, now)
-    finally:
-        store.close()
+    migrations.upgrade(store)
+    _begin(settings, store, Vault(master), certificate_pem, now)
     return credentials
 
 

@@ -41,7 +41,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.URL]:
     server.cleanup()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def new_postgres(postgres: sa.URL) -> Callable[[], str]:
     """Makes a fresh database; returns its URL."""
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
@@ -45,6 +45,8 @@ from scoregate.partner.v1 import (
     usage_pb2_grpc,
 )
 from scoregate.proof import leaf
+
+T = TypeVar("T")
 
 CREDIT = "PURPOSE_CREDIT_APPLICATION"
 ALL_DISCLOSURES = (
@@ -124,13 +126,19 @@ def failure_of(error: grpc.RpcError) -> Failure:
     )
 
 
-def refused(call: Any, *args: Any, **kwargs: Any) -> Failure:
-    """Run a call that must be refused, and return how."""
+def outcome(call: Callable[..., T], *args: Any, **kwargs: Any) -> T | Failure:
+    """Run a call; return its answer, or how it was refused."""
     try:
-        call(*args, **kwargs)
+        return call(*args, **kwargs)
     except grpc.RpcError as error:
         return failure_of(error)
-    raise AssertionError("the call was answered")
+
+
+def refused(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Failure:
+    """Run a call that must be refused, and return how."""
+    result = outcome(call, *args, **kwargs)
+    assert isinstance(result, Failure), "the call was answered"
+    return result
 
 
 @dataclass(frozen=True)
@@ -203,6 +211,10 @@ class Partner:
         self.usage = usage_pb2_grpc.UsageServiceStub(self.channel)
         self.receipts = receipt_pb2_grpc.ReceiptServiceStub(self.channel)
         self.world.channels.append(self.channel)
+
+    def at(self, world: World) -> Partner:
+        """The same caller, connected to another gateway."""
+        return replace(self, world=world)
 
     def invite(self, **changes: Any) -> consent_pb2.ConsentInvitation:
         request = consent_pb2.CreateConsentInvitationRequest(request_id=new_uuid(), terms=terms(**changes))
@@ -296,6 +308,15 @@ class World:
         self.add(partner_id, role, **contract)
         return self.enroll(partner_id)
 
+    def suspend(self, partner: Partner) -> None:
+        request = partner_admin_pb2.SuspendPartnerRequest(partner_id=partner.partner_id, reason="a test")
+        self.partners.SuspendPartner(request)
+
+    def revoke(self, partner: Partner) -> None:
+        """Revoke the partner's certificate."""
+        request = partner_admin_pb2.RevokeCertificateRequest(fingerprint=partner.fingerprint, reason="a test")
+        self.partners.RevokeCertificate(request)
+
     def allow(self, invitation: consent_pb2.ConsentInvitation, subject: str) -> consent_pb2.Consent:
         request = consent_admin_pb2.AllowInvitationRequest(handle=invitation.handle, subject=subject)
         return self.people.AllowInvitation(request).consent
@@ -311,6 +332,11 @@ class World:
 
     def freeze(self, subject: str, *, frozen: bool = True) -> None:
         self.people.SetFreeze(consent_admin_pb2.SetFreezeRequest(subject=subject, frozen=frozen))
+
+    def keys(self) -> dict[str, str]:
+        """State, such as "CURRENT" → kid."""
+        listed = self.operations.ListKeys(operations_admin_pb2.ListKeysRequest()).keys
+        return {operations_admin_pb2.KeyState.Name(key.state)[10:]: key.kid for key in listed}
 
     def rotate_keys(self) -> None:
         self.operations.RotateKeys(operations_admin_pb2.RotateKeysRequest(reason="a test"))
@@ -330,13 +356,14 @@ class World:
 
     @contextmanager
     def entries(self) -> Iterator[list[leaf_pb2.Leaf]]:
-        """The entries that the block appends; filled once it is over."""
+        """The entries that the block appends, filled once it is over; not what the ticker counted."""
         begin, seen = len(self.leaf_bytes()), list[leaf_pb2.Leaf]()
         yield seen
-        seen += [leaf.decode(data) for data in self.leaf_bytes(begin)]
+        found = [leaf.decode(data) for data in self.leaf_bytes(begin)]
+        seen += [entry for entry in found if entry.kind != leaf_pb2.LEAF_KIND_COUNTED_REFUSALS]
 
     def turned_away(self) -> dict[tuple[str, str, str], int]:
-        """Stop the gateway, which flushes; then (partner, method, reason) → calls counted in steps 1 and 2."""
+        """Stop the gateway, which flushes; (partner, method, reason) → calls refused in steps 1 and 2."""
         self.gateway.stop(timedelta(seconds=1))
         counts: Counter[tuple[str, str, str]] = Counter()
         for entry in self.leaves():
@@ -354,6 +381,16 @@ class World:
         self.gateway.stop(timedelta(seconds=1))
         self.gateway = Gateway.start(self.settings, seams or Seams(clock=self.clock))
         self.connect_operator()
+
+    @contextmanager
+    def replica(self, seams: Seams | None = None) -> Iterator[World]:
+        """Another gateway of the same installation, over the same database."""
+        gateway = Gateway.start(self.settings, replace(seams or Seams(), clock=self.clock))
+        other = World(self.settings, gateway, self.clock, self.server_ca)
+        try:
+            yield other
+        finally:
+            other.close()
 
     def close(self) -> None:
         for channel in self.channels:

@@ -106,7 +106,11 @@ class Admin:
         import grpc
 
         from gateway.pki import read_private
-        from scoregate.admin.v1 import consent_admin_pb2_grpc, operations_admin_pb2_grpc, partner_admin_pb2_grpc
+        from scoregate.admin.v1 import (
+            consent_admin_pb2_grpc,
+            operations_admin_pb2_grpc,
+            partner_admin_pb2_grpc,
+        )
         from scoregate.audit.v1 import audit_pb2_grpc
         from scoregate.client.identity import credentials
 

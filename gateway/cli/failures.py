@@ -1,6 +1,171 @@
-"""What a failure means to a person at a terminal: a few words, a field, a remedy, an exit code. Pure."""
+"""What a failure means to a person at a terminal: a few words, a field, a remedy, an exit code.
+
+Rooms raise their own exceptions; this is the command line's one table of them. Pure.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+
+from scoregate.errors import ClientMisconfigured, Refused
+from scoregate.proof.faults import LogDiverged, LogError, LogIncomplete, LogInvalid
+
+INSTALL = 'pip install "scoregate[server,engine]"'
+OUR_PACKAGES = frozenset({"scoregate", "gateway", "consent", "scoring"})
+
+_OPTIONS = {"certificate": "--cert", "key": "--key", "server_ca": "--ca"}
+_REMEDIES = {  # where the catalogue's words are for a program that repeats its call
+    "FIELD_INVALID": "Correct them and run the command again.",
+    "NOT_FOUND": "Check the id; `scoregate partner list` and `scoregate consent list` show what there is.",
+    "METHOD_NOT_ALLOWED": "Name a certificate of the right role with --cert and --key: an operator's to "
+    "administer, a compliance officer's to read the log.",
+    "SUBJECT_FROZEN": "Only the person can lift it: `scoregate consent unfreeze --subject ID`.",
+    "AUDIT_UNAVAILABLE": "Check the gateway's disk and database, then run the command again.",
+    "SERVER_BUSY": "Run the command again in a moment.",
+    "INTERNAL": "The gateway's log names the cause under this reference.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a command ends: the word that names it, and the exit code."""
+
+    result: str
+    code: int
+
+
+REFUSED = Ending("refused", 1)
+MISCONFIGURED = Ending("misconfigured", 2)
+_LOG_ENDINGS: tuple[tuple[type[LogError], Ending], ...] = (  # as `scoregate log verify` ends
+    (LogInvalid, Ending("invalid", 3)),
+    (LogDiverged, Ending("diverged", 4)),
+    (LogIncomplete, Ending("incomplete", 5)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: its field ("" where there is none), a sentence, what to do."""
+
+    field: str
+    problem: str
+    remedy: str = ""
+
+
+class Stopped(Exception):
+    """A command ends here."""
+
+    def __init__(
+        self, ending: Ending, problems: list[Problem], *, title: str = "", remedy: str = "", **more: str
+    ) -> None:
+        super().__init__(title or problems[0].problem)
+        self.result, self.code = ending.result, ending.code
+        self.problems = problems
+        self._title, self._remedy = title, remedy
+        self._more = {name: value for name, value in more.items() if value}  # for programs: reason, reference
+
+    def plain(self) -> dict[str, object]:
+        """The failure for programs."""
+        return {"result": self.result, **self._more, "problems": [asdict(each) for each in self.problems]}
+
+    def sentence(self) -> str:
+        """The failure in one line."""
+        if self._title:
+            return f"{self._title} {self._remedy}".strip()
+        return _sentence(self.problems[0])
+
+    def lines(self) -> Iterator[str]:
+        """One line for each field, where there are several."""
+        for each in self.problems if self._title else self.problems[1:]:
+            yield f"  {_sentence(each)}"
+
+
+def _sentence(each: Problem) -> str:
+    field = f"{each.field}: " if each.field else ""
+    return f"{field}{each.problem} {each.remedy}".strip()
+
+
+def stopped(error: Exception, *, address: str = "") -> Stopped | None:
+    """How a command ends on this error; None for one that is a bug. ``address`` is the gateway's."""
+    if isinstance(error, Stopped):
+        return error
+    if isinstance(error, Refused):
+        return _refused(error, address)
+    if isinstance(error, LogError):
+        ending = next(ending for kind, ending in _LOG_ENDINGS if isinstance(error, kind))
+        return Stopped(ending, [Problem("", f"{error}.")])
+    if isinstance(error, ModuleNotFoundError):
+        return _not_installed(error)
+    if isinstance(error, UnicodeEncodeError):
+        return Stopped(MISCONFIGURED, [Problem("", "An argument is not UTF-8 text.")])
+    problems = _misconfigured(error)
+    return Stopped(MISCONFIGURED, problems, title=_counted(problems)) if problems else None
+
+
+def _refused(error: Refused, address: str) -> Stopped:
+    if not error.code and error.status in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
+        remedy = "Check that `scoregate serve` runs there, and that --cert, --key and --ca belong to it."
+        return Stopped(
+            REFUSED, [Problem("--gateway", f"No answer from {address}.", remedy)], reason=error.status
+        )
+    title = error.reason.title if error.reason else f"The gateway answered {error.code or error.status}."
+    remedy = _REMEDIES.get(error.code, error.remedy)
+    more = {"reason": error.code or error.status, "reference": error.reference}
+    if error.code == "INTERNAL":
+        remedy = f"{remedy} ({error.reference})"
+    if error.violations:
+        fields = [Problem(each.field, f"{each.description}.") for each in error.violations]
+        return Stopped(REFUSED, fields, title=title, remedy=remedy, **more)
+    return Stopped(REFUSED, [Problem("", title, remedy)], **more)
+
+
+def _not_installed(error: ModuleNotFoundError) -> Stopped | None:
+    name = (error.name or "").partition(".")[0]
+    if not name or name in OUR_PACKAGES:
+        return None
+    return Stopped(MISCONFIGURED, [Problem("", f"This needs {name}, which is not installed:", INSTALL)])
+
+
+def _misconfigured(error: Exception) -> list[Problem]:
+    """What is wrong on this machine; nothing for an error that is a bug."""
+    from gateway.pki import FileRefused, RequestRefused
+
+    if isinstance(error, ClientMisconfigured):
+        field, _, problem = str(error).partition(": ")
+        return [_split(_OPTIONS.get(field, field), problem)]
+    if isinstance(error, FileRefused):
+        return [Problem(str(error.path), f"{error.why};", f"{error.remedy}.")]
+    if isinstance(error, RequestRefused):
+        return [Problem(error.field, f"{error.why};", f"{error.remedy}.")]
+    try:
+        return _misconfigured_server(error)
+    except ModuleNotFoundError:  # where only the client is installed, none of these can have been raised
+        return []
+
+
+def _misconfigured_server(error: Exception) -> list[Problem]:
+    from consent.keys import KeyFileError
+    from gateway.migrations import SchemaMismatch
+    from gateway.settings import SettingsInvalid
+    from gateway.store import StoreUnavailable
+    from scoring.errors import ScoringError
+
+    if isinstance(error, SettingsInvalid):
+        return [Problem(each.field, f"{each.problem}.", each.remedy) for each in error.problems]
+    if isinstance(error, ScoringError):
+        return [Problem("engine", f"{error.problem}.", f"{error.remedy}.")]
+    if isinstance(error, StoreUnavailable | SchemaMismatch):
+        return [_split("database.url", str(error))]
+    if isinstance(error, KeyFileError):
+        return [_split("attestation.key_folder", str(error))]
+    return []
+
+
+def _split(field: str, text: str) -> Problem:
+    problem, _, remedy = text.partition("; ")
+    return Problem(field, f"{problem}.", f"{remedy[:1].upper()}{remedy[1:]}." if remedy else "")
+
+
+def _counted(problems: list[Problem]) -> str:
+    return f"{len(problems)} mistakes in the settings:" if len(problems) > 1 else ""

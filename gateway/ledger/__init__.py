@@ -1,17 +1,15 @@
 """The release transaction: consent, quota, idempotency and audit commit together, or no score leaves.
 
-``release`` decides and records under the head lock; ``group`` lets concurrent calls share
-a commit; ``answers`` keeps first answers for replays.
+``attempt`` is what callers bring; ``release`` decides and records it under the head lock;
+``group`` lets concurrent calls share a commit; ``answers`` keeps first answers for replays.
 """
 
-from gateway.ledger.group import Ledger, LedgerBusy, LedgerUnavailable
-from gateway.ledger.release import (
+from gateway.ledger.attempt import (
     Attempt,
     Denied,
     Dropped,
     Failed,
     Gone,
-    Guards,
     Outcome,
     Refusal,
     Release,
@@ -20,6 +18,8 @@ from gateway.ledger.release import (
     Replayed,
     Stale,
 )
+from gateway.ledger.group import Ledger, LedgerBusy, LedgerUnavailable
+from gateway.ledger.release import Guards
 from gateway.ledger.transaction import Transaction
 
 __all__ = [

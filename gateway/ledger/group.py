@@ -24,7 +24,8 @@ from sqlalchemy import exc
 from sqlalchemy.engine import Connection
 
 from gateway.audit.private import Vault
-from gateway.ledger.release import Attempt, Dropped, Failed, Guards, Outcome, run
+from gateway.ledger.attempt import Attempt, Dropped, Failed, Outcome
+from gateway.ledger.release import Guards, run
 from gateway.ledger.transaction import Transaction
 from gateway.store import Store, StoreUnavailable
 

@@ -13,110 +13,27 @@ from dataclasses import dataclass, field, replace
 from consent import register
 from consent.grant import ConsentDenied, Grant, State, period_of
 from gateway import partners
-from gateway.audit.private import Bound, Sealed
+from gateway.audit.private import Bound
 from gateway.ledger import answers as kept
+from gateway.ledger.attempt import (
+    Attempt,
+    Denied,
+    Gone,
+    Outcome,
+    Refusal,
+    Release,
+    Released,
+    Repeat,
+    Replayed,
+    Stale,
+)
 from gateway.ledger.transaction import Transaction
 from gateway.partners import Enrolled, PartnerRefused
-from gateway.query import Caller, ScoreQuery
+from gateway.query import Caller
 from gateway.quota import contract
 from gateway.quota.contract import QuotaExhausted, Usage
 from scoregate.audit.v1 import leaf_pb2
-from scoregate.words import ConsentMode, NotScoredReason, Purpose
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Record that a call was refused before its transaction."""
-
-    method: str
-    caller: Caller
-    reason: str
-    purpose: Purpose | None = None
-    consent_id: str = ""
-    request_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Repeat:
-    """Give a first answer again."""
-
-    caller: Caller
-    query: ScoreQuery
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """Release an answer that is ready: scored, signed and sealed."""
-
-    caller: Caller
-    query: ScoreQuery
-    not_scored: NotScoredReason | None  # None: there is a score
-    signing_kid: str
-    log_origin: str
-    attestation_sha256: bytes
-    private: Bound
-    answer: Sealed  # the response without its receipt
-    seen: Grant  # as the optimistic read had it; decided upon only with guards off
-    seen_usage: Usage
-
-
-Attempt = Refusal | Repeat | Release
-
-
-@dataclass(frozen=True, slots=True)
-class Released:
-    """Committed; the answer may leave."""
-
-    leaf_index: int
-    leaf: bytes
-    usage: Usage
-
-
-@dataclass(frozen=True, slots=True)
-class Replayed:
-    """The first answer may leave again; its replay is committed."""
-
-    sealed: Sealed
-    log_origin: str
-    leaf_index: int  # of the first answer
-    leaf: bytes
-    usage: Usage
-
-
-@dataclass(frozen=True, slots=True)
-class Denied:
-    """Nothing may leave; the refusal is committed."""
-
-    reason: str
-    usage: Usage | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Stale:
-    """Signed under a key or for a log that was replaced meanwhile: sign again. Nothing is recorded."""
-
-    signing_kid: str
-    log_origin: str
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """A repeat whose first answer has just expired: start over. Nothing is recorded."""
-
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """The caller was gone before the transaction began. Nothing is recorded."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """This attempt could not be decided or written, and it alone. Nothing of it is recorded."""
-
-    error: BaseException
-
-
-Outcome = Released | Replayed | Denied | Stale | Gone | Dropped | Failed
+from scoregate.words import ConsentMode, Purpose
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +56,7 @@ class Loaded:
     usage: dict[str, Usage]
     uses: dict[register.Use, int]
     new_answers: list[kept.Answer] = field(default_factory=list)
-    new_states: dict[str, State] = field(default_factory=dict)
+    consumed: dict[str, int] = field(default_factory=dict)  # consent id → leaf index
     new_usage: dict[str, Usage] = field(default_factory=dict)
     new_uses: dict[register.Use, int] = field(default_factory=dict)
 
@@ -150,8 +67,8 @@ def run(tx: Transaction, attempts: Sequence[Attempt], guards: Guards) -> list[Ou
     outcomes = [_decide(loaded, attempt) for attempt in attempts]
     if loaded.new_answers:
         kept.keep(tx.connection, loaded.new_answers)
-    if loaded.new_states:
-        register.set_states(tx.connection, loaded.new_states)
+    if loaded.consumed:
+        register.consume(tx.connection, loaded.consumed)
     if loaded.new_uses:
         register.store_uses(tx.connection, loaded.new_uses)
     contract.store(tx.connection, loaded.new_usage.items())
@@ -222,7 +139,9 @@ def _release(loaded: Loaded, attempt: Repeat | Release) -> Outcome:
     use = _use(grant, tx)
     if guards.recheck:
         used = loaded.uses[use] if use else 0
-        grant.require(query.ask, now=tx.now, uses_in_period=used, replay=first is not None)
+        grant.require(
+            query.ask, now=tx.now, uses_in_period=used, replay_of=first.leaf_index if first else None
+        )
     # 4  a repeat costs nothing and leaves an entry of its own
     if first is not None:
         _append_replay(loaded, attempt, first)
@@ -273,18 +192,18 @@ def _append_release(
         loaded.usage[attempt.caller.partner_id] = spent
         loaded.new_usage[attempt.caller.partner_id] = spent
     if not attempt.not_scored:
-        _use_up(loaded, grant, use)
+        _use_up(loaded, grant, use, placed.leaf_index)
     return Released(placed.leaf_index, placed.leaf, spent)
 
 
-def _use_up(loaded: Loaded, grant: Grant, use: register.Use | None) -> None:
+def _use_up(loaded: Loaded, grant: Grant, use: register.Use | None, leaf_index: int) -> None:
     """Count a scored answer against its grant; ``not_scored`` never comes here."""
     if use is not None:
         loaded.uses[use] += 1
         loaded.new_uses[use] = loaded.uses[use]
     if grant.terms.mode is ConsentMode.ONE_TIME:
-        loaded.grants[grant.consent_id] = replace(grant, state=State.CONSUMED)
-        loaded.new_states[grant.consent_id] = State.CONSUMED
+        loaded.grants[grant.consent_id] = replace(grant, state=State.CONSUMED, consumed_by=leaf_index)
+        loaded.consumed[grant.consent_id] = leaf_index
 
 
 def _append_replay(loaded: Loaded, attempt: Repeat | Release, first: kept.Answer) -> None:

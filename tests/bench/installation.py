@@ -5,17 +5,18 @@ Made through the doors of a gateway in this process, which is gone before the me
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
+from gateway.founding import OPERATOR
 from gateway.settings import Settings
-from scoregate.admin.v1 import consent_admin_pb2
+from scoregate.admin.v1 import consent_admin_pb2, partner_admin_pb2
 from scoregate.partner.v1 import consent_pb2, score_pb2, types_pb2
 from scoring.service import Engine, Query, Scored
-from tests.world import CREDIT, Partner, World, new_uuid, open_world, settings_for, terms
+from tests.world import CREDIT, World, new_uuid, open_world, settings_for, terms
 
 LENDERS = ("lender-a", "lender-b")
 """Two, for by default one partner may have 16 calls under way, and the load is 32."""
@@ -54,6 +55,7 @@ def found(home: Path, engine_folder: Path) -> Installation:
     settings = settings_for(home, f"sqlite:///{home}/ledger.db", engine_folder)
     subjects = _scorable(engine_folder, len(LENDERS) * CONSENTS)
     with open_world(settings) as world:
+        _hurry(world)
         lenders = tuple(
             _lender(world, partner_id, subjects[n :: len(LENDERS)]) for n, partner_id in enumerate(LENDERS)
         )
@@ -65,6 +67,14 @@ def _scorable(engine_folder: Path, count: int) -> list[str]:
     queries = [Query(f"uci-{n:05}") for n in range(1, 2 * count)]
     outcomes = engine.score(queries, as_of=engine.model().latest_epoch)
     return [outcome.subject for outcome in outcomes if isinstance(outcome, Scored)][:count]
+
+
+def _hurry(world: World) -> None:
+    """Let the operator decide as fast as the ledger writes."""
+    contract = partner_admin_pb2.Contract(calls_per_second=CALLS_A_SECOND, burst_calls=CALLS_A_SECOND)
+    world.partners.SetContract(
+        partner_admin_pb2.SetContractRequest(partner_id=OPERATOR, contract=contract, reason="bench")
+    )
 
 
 def _lender(world: World, partner_id: str, subjects: Sequence[str]) -> Lender:
@@ -81,11 +91,8 @@ def _lender(world: World, partner_id: str, subjects: Sequence[str]) -> Lender:
         for made, subject in zip(invitations, subjects, strict=True)
     ]
     consents = [answer.consent for answer in _all(world.people.AllowInvitation, allowed)]
-    return _known(partner, tuple(consent.consent_id for consent in consents))
-
-
-def _known(partner: Partner, consent_ids: tuple[str, ...]) -> Lender:
-    return Lender(partner.partner_id, partner.certificate, partner.key, consent_ids)
+    consent_ids = tuple(consent.consent_id for consent in consents)
+    return Lender(partner_id, partner.certificate, partner.key, consent_ids)
 
 
 def _invite() -> consent_pb2.CreateConsentInvitationRequest:
@@ -104,38 +111,24 @@ def _all(call: Any, requests: Sequence[Any]) -> list[Any]:
 
 def singles(lender: Lender, count: int) -> list[bytes]:
     """GetScore bodies, each with a request id of its own, the consents in turn."""
-    make = _query_maker(lender)
-    return [make() for _ in range(count)]
+    return [query.SerializeToString() for query in islice(_queries(lender), count)]
 
 
 def batches(lender: Lender, count: int, items: int) -> list[bytes]:
     """BatchGetScores bodies of ``items`` each."""
-    make = _query_maker(lender)
-    # A message with one repeated field is the concatenation of messages with one item each.
-    return [b"".join(_item(make()) for _ in range(items)) for _ in range(count)]
+    queries = _queries(lender)
+    return [
+        score_pb2.BatchGetScoresRequest(items=islice(queries, items)).SerializeToString() for _ in range(count)
+    ]
 
 
-def _item(query: bytes) -> bytes:
-    # Field 1, length-delimited; a query is shorter than 16,384 bytes, so its length has two digits.
-    return bytes((0x0A, len(query) & 0x7F | 0x80, len(query) >> 7)) + query
-
-
-def _query_maker(lender: Lender) -> Callable[[], bytes]:
-    rest = [_rest(consent_id) for consent_id in lender.consent_ids]
-
-    def turns() -> Iterator[bytes]:
-        while True:
-            yield from rest
-
-    turn = turns()
-    return lambda: b"\x0a\x24" + str(uuid4()).encode() + next(turn)  # field 1: 36 characters
-
-
-def _rest(consent_id: str) -> bytes:
-    return score_pb2.GetScoreRequest(
-        consent_id=consent_id,
-        purpose=CREDIT,
-        disclosure="DISCLOSURE_SCORE",
-        with_reasons=True,
-        nonce=NONCE,
-    ).SerializeToString()
+def _queries(lender: Lender) -> Iterator[score_pb2.GetScoreRequest]:
+    for consent_id in cycle(lender.consent_ids):
+        yield score_pb2.GetScoreRequest(
+            request_id=new_uuid(),
+            consent_id=consent_id,
+            purpose=CREDIT,
+            disclosure="DISCLOSURE_SCORE",
+            with_reasons=True,
+            nonce=NONCE,
+        )

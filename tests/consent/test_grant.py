@@ -48,14 +48,16 @@ GRANT = Grant(
     not_before=NOON,
     expires_at=NOON + timedelta(days=30),
     state=State.ACTIVE,
+    consumed_by=LEAF,
 )
+LEAF = 7  # of the answer that used the grant up, where one did
 ASK = Ask("acme", Purpose.CREDIT_APPLICATION, Disclosure.SCORE, True, "s1-acme-one")
 
 
 def denial(grant: Grant, ask: Ask = ASK, *, now: datetime = NOON, uses: int = 0, replay: bool = False) -> str:
     """Why the ask is refused; empty when it is covered."""
     try:
-        grant.require(ask, now=now, uses_in_period=uses, replay=replay)
+        grant.require(ask, now=now, uses_in_period=uses, replay_of=LEAF if replay else None)
     except ConsentDenied as denied:
         return denied.reason
     return ""
@@ -105,6 +107,7 @@ def test_a_replay_passes_the_use_that_paid_for_it_and_nothing_else() -> None:
     for state in (State.PAUSED, State.REVOKED):
         assert denial(replace(GRANT, state=state), replay=True) == f"CONSENT_{state}"
     consumed = replace(GRANT, state=State.CONSUMED)
+    assert denial(replace(consumed, consumed_by=LEAF + 1), replay=True) == "CONSENT_CONSUMED"
     assert denial(consumed, now=GRANT.expires_at, replay=True) == "CONSENT_EXPIRED"
     assert denial(replace(consumed, frozen_at=NOON), replay=True) == "SUBJECT_FROZEN"
 

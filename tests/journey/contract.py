@@ -1,4 +1,4 @@
-"""What the contract promises, read from the contract itself: methods from descriptors, statuses from comments."""
+"""What the contract promises, read from itself: methods from descriptors, statuses from comments."""
 
 from __future__ import annotations
 

@@ -14,10 +14,14 @@ EPOCH = date(2005, 10, 6)
 
 
 class ScriptedEngine:
-    """The real engine, counted. A test says what happens before it answers, and what becomes of the answer."""
+    """The real engine, counted. A test says what happens before it answers, and what it answers."""
 
     def __init__(self, scorer: Engine) -> None:
         self._real = EmbeddedEngine(scorer)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget script and count."""
         self.calls = 0
         self.queries: list[Query] = []
         self.before: Callable[[], object] = lambda: None

@@ -70,6 +70,18 @@ def test_not_scored_costs_nothing_and_leaves_the_grant_usable(books: Books) -> N
     assert isinstance(scored, Released)
 
 
+def test_a_repeat_of_not_scored_is_refused_once_another_answer_used_the_grant_up(books: Books) -> None:
+    acme = books.caller()
+    grant = books.grant(acme)
+    query = books.query(acme, grant)
+    books.submit(books.release(acme, grant, query=query, not_scored=NotScoredReason.NO_DATA))
+    assert isinstance(books.submit(Repeat(acme, query))[0], Replayed)
+    books.submit(books.release(acme, grant))
+    [late] = books.submit(Repeat(acme, query))
+    assert isinstance(late, Denied)
+    assert late.reason == "CONSENT_CONSUMED"
+
+
 def test_not_scored_costs_a_unit_where_the_contract_says_so(books: Books) -> None:
     acme = books.caller(charge_not_scored=True)
     books.submit(books.release(acme, books.grant(acme), not_scored=NotScoredReason.NO_DATA))

@@ -117,6 +117,7 @@ def upgrade() -> None:
         sa.Column("not_before_us", sa.BigInteger(), nullable=False),
         sa.Column("expires_at_us", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("consumed_by", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("consent_id"),
         sa.UniqueConstraint("partner_id", "number", name="uq_grants_number"),
     )

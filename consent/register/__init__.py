@@ -1,0 +1,60 @@
+"""The register of consents: invitations and grants in SQL.
+
+Every function works inside the caller's transaction; changes are only called under the
+ledger's head lock, so what is read here can't change before it is written. Look-ups on
+behalf of a partner are keyed by (partner, id): missing and foreign are one answer.
+"""
+
+from consent.register.grants import (
+    Entry,
+    NotFound,
+    Use,
+    change,
+    consume,
+    entries_of_partner,
+    entries_of_subject,
+    entry,
+    frozen_at,
+    grants_by_id,
+    set_freeze,
+    set_states,
+    store_uses,
+    uses,
+)
+from consent.register.invitations import (
+    Invitation,
+    InvitationClosed,
+    RequestIdReused,
+    SubjectIsFrozen,
+    allow,
+    invitation,
+    invite,
+    reject,
+)
+from consent.register.tables import metadata
+
+__all__ = [
+    "Entry",
+    "Invitation",
+    "InvitationClosed",
+    "NotFound",
+    "RequestIdReused",
+    "SubjectIsFrozen",
+    "Use",
+    "allow",
+    "change",
+    "consume",
+    "entries_of_partner",
+    "entries_of_subject",
+    "entry",
+    "frozen_at",
+    "grants_by_id",
+    "invitation",
+    "invite",
+    "metadata",
+    "reject",
+    "set_freeze",
+    "set_states",
+    "store_uses",
+    "uses",
+]

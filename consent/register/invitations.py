@@ -1,0 +1,203 @@
+"""Invitations in SQL, and how one becomes a grant."""
+
+from __future__ import annotations
+
+import secrets
+from base64 import b32encode
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from consent.grant import Grant, State, Terms, window
+from consent.register.grants import Entry, NotFound, entry, frozen_at
+from consent.register.tables import grants, invitations
+from consent.register.terms import dump, load, terms_digest
+from scoregate.instants import micros, moment
+
+
+class InvitationClosed(Exception):
+    """The invitation was decided or has expired."""
+
+    def __init__(self, state: str) -> None:
+        super().__init__(f"the invitation is {state}")
+        self.state = state
+
+
+class SubjectIsFrozen(Exception):
+    """The person froze their file: a new consent needs an unfreeze first."""
+
+
+class RequestIdReused(Exception):
+    """This request id made another invitation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """One partner's question to one person."""
+
+    handle: str
+    partner_id: str
+    terms: Terms
+    partner_reference: str
+    state: str
+    expires_at: datetime
+    consent_id: str | None
+
+    def state_at(self, now: datetime) -> str:
+        """PENDING, APPROVED, REJECTED or EXPIRED as the clock has it."""
+        return "EXPIRED" if self.state == "PENDING" and now >= self.expires_at else self.state
+
+
+def new_id() -> str:
+    """26 characters of base32: 130 unguessable bits."""
+    return b32encode(secrets.token_bytes(17)).decode().rstrip("=").lower()[:26]
+
+
+def invite(
+    connection: Connection,
+    *,
+    partner_id: str,
+    request_id: str,
+    request_sha256: bytes,
+    terms: Terms,
+    partner_reference: str,
+    now: datetime,
+    decide_within: timedelta,
+) -> tuple[Invitation, bool]:
+    """Record an invitation; on a repeat return the first, with False.
+
+    Raises:
+        RequestIdReused: The same request id came with another body.
+    """
+    earlier = connection.execute(
+        sa.select(invitations).where(
+            invitations.c.partner_id == partner_id, invitations.c.request_id == request_id
+        )
+    ).one_or_none()
+    if earlier is not None:
+        if earlier.request_sha256 != request_sha256:
+            raise RequestIdReused
+        return _invitation(earlier), False
+    invitation = Invitation(
+        new_id(), partner_id, terms, partner_reference, "PENDING", now + decide_within, None
+    )
+    connection.execute(
+        sa.insert(invitations).values(
+            handle=invitation.handle,
+            partner_id=partner_id,
+            request_id=request_id,
+            request_sha256=request_sha256,
+            terms=dump(terms),
+            partner_reference=partner_reference,
+            state="PENDING",
+            created_at_us=micros(now),
+            expires_at_us=micros(invitation.expires_at),
+        )
+    )
+    return invitation, True
+
+
+def invitation(connection: Connection, handle: str, *, partner_id: str | None = None) -> Invitation:
+    """The invitation of this handle; ``partner_id`` None means any partner's (operators only).
+
+    Raises:
+        NotFound: Missing, or another partner's.
+    """
+    query = sa.select(invitations).where(invitations.c.handle == handle)
+    if partner_id is not None:
+        query = query.where(invitations.c.partner_id == partner_id)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise NotFound
+    return _invitation(row)
+
+
+def reject(connection: Connection, handle: str, *, now: datetime) -> Invitation:
+    """Record a person's no.
+
+    Raises:
+        NotFound: No such invitation.
+        InvitationClosed: It is not PENDING any more.
+    """
+    pending = _pending(connection, handle, now)
+    _decide(connection, handle, state="REJECTED", consent_id=None)
+    return replace(pending, state="REJECTED")
+
+
+def allow(connection: Connection, handle: str, *, subject: str, subject_ref: str, now: datetime) -> Entry:
+    """Record a person's yes; a grant comes of it.
+
+    Raises:
+        NotFound: No such invitation.
+        InvitationClosed: It is not PENDING any more.
+        SubjectIsFrozen: The person's file is frozen.
+    """
+    pending = _pending(connection, handle, now)
+    if frozen_at(connection, subject) is not None:
+        raise SubjectIsFrozen
+    terms = pending.terms
+    not_before, expires_at = window(terms, now)
+    number = sa.select(sa.func.coalesce(sa.func.max(grants.c.number), 0) + 1).where(
+        grants.c.partner_id == pending.partner_id
+    )
+    grant = Grant(
+        consent_id=new_id(),
+        partner_id=pending.partner_id,
+        subject=subject,
+        subject_ref=subject_ref,
+        terms=terms,
+        sha256=terms_digest(terms, not_before, expires_at),
+        granted_at=now,
+        not_before=not_before,
+        expires_at=expires_at,
+        state=State.ACTIVE,
+    )
+    connection.execute(
+        sa.insert(grants).values(
+            consent_id=grant.consent_id,
+            number=number.scalar_subquery(),
+            partner_id=grant.partner_id,
+            subject=subject,
+            subject_ref=subject_ref,
+            handle=handle,
+            partner_reference=pending.partner_reference,
+            terms=dump(terms),
+            sha256=grant.sha256,
+            granted_at_us=micros(now),
+            not_before_us=micros(not_before),
+            expires_at_us=micros(expires_at),
+            state=grant.state.value,
+        )
+    )
+    _decide(connection, handle, state="APPROVED", consent_id=grant.consent_id)
+    return entry(connection, grant.consent_id)
+
+
+def _pending(connection: Connection, handle: str, now: datetime) -> Invitation:
+    found = invitation(connection, handle)
+    if found.state_at(now) != "PENDING":
+        raise InvitationClosed(found.state_at(now))
+    return found
+
+
+def _decide(connection: Connection, handle: str, *, state: str, consent_id: str | None) -> None:
+    connection.execute(
+        sa.update(invitations)
+        .where(invitations.c.handle == handle)
+        .values(state=state, consent_id=consent_id)
+    )
+
+
+def _invitation(row: Row[Any]) -> Invitation:
+    return Invitation(
+        handle=row.handle,
+        partner_id=row.partner_id,
+        terms=load(row.terms),
+        partner_reference=row.partner_reference,
+        state=row.state,
+        expires_at=moment(row.expires_at_us),
+        consent_id=row.consent_id,
+    )

@@ -1,0 +1,59 @@
+"""The consent room's tables."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+invitations = sa.Table(
+    "invitations",
+    metadata,
+    sa.Column("handle", sa.String(26), primary_key=True),
+    sa.Column("partner_id", sa.String(40), nullable=False),
+    sa.Column("request_id", sa.String(36), nullable=False),
+    sa.Column("request_sha256", sa.LargeBinary(32), nullable=False),
+    sa.Column("terms", sa.Text, nullable=False),
+    sa.Column("partner_reference", sa.String(64), nullable=False),
+    sa.Column("state", sa.String(8), nullable=False),  # PENDING, APPROVED, REJECTED
+    sa.Column("created_at_us", sa.BigInteger, nullable=False),
+    sa.Column("expires_at_us", sa.BigInteger, nullable=False),
+    sa.Column("consent_id", sa.String(26)),
+    sa.UniqueConstraint("partner_id", "request_id", name="uq_invitations_request"),
+)
+
+grants = sa.Table(
+    "grants",
+    metadata,
+    sa.Column("consent_id", sa.String(26), primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False),  # per partner from 1: the order of listing
+    sa.Column("partner_id", sa.String(40), nullable=False),
+    sa.Column("subject", sa.String(64), nullable=False),
+    sa.Column("subject_ref", sa.String(40), nullable=False),
+    sa.Column("handle", sa.String(26), nullable=False),
+    sa.Column("partner_reference", sa.String(64), nullable=False),
+    sa.Column("terms", sa.Text, nullable=False),
+    sa.Column("sha256", sa.LargeBinary(32), nullable=False),
+    sa.Column("granted_at_us", sa.BigInteger, nullable=False),
+    sa.Column("not_before_us", sa.BigInteger, nullable=False),
+    sa.Column("expires_at_us", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.String(8), nullable=False),
+    sa.Column("consumed_by", sa.BigInteger),  # leaf index of the answer that used up a one-time grant
+    sa.UniqueConstraint("partner_id", "number", name="uq_grants_number"),
+    sa.Index("ix_grants_subject", "subject", "granted_at_us"),
+)
+
+subjects = sa.Table(
+    "subjects",
+    metadata,
+    sa.Column("subject", sa.String(64), primary_key=True),
+    sa.Column("frozen_at_us", sa.BigInteger),
+)
+
+grant_uses = sa.Table(
+    "grant_uses",
+    metadata,
+    sa.Column("consent_id", sa.String(26), primary_key=True),
+    sa.Column("period", sa.String(10), primary_key=True),
+    sa.Column("uses", sa.Integer, nullable=False),
+)

@@ -1,0 +1,69 @@
+"""Agreed terms: their digest, and how a column holds them. Pure."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+
+from consent.grant import Frequency, Terms
+from scoregate.instants import micros, moment
+from scoregate.proof.digest import consent_terms, terms_sha256
+from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Purpose
+
+NOTICE_VERSION = "2026-11"
+"""The version of the words that the person saw."""
+
+
+def terms_digest(terms: Terms, not_before: datetime, expires_at: datetime) -> bytes:
+    """SHA-256 over the RFC 8785 form of what the person agreed to."""
+    return terms_sha256(
+        consent_terms(
+            purpose=terms.purpose,
+            disclosures=terms.disclosures,
+            mode=terms.mode,
+            not_before=not_before,
+            expires_at=expires_at,
+            frequency=(terms.frequency.uses, terms.frequency.unit) if terms.frequency else None,
+            time_zone=terms.time_zone,
+            data_life=terms.data_life,
+            excluded_families=terms.excluded_families,
+            notice_version=NOTICE_VERSION,
+        )
+    )
+
+
+def dump(terms: Terms) -> str:
+    """The terms as a column holds them."""
+    return json.dumps(
+        {
+            "purpose": terms.purpose,
+            "disclosures": sorted(terms.disclosures),
+            "mode": terms.mode,
+            "not_before_us": micros(terms.not_before) if terms.not_before else None,
+            "valid_for_s": int(terms.valid_for.total_seconds()),
+            "frequency": [terms.frequency.uses, terms.frequency.unit] if terms.frequency else None,
+            "time_zone": terms.time_zone,
+            "data_life_s": int(terms.data_life.total_seconds()),
+            "excluded_families": sorted(terms.excluded_families),
+        }
+    )
+
+
+def load(text: str) -> Terms:
+    """What ``dump`` wrote."""
+    raw = json.loads(text)
+    return Terms(
+        purpose=Purpose.read(raw["purpose"]),
+        disclosures=frozenset(map(Disclosure.read, raw["disclosures"])),
+        mode=ConsentMode.read(raw["mode"]),
+        not_before=None if raw["not_before_us"] is None else moment(raw["not_before_us"]),
+        valid_for=timedelta(seconds=raw["valid_for_s"]),
+        frequency=_frequency(raw["frequency"]),
+        time_zone=raw["time_zone"],
+        data_life=timedelta(seconds=raw["data_life_s"]),
+        excluded_families=frozenset(map(InputFamily.read, raw["excluded_families"])),
+    )
+
+
+def _frequency(raw: tuple[int, str] | None) -> Frequency | None:
+    return Frequency(raw[0], CalendarUnit.read(raw[1])) if raw else None

@@ -1,0 +1,159 @@
+"""`scoregate serve`: the gateway, or the engine as a process of its own, in the foreground."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.panel import Panel
+from rich.text import Text
+
+from gateway.cli.console import Output, Shown, ending_calmly, facts, settings, show
+
+if TYPE_CHECKING:
+    from gateway.server import Gateway
+    from gateway.settings import Settings
+
+GRACE = timedelta(seconds=5)
+DEVELOPMENT_ONLY = Panel(
+    Text(
+        "Authorities and keys of its own making, doors that describe themselves.\n"
+        "Never let it near people who are not in on it.",
+        justify="left",
+    ),
+    title="development only",
+    title_align="left",
+    border_style="yellow",
+    expand=False,
+)
+
+
+def serve(
+    engine: Annotated[
+        bool, typer.Option("--engine", help="Run the scoring engine for a gateway with engine.kind = remote.")
+    ] = False,
+    output: Shown = Output.TABLE,
+) -> None:
+    """Run the gateway in the foreground.
+
+    SIGTERM or Ctrl-C drains it: health says NOT_SERVING, calls under way finish, then it ends with
+    exit code 0. A second one ends it at once. Log lines go to stderr, as JSON in production.
+
+    Example
+      scoregate serve
+      SCOREGATE_LISTEN__PARTNER=0.0.0.0:8443 scoregate serve
+    """
+    with ending_calmly(output):
+        there = settings()
+        _log_lines(there)
+        (_serve_engine if engine else _serve_gateway)(there, output)
+
+
+def _log_lines(there: Settings) -> None:
+    from gateway.cli.logs import configure
+
+    configure(development=there.mode == "development")
+
+
+def _serve_gateway(there: Settings, output: Output) -> None:
+    gateway = start(there)
+    run(lambda: announce(gateway, there, output), stop=lambda: gateway.stop(GRACE))
+
+
+def start(there: Settings) -> Gateway:
+    """Open the gateway's doors.
+
+    Raises:
+        SettingsInvalid: Every mistake, named.
+    """
+    from gateway.server import Gateway
+
+    return Gateway.start(there)
+
+
+def doors(gateway: Gateway, there: Settings) -> dict[str, str]:
+    """Where each door really listens: HOST:PORT, port 0 resolved."""
+    from gateway.settings import Address
+
+    listen = there.listen
+    return {
+        "partner": str(Address(listen.partner.host, gateway.partner_port)),
+        "admin": str(Address(listen.admin.host, gateway.admin_port)),
+        "http": str(Address(listen.http.host, gateway.http_port)),
+    }
+
+
+def announce(gateway: Gateway, there: Settings, output: Output) -> None:
+    """Say where the doors are: as a log line, and in development or as JSON on stdout too."""
+    import structlog
+
+    addresses = doors(gateway, there)
+    structlog.get_logger().info("serving", mode=there.mode, **addresses)
+    if output is Output.JSON or there.mode == "development":
+        show(output, {"mode": there.mode, **addresses}, DEVELOPMENT_ONLY, addresses_table(addresses))
+
+
+def addresses_table(addresses: dict[str, str]) -> object:
+    """The doors for people."""
+    return facts(
+        "Serving",
+        (
+            ("partners", f"{addresses['partner']}  gRPC over mTLS"),
+            ("operators, compliance", f"{addresses['admin']}  gRPC over mTLS"),
+            ("public keys, health, help", f"http://{addresses['http']}"),
+        ),
+    )
+
+
+def run(ready: Callable[[], None], *, stop: Callable[[], None]) -> None:
+    """Call `ready`, wait for SIGTERM or SIGINT, then call `stop`; a second signal ends the process."""
+    import structlog
+
+    try:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        ready()
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        structlog.get_logger().info("draining")
+    finally:
+        stop()
+
+
+def _serve_engine(there: Settings, output: Output) -> None:
+    import structlog
+
+    from gateway.pki import spiffe_uri
+    from gateway.settings import Address, SettingsInvalid, check_engine_files
+    from scoring import remote
+    from scoring.service import Engine
+
+    problems = check_engine_files(there, now=datetime.now(UTC))
+    if problems:
+        raise SettingsInvalid(problems)
+    told = there.engine
+    tls = remote.ServerTls(
+        told.server_certificate,
+        told.server_key,
+        told.ca,
+        spiffe_uri(there.trust_domain, "gateway", "gateway"),
+    )
+    serving = remote.serve(Engine.open(told.folder), str(told.address), tls=tls)
+    address = str(Address(told.address.host, serving.port))
+
+    def ready() -> None:
+        structlog.get_logger().info("serving", mode=there.mode, engine=address)
+        if output is Output.JSON or there.mode == "development":
+            show(output, {"mode": there.mode, "engine": address}, DEVELOPMENT_ONLY, f"Engine at {address}")
+
+    run(ready, stop=lambda: _drain(serving.server))
+
+
+def _drain(server: object) -> None:
+    server.stop(GRACE.total_seconds()).wait()

@@ -1,0 +1,106 @@
+"""What callers bring to the ledger, and what becomes of it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from consent.grant import Grant
+from gateway.audit.private import Bound, Sealed
+from gateway.query import Caller, ScoreQuery
+from gateway.quota.contract import Usage
+from scoregate.words import NotScoredReason, Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Record that a call was refused before its transaction."""
+
+    method: str
+    caller: Caller
+    reason: str
+    purpose: Purpose | None = None
+    consent_id: str = ""
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Give a first answer again."""
+
+    caller: Caller
+    query: ScoreQuery
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Release an answer that is ready: scored, signed and sealed."""
+
+    caller: Caller
+    query: ScoreQuery
+    not_scored: NotScoredReason | None  # None: there is a score
+    signing_kid: str
+    log_origin: str
+    attestation_sha256: bytes
+    private: Bound
+    answer: Sealed  # the response without its receipt
+    seen: Grant  # as the optimistic read had it; decided upon only with guards off
+    seen_usage: Usage
+
+
+Attempt = Refusal | Repeat | Release
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """Committed; the answer may leave."""
+
+    leaf_index: int
+    leaf: bytes
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The first answer may leave again; its replay is committed."""
+
+    sealed: Sealed
+    log_origin: str
+    leaf_index: int  # of the first answer
+    leaf: bytes
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """Nothing may leave; the refusal is committed."""
+
+    reason: str
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """Signed under a key or for a log that was replaced meanwhile: sign again. Nothing is recorded."""
+
+    signing_kid: str
+    log_origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A repeat whose first answer has just expired: start over. Nothing is recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """The caller was gone before the transaction began. Nothing is recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """This attempt could not be decided or written, and it alone. Nothing of it is recorded."""
+
+    error: BaseException
+
+
+Outcome = Released | Replayed | Denied | Stale | Gone | Dropped | Failed
