@@ -26,6 +26,7 @@ from scoregate.words import CalendarUnit, ConsentMode, Disclosure, Purpose
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
+LEAF = 7  # of the answer that used the grant up, where one did
 TERMS = Terms(
     purpose=Purpose.CREDIT_APPLICATION,
     disclosures=frozenset({Disclosure.SCORE, Disclosure.REASONS}),
@@ -50,7 +51,6 @@ GRANT = Grant(
     state=State.ACTIVE,
     consumed_by=LEAF,
 )
-LEAF = 7  # of the answer that used the grant up, where one did
 ASK = Ask("acme", Purpose.CREDIT_APPLICATION, Disclosure.SCORE, True, "s1-acme-one")
 
 
