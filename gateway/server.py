@@ -23,6 +23,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from consent.attest import Attester
+from consent.keys import KeyFileError
 from consent.pairwise import Pairwise
 from gateway import migrations, pki
 from gateway.audit.log import Roots
@@ -148,12 +149,7 @@ class Gateway:
             monotonic_us=lambda: time.monotonic_ns() // 1_000,
         )
         gate = Gate(store, ledger, admission, clock=clock)
-        signer = Signer(
-            store,
-            settings.attestation.key_folder,
-            algorithm=Algorithm(settings.attestation.algorithm),
-            clock=clock,
-        )
+        signer = self._open_signer(store)
         frame = Frame(
             gate,
             help_url=f"{settings.public_url}/errors",
@@ -190,9 +186,21 @@ class Gateway:
                     else RemoteEngine(_engine_channel(self._settings))
                 )
             except ScoringError as error:
-                raise _invalid("engine.folder", str(error)) from error
+                raise _invalid("engine.folder", f"{error.problem}; {error.remedy}") from error
         self._closing.callback(engine.close)
         return engine
+
+    def _open_signer(self, store: Store) -> Signer:
+        settings = self._settings.attestation
+        try:
+            return Signer(
+                store,
+                settings.key_folder,
+                algorithm=Algorithm(settings.algorithm),
+                clock=self._seams.clock,
+            )
+        except KeyFileError as error:
+            raise _invalid("attestation.key_folder", str(error)) from error
 
     def _begin_with_model(self, engine: EngineDoor, ledger: Ledger) -> ModelCard:
         try:
@@ -309,7 +317,7 @@ class Gateway:
         try:
             return door.add_secure_port(address, credentials)
         except RuntimeError as error:
-            raise _invalid(field, f"can't listen on {address}; is it taken?") from error
+            raise _invalid(field, f"can't listen on {address}; free it or choose another port") from error
 
     def _serve_http(self, signer: Signer) -> None:
         address = self._settings.listen.http
@@ -325,7 +333,7 @@ class Gateway:
         try:
             socket = config.bind_socket()
         except SystemExit as error:  # uvicorn's way of saying that the address is taken
-            raise _invalid("listen.http", f"can't listen on {address}; is it taken?") from error
+            raise _invalid("listen.http", f"can't listen on {address}; free it or choose another port") from error
         self.http_port = socket.getsockname()[1]
         thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]}, name="http", daemon=True)
         thread.start()

@@ -27,6 +27,9 @@
     ├── ReceiptConflict             another receipt lies where this one belongs
     └── ClientMisconfigured         the client was not given what it needs
 
+What can be wrong with a log (LogError and its kinds, LeafInvalid, BundleInvalid, ProofInvalid,
+CommitmentInvalid) belongs to the family too, and stands in scoregate/proof/ beside what raises it.
+
 Pure: no gRPC here. Messages name the field and the remedy, and hold no personal data.
 """
 

@@ -11,11 +11,17 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis
 
 from gateway.server import Seams
 from scoring import store as engine_store
 from scoring.train import train
 from tests.world import Clock, World, open_world, settings_for
+
+# How long an example takes says something about the machine and nothing about the code.
+hypothesis.register_profile("scoregate", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis.load_profile("scoregate")
 
 
 @pytest.fixture(scope="session")

@@ -189,6 +189,18 @@ def terms(**changes: Any) -> consent_pb2.ConsentTerms:
     return consent_pb2.ConsentTerms(**(fields | changes))
 
 
+def contract(**changes: Any) -> partner_admin_pb2.Contract:
+    """A generous contract; ``changes`` replace fields."""
+    fields: dict[str, Any] = {
+        "daily_units": 1_000,
+        "monthly_units": 10_000,
+        "calls_per_second": 10_000,
+        "burst_calls": 10_000,
+        "thresholds": [600, 650],
+    }
+    return partner_admin_pb2.Contract(**(fields | changes))
+
+
 @dataclass
 class Partner:
     """A caller with a certificate."""
@@ -278,48 +290,62 @@ class World:
         self.channels.append(channel)
         return channel
 
-    def add(self, partner_id: str, role: str = "ROLE_PARTNER", **contract: Any) -> partner_admin_pb2.Partner:
-        units: dict[str, Any] = {
-            "daily_units": 1_000,
-            "monthly_units": 10_000,
-            "calls_per_second": 10_000,
-            "burst_calls": 10_000,
-            "thresholds": [600, 650],
-        }
-        return self.partners.AddPartner(
-            partner_admin_pb2.AddPartnerRequest(
-                partner=partner_admin_pb2.Partner(
-                    partner_id=partner_id,
-                    legal_name=f"{partner_id.title()} Lending Ltd",
-                    role=role,
-                    contract=partner_admin_pb2.Contract(**(units | contract)),
-                )
-            )
-        ).partner
+    def add(self, partner_id: str, role: str = "ROLE_PARTNER", **terms: Any) -> None:
+        added = partner_admin_pb2.Partner(
+            partner_id=partner_id,
+            legal_name=f"{partner_id.title()} Lending Ltd",
+            role=role,
+            contract=contract(**terms),
+        )
+        self.partners.AddPartner(partner_admin_pb2.AddPartnerRequest(partner=added))
+
+    def set_contract(self, partner_id: str, **terms: Any) -> None:
+        request = partner_admin_pb2.SetContractRequest(
+            partner_id=partner_id, contract=contract(**terms), reason="a test"
+        )
+        self.partners.SetContract(request)
 
     def enroll(self, partner_id: str) -> Partner:
         key_pem, csr_pem = pki.new_key_and_request(partner_id)
         enrolled = self.partners.EnrollPartner(
-            partner_admin_pb2.EnrollPartnerRequest(partner_id=partner_id, csr_pem=csr_pem.decode())
+            partner_admin_pb2.EnrollPartnerRequest(
+                partner_id=partner_id,
+                csr_pem=csr_pem.decode(),
+                valid_days=397,  # so that a clock can be moved into the next year
+            )
         )
         return Partner(partner_id, enrolled.certificate_pem.encode(), key_pem, enrolled.fingerprint, self)
 
-    def partner(self, partner_id: str = "acme", role: str = "ROLE_PARTNER", **contract: Any) -> Partner:
-        self.add(partner_id, role, **contract)
+    def partner(self, partner_id: str = "acme", role: str = "ROLE_PARTNER", **terms: Any) -> Partner:
+        self.add(partner_id, role, **terms)
         return self.enroll(partner_id)
 
-    def suspend(self, partner: Partner) -> None:
-        request = partner_admin_pb2.SuspendPartnerRequest(partner_id=partner.partner_id, reason="a test")
+    def suspend(self, partner_id: str) -> None:
+        request = partner_admin_pb2.SuspendPartnerRequest(partner_id=partner_id, reason="a test")
         self.partners.SuspendPartner(request)
 
-    def revoke(self, partner: Partner) -> None:
-        """Revoke the partner's certificate."""
-        request = partner_admin_pb2.RevokeCertificateRequest(fingerprint=partner.fingerprint, reason="a test")
-        self.partners.RevokeCertificate(request)
+    def fingerprints(self, partner_id: str) -> list[str]:
+        """Of the partner's certificates, newest first."""
+        request = partner_admin_pb2.GetPartnerRequest(partner_id=partner_id)
+        return [each.fingerprint for each in self.partners.GetPartner(request).partner.certificates]
+
+    def revoke(self, *fingerprints: str) -> None:
+        for fingerprint in fingerprints:
+            request = partner_admin_pb2.RevokeCertificateRequest(fingerprint=fingerprint, reason="a test")
+            self.partners.RevokeCertificate(request)
+
+    def usage(self, partner_id: str) -> dict[str, int]:
+        """What ``Partner.spent`` says, asked by the operator."""
+        request = operations_admin_pb2.GetPartnerUsageRequest(partner_id=partner_id)
+        usages = self.operations.GetPartnerUsage(request).usages
+        return {usage.limit_name: usage.used for usage in usages if usage.limit_name != "burst"}
 
     def allow(self, invitation: consent_pb2.ConsentInvitation, subject: str) -> consent_pb2.Consent:
         request = consent_admin_pb2.AllowInvitationRequest(handle=invitation.handle, subject=subject)
         return self.people.AllowInvitation(request).consent
+
+    def deny(self, invitation: consent_pb2.ConsentInvitation) -> None:
+        self.people.DenyInvitation(consent_admin_pb2.DenyInvitationRequest(handle=invitation.handle))
 
     def consent(self, partner: Partner, subject: str = "uci-00001", **changes: Any) -> consent_pb2.Consent:
         return self.allow(partner.invite(**changes), subject)

@@ -28,6 +28,7 @@ class Entry:
     number: int
     handle: str
     partner_reference: str
+    notice_version: str
 
 
 _with_freeze = sa.select(grants, subjects.c.frozen_at_us).select_from(
@@ -189,4 +190,4 @@ def _grant(row: Row[Any]) -> Grant:
 
 
 def _entry(row: Row[Any]) -> Entry:
-    return Entry(_grant(row), row.number, row.handle, row.partner_reference)
+    return Entry(_grant(row), row.number, row.handle, row.partner_reference, row.notice_version)

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection, Row
 from consent.grant import Grant, State, Terms, window
 from consent.register.grants import Entry, NotFound, entry, frozen_at
 from consent.register.tables import grants, invitations
-from consent.register.terms import dump, load, terms_digest
+from consent.register.terms import NOTICE_VERSION, dump, load, terms_digest
 from scoregate.instants import micros, moment
 
 
@@ -165,6 +165,7 @@ def allow(connection: Connection, handle: str, *, subject: str, subject_ref: str
             handle=handle,
             partner_reference=pending.partner_reference,
             terms=dump(terms),
+            notice_version=NOTICE_VERSION,
             sha256=grant.sha256,
             granted_at_us=micros(now),
             not_before_us=micros(not_before),

@@ -33,6 +33,7 @@ grants = sa.Table(
     sa.Column("handle", sa.String(26), nullable=False),
     sa.Column("partner_reference", sa.String(64), nullable=False),
     sa.Column("terms", sa.Text, nullable=False),
+    sa.Column("notice_version", sa.String(16), nullable=False),
     sa.Column("sha256", sa.LargeBinary(32), nullable=False),
     sa.Column("granted_at_us", sa.BigInteger, nullable=False),
     sa.Column("not_before_us", sa.BigInteger, nullable=False),

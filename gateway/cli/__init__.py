@@ -11,7 +11,16 @@ from importlib.util import find_spec
 
 import typer
 
-from gateway.cli import audit, consent, engine, init, keys, partner, quota, serve, up
+from gateway.cli.audit import app as audit_app
+from gateway.cli.consent import app as consent_app
+from gateway.cli.engine import app as engine_app
+from gateway.cli.init import init as init_command
+from gateway.cli.init import upgrade as upgrade_command
+from gateway.cli.keys import app as keys_app
+from gateway.cli.partner import app as partner_app
+from gateway.cli.quota import app as quota_app
+from gateway.cli.serve import serve as serve_command
+from gateway.cli.up import up as up_command
 
 RUNS = "Run a gateway"
 OPERATES = "Operate it, through the admin door"
@@ -26,12 +35,11 @@ def extend(app: typer.Typer) -> None:
     """
     # grpc-core writes lines of its own to stderr, with addresses in them; failures are told in ours.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    for group in (partner.app, consent.app, quota.app, keys.app, audit.app):
+    for group in (partner_app, consent_app, quota_app, keys_app, audit_app):
         app.add_typer(group, rich_help_panel=OPERATES)
     for name in SERVER_PACKAGES:
         if find_spec(name) is None:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-    app.command(rich_help_panel=RUNS)(init.init)
-    app.add_typer(engine.app, rich_help_panel=RUNS)
-    for command in (serve.serve, up.up, init.upgrade):
+    app.add_typer(engine_app, rich_help_panel=RUNS)
+    for command in (init_command, serve_command, up_command, upgrade_command):
         app.command(rich_help_panel=RUNS)(command)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Concatenate, NoReturn, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
 
 import typer
 from rich import box
@@ -24,11 +24,13 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gateway.cli.failures import MISCONFIGURED, Problem, Stopped, stopped
+from gateway.cli.failures import Stopped, misconfigured, stopped
 from scoregate.cli import Output
 
 if TYPE_CHECKING:
-    from gateway.settings import Settings
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+    from gateway.settings import Address, Settings
 
 CALL_SECONDS = 30.0
 MAX_RECEIVE_BYTES = 8 << 20  # the gateway sends no more
@@ -157,7 +159,8 @@ def admin_door(
 
     from scoregate.client import refusals
 
-    admin = Admin(gateway or _listening_at(settings()), _identity(cert, key, ca), output)
+    address = gateway or dialled("listen.admin", settings().listen.admin, option="--gateway")
+    admin = Admin(address, _identity(cert, key, ca), output)
     try:
         yield admin
     except grpc.RpcError as error:
@@ -174,12 +177,17 @@ def _identity(cert: Path | None, key: Path | None, ca: Path | None) -> Identity:
     return Identity(certificate, key or beside, ca or certificate.with_name("server-ca.pem"))
 
 
-def _listening_at(settings: Settings) -> str:
-    address = settings.listen.admin
+def dialled(field: str, address: Address, *, option: str) -> str:
+    """Where to call a door that listens at this setting.
+
+    Raises:
+        Stopped: At a port that only the running gateway knows.
+    """
     if address.port == 0:
-        remedy = "Name the one that `scoregate serve` printed: --gateway HOST:PORT."
-        raise Stopped(MISCONFIGURED, [Problem("listen.admin", "takes any free port.", remedy)])
-    return str(address).replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:")  # noqa: S104
+        remedy = f"Name the one that `scoregate serve` printed: {option} HOST:PORT."
+        raise misconfigured(field, "takes any free port.", remedy)
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+    return str(type(address)(everywhere.get(address.host, address.host), address.port))
 
 
 def home() -> Path:
@@ -247,6 +255,6 @@ def listing(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]
     return table
 
 
-def refuse_usage(field: str, problem: str, remedy: str = "") -> NoReturn:
-    """End a command that was not called, or not set up, as it must be."""
-    raise Stopped(MISCONFIGURED, [Problem(field, problem, remedy)])
+def instant(moment: Timestamp) -> str:
+    """An instant, ISO 8601 in UTC, to the second."""
+    return f"{moment.ToDatetime():%Y-%m-%dT%H:%M:%SZ}"

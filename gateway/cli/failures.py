@@ -86,6 +86,11 @@ def _sentence(each: Problem) -> str:
     return f"{field}{each.problem} {each.remedy}".strip()
 
 
+def misconfigured(field: str, problem: str, remedy: str = "") -> Stopped:
+    """How a command ends that was not called, or not set up, as it must be."""
+    return Stopped(MISCONFIGURED, [Problem(field, problem, remedy)])
+
+
 def stopped(error: Exception, *, address: str = "") -> Stopped | None:
     """How a command ends on this error; None for one that is a bug. ``address`` is the gateway's."""
     if isinstance(error, Stopped):
@@ -98,7 +103,7 @@ def stopped(error: Exception, *, address: str = "") -> Stopped | None:
     if isinstance(error, ModuleNotFoundError):
         return _not_installed(error)
     if isinstance(error, UnicodeEncodeError):
-        return Stopped(MISCONFIGURED, [Problem("", "An argument is not UTF-8 text.")])
+        return misconfigured("", "An argument is not UTF-8 text.")
     problems = _misconfigured(error)
     return Stopped(MISCONFIGURED, problems, title=_counted(problems)) if problems else None
 
@@ -124,7 +129,7 @@ def _not_installed(error: ModuleNotFoundError) -> Stopped | None:
     name = (error.name or "").partition(".")[0]
     if not name or name in OUR_PACKAGES:
         return None
-    return Stopped(MISCONFIGURED, [Problem("", f"This needs {name}, which is not installed:", INSTALL)])
+    return misconfigured("", f"This needs {name}, which is not installed:", INSTALL)
 
 
 def _misconfigured(error: Exception) -> list[Problem]:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.console import Output, Shown, ending_calmly, facts, home, settings, show
-from gateway.cli.failures import MISCONFIGURED, REFUSED, Problem, Stopped
+from gateway.cli.console import Shown, ending_calmly, facts, home, settings, show
+from gateway.cli.failures import REFUSED, Problem, Stopped, misconfigured
+from scoregate.cli import Output
 
 if TYPE_CHECKING:
     from gateway.founding import Credentials
@@ -47,7 +48,7 @@ def init(
     It is for development as it stands; the settings file says what production needs.
     An installation that is there already is left untouched (exit code 1).
 
-    Example
+    Example:
       scoregate init
       scoregate engine train
       scoregate serve
@@ -76,8 +77,8 @@ def init(
                 ("signing keys", f"{there.attestation.key_folder}\nthe current one and the next"),
                 (
                     "secrets",
-                    f"{there.secrets.pairwise_key}\n{there.secrets.master_key}\nkeep copies apart: losing them "
-                    "loses data",
+                    f"{there.secrets.pairwise_key}\n{there.secrets.master_key}\n"
+                    "keep copies apart: losing them loses data",
                 ),
                 ("ledger", f"{there.database.file or 'in the database that the settings name'}\nempty"),
                 ("operator", f"{operator.certificate}\nthe first one; every command below finds it here"),
@@ -131,9 +132,7 @@ def found_in(place: Path, environ: Mapping[str, str]) -> Founded:
         raise Stopped(REFUSED, [IN_USE]) from error
     except OSError as error:
         what = f"can't be written ({error.strerror})."
-        raise Stopped(
-            MISCONFIGURED, [Problem(str(error.filename or place), what, "Name another --home.")]
-        ) from error
+        raise misconfigured(str(error.filename or place), what, "Name another --home.") from error
     finally:
         draft.unlink(missing_ok=True)
     return Founded(made, file, operator)
@@ -154,7 +153,7 @@ def upgrade(output: Shown = Output.TABLE) -> None:
     Stop every gateway that uses it and make a backup first; then upgrade, then start them again.
     A database that is up to date is left as it is.
 
-    Example
+    Example:
       scoregate upgrade
     """
     with ending_calmly(output):
@@ -171,16 +170,12 @@ def _upgrade(there: Settings) -> tuple[str, str]:
 
     file = there.database.file
     if file is not None and not file.exists():
-        raise Stopped(
-            MISCONFIGURED, [Problem("database.url", f"there is no {file}.", "Run `scoregate init`.")]
-        )
+        raise misconfigured("database.url", f"there is no {file}.", "Run `scoregate init`.")
     store = open_store(there.database.url)
     try:
         before = founding.revision(store)
         if before is None:
-            raise Stopped(
-                MISCONFIGURED, [Problem("database.url", "the database is empty.", "Run `scoregate init`.")]
-            )
+            raise misconfigured("database.url", "the database is empty.", "Run `scoregate init`.")
         migrations.upgrade(store)
         return before, founding.revision(store) or before
     finally:

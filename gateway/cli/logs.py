@@ -14,7 +14,7 @@ import threading
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import structlog
 from google.protobuf.descriptor import FieldDescriptor
@@ -32,6 +32,8 @@ FIELDS = frozenset(
     }
 )
 """What a line may hold. None of these is about a person; `message` is a protobuf message, shown as below."""
+
+_PII_OPTION: Any = options_pb2.pii  # the stubs of generated extensions and of the runtime don't meet
 
 WITHHELD, PII = "[withheld]", "[pii]"
 MOST_FRAMES = 12
@@ -75,7 +77,7 @@ def without_pii(message: Message) -> dict[str, object]:
 
 
 def _field(message: Message, field: FieldDescriptor) -> object:
-    if field.GetOptions().Extensions[options_pb2.pii]:
+    if field.GetOptions().Extensions[_PII_OPTION]:
         return PII
     value = getattr(message, field.name)
     if field.message_type is None:

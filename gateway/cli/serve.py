@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Callable
@@ -11,11 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.panel import Panel
+from rich.table import Table
 from rich.text import Text
 
-from gateway.cli.console import Output, Shown, ending_calmly, facts, settings, show
+from gateway.cli.console import Shown, ending_calmly, facts, settings, show
+from scoregate.cli import Output
 
 if TYPE_CHECKING:
+    import grpc
+
     from gateway.server import Gateway
     from gateway.settings import Settings
 
@@ -44,17 +47,18 @@ def serve(
     SIGTERM or Ctrl-C drains it: health says NOT_SERVING, calls under way finish, then it ends with
     exit code 0. A second one ends it at once. Log lines go to stderr, as JSON in production.
 
-    Example
+    Example:
       scoregate serve
       SCOREGATE_LISTEN__PARTNER=0.0.0.0:8443 scoregate serve
     """
     with ending_calmly(output):
         there = settings()
-        _log_lines(there)
+        log_lines(there)
         (_serve_engine if engine else _serve_gateway)(there, output)
 
 
-def _log_lines(there: Settings) -> None:
+def log_lines(there: Settings) -> None:
+    """Write the log as this installation's mode has it."""
     from gateway.cli.logs import configure
 
     configure(development=there.mode == "development")
@@ -98,7 +102,7 @@ def announce(gateway: Gateway, there: Settings, output: Output) -> None:
         show(output, {"mode": there.mode, **addresses}, DEVELOPMENT_ONLY, addresses_table(addresses))
 
 
-def addresses_table(addresses: dict[str, str]) -> object:
+def addresses_table(addresses: dict[str, str]) -> Table:
     """The doors for people."""
     return facts(
         "Serving",
@@ -155,5 +159,5 @@ def _serve_engine(there: Settings, output: Output) -> None:
     run(ready, stop=lambda: _drain(serving.server))
 
 
-def _drain(server: object) -> None:
+def _drain(server: grpc.Server) -> None:
     server.stop(GRACE.total_seconds()).wait()

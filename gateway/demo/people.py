@@ -6,7 +6,6 @@ Everybody speaks over mTLS with the very code that a partner installs; nobody re
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -124,6 +123,11 @@ class Operator:
         )
         self._ask(self._partners.SetContract, request)
 
+    def model(self) -> tuple[str, str]:
+        """Return the model that the gateway uses, and the SHA-256 of its scorecard."""
+        found = self._ask(self._meters.GetActiveModel, operations_admin_pb2.GetActiveModelRequest())
+        return found.model, found.artefact_sha256
+
     def units(self, partner_id: str) -> int:
         """Return the contract units that a partner has spent this month."""
         request = operations_admin_pb2.GetPartnerUsageRequest(partner_id=partner_id)
@@ -152,6 +156,12 @@ class Lender:
         self.answers += 1
 
 
+def contract(**changes: int) -> partner_admin_pb2.Contract:
+    """Return a lender's contract: 5,000 units a day, 50,000 a month, thresholds 600 and 650."""
+    units = {"daily_units": 5_000, "monthly_units": 50_000, "calls_per_second": 5_000, "burst_calls": 5_000}
+    return partner_admin_pb2.Contract(**(units | changes), thresholds=[600, 650])
+
+
 def make_key(folder: Path, name: str) -> None:
     """Make a key, and a request for a certificate; the key stays in ``folder``."""
     folder.mkdir(mode=0o700)
@@ -176,10 +186,3 @@ def refusal_of(ask: Callable[[], object]) -> Refused | None:
     except Refused as refusal:
         return refusal
     return None
-
-
-def close(connections: list[Connection | Client]) -> None:
-    """Close what is open; what is closed already stays so."""
-    for connection in connections:
-        with suppress(ValueError):
-            connection.close()

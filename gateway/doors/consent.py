@@ -246,4 +246,5 @@ def consent_message(entry: Entry, *, now: datetime) -> consent_pb2.Consent:
         not_before=timestamp(grant.not_before),
         expires_at=timestamp(grant.expires_at),
         consent_sha256=grant.sha256,
+        notice_version=entry.notice_version,
     )

@@ -110,8 +110,11 @@ class Attestation(Section):
 
     algorithm: Literal["ES256", "Ed25519"] = "ES256"
     """ES256 or Ed25519."""
-    life_seconds: Whole = Field(default=900, ge=60, le=86_400)
-    """How long an answer counts as fresh, in seconds: 60 to 86400. It can be verified for years."""
+    life_seconds: Whole = Field(default=86_400, ge=60, le=86_400)
+    """How long an answer counts as fresh, in seconds: 60 to 86400. It can be verified for years.
+
+    With less than the default a replay, which repeats the first answer for 24 hours, may come back stale.
+    """
     key_folder: PathField = Path("keys/attestation")
     """The folder of signing keys, PEM, each mode 0600."""
 

@@ -143,6 +143,7 @@ class Consent:
     partner_reference: str
     not_before: datetime
     expires_at: datetime  # dead at this instant
+    notice_version: str  # of the words that the person saw
     consent_sha256: str  # hex, as attestations repeat it
 
     @classmethod
@@ -159,6 +160,7 @@ class Consent:
             terms=Terms.of(message.terms),
             handle=message.handle,
             partner_reference=message.partner_reference,
+            notice_version=message.notice_version,
             not_before=instant(message.not_before),
             expires_at=instant(message.expires_at),
             consent_sha256=message.consent_sha256.hex(),

@@ -1,5 +1,6 @@
 """Answers as a gateway would make them, with fixed keys and times, for tests to verify and to spoil."""
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
@@ -29,6 +30,8 @@ from scoregate.proof.verify import SCORE_METHODS, THRESHOLD_METHODS
 from scoregate.proof.view import score_view, threshold_view
 from scoregate.words import Band, Disclosure, InputFamily, NotScoredReason, Purpose
 
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
 ISSUER = "https://scoregate.example"
 ACME = "acme"
 ORIGIN = "scoregate.example/log/2026h2"
@@ -43,6 +46,14 @@ FULL = ScoreReason("C02", "Most of the limit is in use.")
 SCORED = Scored(712, Band.FROM_700, None, "card@2026.1", EPOCH, FAMILIES)
 REACHED = ThresholdAnswer(650, True, "card@2026.1", EPOCH, FAMILIES)
 NO_DATA = NotScored(NotScoredReason.NO_DATA, EPOCH)
+
+
+def spell(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def unspell(text: str) -> bytes:
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def signing_key(algorithm: Algorithm = Algorithm.ES256, seed: int = 1) -> SigningKey:

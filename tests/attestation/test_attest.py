@@ -5,10 +5,19 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import pytest
-from made_answers import ISSUER, KEY, KEYS, LIFE, NOW, claims_for, score_request, threshold_request
 
 from consent.attest import AttestationRefused, Attester
 from scoregate.proof import jws
+from tests.attestation.made_answers import (
+    ISSUER,
+    KEY,
+    KEYS,
+    LIFE,
+    NOW,
+    claims_for,
+    score_request,
+    threshold_request,
+)
 
 ATTESTER = Attester(ISSUER, LIFE)
 SCORE = claims_for(score_request())

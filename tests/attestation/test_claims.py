@@ -12,18 +12,6 @@ import pytest
 import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_answers import (
-    EPOCH,
-    FAMILIES,
-    FULL,
-    LATE,
-    NO_DATA,
-    REACHED,
-    SCORED,
-    claims_for,
-    score_request,
-    threshold_request,
-)
 
 from scoregate.errors import AttestationMalformed, ClaimInvalid
 from scoregate.proof.claims import (
@@ -38,6 +26,18 @@ from scoregate.proof.claims import (
     inquiry_of,
 )
 from scoregate.words import Band, Disclosure, InputFamily, InquiryType, NotScoredReason, Purpose
+from tests.attestation.made_answers import (
+    EPOCH,
+    FAMILIES,
+    FULL,
+    LATE,
+    NO_DATA,
+    REACHED,
+    SCORED,
+    claims_for,
+    score_request,
+    threshold_request,
+)
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "attestation"
 SCORE = claims_for(score_request(with_reasons=True))

@@ -11,7 +11,6 @@ import pytest
 import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
-from made_answers import score_request, threshold_request
 
 from scoregate.errors import JsonRefused, WordUnknown
 from scoregate.proof.digest import (
@@ -23,6 +22,7 @@ from scoregate.proof.digest import (
     terms_sha256,
 )
 from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Purpose
+from tests.attestation.made_answers import score_request, threshold_request
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "attestation"
 TERMS: dict[str, Any] = {

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from joserfc.jwk import ECKey, KeySet, OKPKey
-from made_answers import KEY, signing_key
 
 from consent.keys import jwks
 from scoregate.errors import KeysInvalid, KeyUnknown
 from scoregate.proof.jwk import Algorithm, VerificationKeys, thumbprint
+from tests.attestation.made_answers import KEY, signing_key
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "attestation"
 ED_KEY = signing_key(Algorithm.ED25519, seed=2)
@@ -87,7 +87,7 @@ def test_members_that_are_not_understood_are_passed_over() -> None:
 )
 def test_a_key_that_is_not_what_it_says_spoils_the_set(entry: Any, named: str) -> None:
     with pytest.raises(KeysInvalid, match=named):
-        load(entry, EC | {})
+        load(entry)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import hmac
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -18,31 +17,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from joserfc import jws as other
 from joserfc.jwk import ECKey, OKPKey
-from made_answers import KEY, KEYS, claims_for, score_request, signing_key, threshold_request
 
 from consent.keys import SigningKey, jwks
 from scoregate.errors import AttestationMalformed, KeyUnknown, SignatureInvalid
 from scoregate.proof import jws
 from scoregate.proof.jwk import Algorithm, VerificationKeys
+from tests.attestation.made_answers import (
+    KEY,
+    KEYS,
+    P256_ORDER,
+    claims_for,
+    score_request,
+    signing_key,
+    spell,
+    threshold_request,
+    unspell,
+)
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "attestation"
 TYP = "score-attestation+jwt"
 PAYLOAD = b'{"answer":42}'
-P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 ED_KEY = signing_key(Algorithm.ED25519, seed=2)
 BOTH = VerificationKeys.from_jwks(jwks([KEY.public_jwk, ED_KEY.public_jwk]))
 
 
 def sign(key: SigningKey = KEY, payload: bytes = PAYLOAD, typ: str = TYP) -> str:
     return jws.sign(payload, typ=typ, kid=key.kid, algorithm=key.algorithm, private=key.private)
-
-
-def spell(raw: bytes) -> str:
-    return urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def unspell(text: str) -> bytes:
-    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def signed_with_header(header: bytes, key: SigningKey = KEY) -> str:

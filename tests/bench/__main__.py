@@ -17,19 +17,20 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from gateway.store import open_store
-from tests.bench import engine_speed, figures, installation, servers
+from tests.bench import engine_speed, figures, installation, servers, where_time_goes
 from tests.bench.failed import BenchFailed
 from tests.bench.figures import AIO, BATCH, JOURNEY, SYNC, Arm, Result
 from tests.bench.honesty import Auditor
 from tests.bench.installation import Installation
 from tests.bench.load import Connections, Turn
 from tests.bench.servers import Server, running
+from tests.bench.where_time_goes import Watch
 
 ROOT = Path(__file__).parents[2]
 IN_FLIGHT = 16  # on each of two connections
 ITEMS = 1_000
 BATCHES_IN_FLIGHT = 1
-MOST_CALLS_A_SECOND = 6_000
+MOST_CALLS_A_SECOND = 9_000
 MOST_BATCHES_A_SECOND = 12
 WARM_UP_SECONDS = 0.5
 PROFILE_SECONDS = 5.0
@@ -148,7 +149,7 @@ def bench(plan: Plan, folder: Path) -> Result:
 
 
 def profile(folder: Path, console: Console) -> None:
-    """GetScore alone, with the sampler inside the gateway."""
+    """GetScore alone, with every thread of the gateway watched."""
     server_core, generator_core = figures.require_two_cores()
     engine_speed.measure(folder / "engine")
     made = installation.found(folder / "home", folder / "engine")
@@ -156,13 +157,13 @@ def profile(folder: Path, console: Console) -> None:
     with ExitStack() as stack:
         store = open_store(made.settings.database.url)
         stack.callback(store.close)
-        gateway = stack.enter_context(running("gateway", servers.gateway, server_core, made.settings))
+        gateway = stack.enter_context(
+            running("gateway", servers.gateway, server_core, made.settings, Watch())
+        )
         connections = stack.enter_context(Connections(gateway, made, "GetScore"))
         journey = Contender(JOURNEY, connections, made, 1, Auditor(store, made).require_singles)
-        journey.run(WARM_UP_SECONDS)
-        gateway.ask("sample")
         turn = journey.run(PROFILE_SECONDS)
-        figures.show_samples(gateway.ask("samples"), len(turn.answers), console)
+        where_time_goes.show(gateway.costs(), len(turn.answers), console)
 
 
 def main() -> None:

@@ -22,11 +22,9 @@ from rich.table import Table
 from gateway.store import Store
 from tests.bench.engine_speed import EngineSpeed
 from tests.bench.load import Turn
-from tests.bench.where_time_goes import Samples
 
 JOURNEY, AIO, SYNC, BATCH = "GetScore", "empty grpc.aio echo", "empty thread-pool echo", "BatchGetScores"
 FSYNCS = 25
-PLACES = 45
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +174,9 @@ class Result:
         console.print(self._circumstances())
 
     def _arms(self) -> Table:
-        table = Table(title="Side by side, in one run", title_justify="left", title_style="bold", box=box.SIMPLE)
+        table = Table(
+            title="Side by side, in one run", title_justify="left", title_style="bold", box=box.SIMPLE
+        )
         table.add_column("arm")
         for heading in ("server CPU per answer, µs", "answers per second", "server core busy"):
             table.add_column(heading, justify="right")
@@ -208,21 +208,12 @@ class Result:
             f"SQLite journal_mode={durable['journal_mode']} synchronous={durable['synchronous']}; "
             f"one fdatasync of 4 KiB takes {durable['fsync_us']:,} µs here",
         )
-        table.add_row("bytes", f"{self.sizes['request']:,} in, {self.sizes['response']:,} out, on the echoes too")
+        table.add_row(
+            "bytes", f"{self.sizes['request']:,} in, {self.sizes['response']:,} out, on the echoes too"
+        )
         for key, value in self.machine.items():
             table.add_row(key, value)
         return table
-
-
-def show_samples(samples: Samples, answers: int, console: Console) -> None:
-    """Print where the processor time went."""
-    table = Table(title="Where the time goes", title_justify="left", title_style="bold", box=box.SIMPLE)
-    for heading, justify in (("share", "right"), ("µs per answer", "right"), ("thread", "left"), ("place", "left")):
-        table.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type]
-    for (kind, place), seconds in samples.places.most_common(PLACES):
-        share = seconds / samples.total_seconds
-        table.add_row(f"{share:.1%}", f"{seconds / answers * 1e6:.1f}", kind, place)
-    console.print(table)
 
 
 def _shown(spread: Spread, shape: str) -> str:

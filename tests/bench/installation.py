@@ -117,9 +117,8 @@ def singles(lender: Lender, count: int) -> list[bytes]:
 def batches(lender: Lender, count: int, items: int) -> list[bytes]:
     """BatchGetScores bodies of ``items`` each."""
     queries = _queries(lender)
-    return [
-        score_pb2.BatchGetScoresRequest(items=islice(queries, items)).SerializeToString() for _ in range(count)
-    ]
+    made = (score_pb2.BatchGetScoresRequest(items=islice(queries, items)) for _ in range(count))
+    return [batch.SerializeToString() for batch in made]
 
 
 def _queries(lender: Lender) -> Iterator[score_pb2.GetScoreRequest]:

@@ -25,7 +25,7 @@ from gateway.server import Gateway, channel_arguments
 from gateway.settings import Settings
 from tests.bench.failed import BenchFailed
 from tests.bench.installation import Installation
-from tests.bench.where_time_goes import Sampler
+from tests.bench.where_time_goes import Costs, Watch
 
 SERVICE = "scoregate.partner.v1.ScoreService"
 START_SECONDS = 30.0
@@ -45,10 +45,14 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """Processor time of the whole process so far, user and system."""
-        return float(self.ask("cpu"))
+        return float(self._ask("cpu"))
 
-    def ask(self, what: str) -> Any:
-        """Ask the server something; it answers from its memory."""
+    def costs(self) -> Costs:
+        """What its functions have cost, if it was started with a watch."""
+        costs: Costs = self._ask("costs")
+        return costs
+
+    def _ask(self, what: str) -> Any:
         try:
             self.pipe.send(what)
             return self.pipe.recv()
@@ -94,28 +98,24 @@ def _pinned(serve: Serve, core: int, pipe: Connection, *arguments: object) -> No
     serve(pipe, *arguments)
 
 
-def _attend(pipe: Connection, port: int, sampler: Sampler | None = None) -> None:
+def _attend(pipe: Connection, port: int, watch: Watch | None = None) -> None:
     pipe.send(port)
     while (asked := pipe.recv()) != "stop":
-        if asked == "cpu":
-            pipe.send(time.process_time())
-        elif asked == "sample" and sampler is not None:
-            sampler.start()
-            pipe.send(None)
-        elif asked == "samples" and sampler is not None:
-            pipe.send(sampler.stop())
+        pipe.send(watch.costs() if asked == "costs" and watch else time.process_time())
 
 
 # --- in the server's process
 
 
-def gateway(pipe: Connection, settings: Settings) -> None:
+def gateway(pipe: Connection, settings: Settings, watch: Watch | None = None) -> None:
     """The whole gateway, as `scoregate serve` starts it."""
-    running_gateway = Gateway.start(settings)
+    if watch:
+        watch.start()
+    started = Gateway.start(settings)
     try:
-        _attend(pipe, running_gateway.partner_port, Sampler())
+        _attend(pipe, started.partner_port, watch)
     finally:
-        running_gateway.stop()
+        started.stop()
 
 
 def sync_echo(pipe: Connection, installation: Installation, response: bytes) -> None:

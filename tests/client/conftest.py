@@ -1,18 +1,13 @@
 """A small real gateway for the client to talk to."""
 
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "attestation"))  # for made_answers
-
-from made_answers import ISSUER, JWKS
-from scripted_gateway import Authority, FrozenTime, ScriptedGateway
-
 from scoregate.client import Client
+from tests.attestation.made_answers import ISSUER, JWKS
+from tests.client.scripted_gateway import Authority, FrozenTime, ScriptedGateway
 
 
 @pytest.fixture(scope="session")

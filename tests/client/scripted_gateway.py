@@ -17,10 +17,10 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2, status_pb2
-from made_answers import ISSUER, JWKS, NOW, ORIGIN, answer, claims_for
 
 from scoregate.client import Clock
 from scoregate.partner.v1 import consent_pb2, receipt_pb2, score_pb2, usage_pb2
+from tests.attestation.made_answers import ISSUER, JWKS, NOW, ORIGIN, answer, claims_for
 
 Context = grpc.ServicerContext
 Step = Callable[[Any, Context], Any]

@@ -7,7 +7,6 @@ from typing import Any
 
 import grpc
 import pytest
-from scripted_gateway import ScriptedGateway, refuse, say, spoiled, truly
 
 from scoregate.client import Client, ScoreAnswer, ScoreQuery
 from scoregate.errors import (
@@ -24,6 +23,7 @@ from scoregate.errors import (
 from scoregate.partner.v1 import score_pb2
 from scoregate.reasons import REASONS
 from scoregate.words import Disclosure, Purpose
+from tests.client.scripted_gateway import ScriptedGateway, refuse, say, spoiled, truly
 
 CONSENT = "mfrggzdfmztwq2lknnwg23tpob"
 APPLICATION = Purpose.CREDIT_APPLICATION

@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from made_answers import ISSUER, JWKS, ORIGIN, signing_key
-from scripted_gateway import Authority, FrozenTime, ScriptedGateway, say
 
 import scoregate
 from consent.keys import jwks
@@ -36,6 +34,8 @@ from scoregate.errors import (
 )
 from scoregate.partner.v1 import consent_pb2, receipt_pb2, usage_pb2
 from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Purpose
+from tests.attestation.made_answers import ISSUER, JWKS, ORIGIN, signing_key
+from tests.client.scripted_gateway import Authority, FrozenTime, ScriptedGateway, say
 
 CONSENT = "mfrggzdfmztwq2lknnwg23tpob"
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

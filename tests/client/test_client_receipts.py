@@ -7,13 +7,13 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from made_answers import ORIGIN
 
 from scoregate.client import Client, Receipt, ScoreAnswer
 from scoregate.errors import ReceiptConflict
 from scoregate.proof import leaf
 from scoregate.proof.receipts import read_receipts
 from scoregate.words import Purpose
+from tests.attestation.made_answers import ORIGIN
 
 CONSENT = "mfrggzdfmztwq2lknnwg23tpob"
 

@@ -6,13 +6,13 @@ from typing import Any
 import grpc
 import pytest
 from google.rpc import error_details_pb2
-from scripted_gateway import ScriptedGateway, refuse, wait
 
 from scoregate import errors
 from scoregate.client import Client
 from scoregate.errors import Refused, Violation
 from scoregate.reasons import REASONS, Retry
 from scoregate.words import Purpose
+from tests.client.scripted_gateway import ScriptedGateway, refuse, wait
 
 CONSENT = "mfrggzdfmztwq2lknnwg23tpob"
 

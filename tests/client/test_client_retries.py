@@ -9,13 +9,13 @@ import grpc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_answers import ISSUER, JWKS
-from scripted_gateway import Authority, FrozenTime, ScriptedGateway, refuse, truly, wait
 
 from scoregate.client import Client, ScoreQuery, Terms
 from scoregate.client.connection import CHANNEL_OPTIONS, FIRST_PAUSE, LONGEST_PAUSE, MAX_ATTEMPTS
 from scoregate.errors import QuotaExhausted, RateLimited, Refused, Unavailable
 from scoregate.words import Disclosure, Purpose
+from tests.attestation.made_answers import ISSUER, JWKS
+from tests.client.scripted_gateway import Authority, FrozenTime, ScriptedGateway, refuse, truly, wait
 
 CONSENT = "mfrggzdfmztwq2lknnwg23tpob"
 APPLICATION = Purpose.CREDIT_APPLICATION

@@ -8,18 +8,6 @@ from typing import Any
 
 import grpc
 import pytest
-from made_answers import (
-    KEY,
-    NO_DATA,
-    NOW,
-    ORIGIN,
-    SCORED,
-    answer,
-    claims_for,
-    score_request,
-    signing_key,
-)
-from scripted_gateway import FrozenTime, ScriptedGateway, Step, claiming, say, spoiled, truly
 
 from scoregate.client import Client, ScoreQuery
 from scoregate.errors import (
@@ -40,6 +28,18 @@ from scoregate.errors import (
 from scoregate.partner.v1 import score_pb2
 from scoregate.proof import jws
 from scoregate.words import Band, Disclosure, InquiryType, NotScoredReason, Purpose
+from tests.attestation.made_answers import (
+    KEY,
+    NO_DATA,
+    NOW,
+    ORIGIN,
+    SCORED,
+    answer,
+    claims_for,
+    score_request,
+    signing_key,
+)
+from tests.client.scripted_gateway import FrozenTime, ScriptedGateway, Step, claiming, say, spoiled, truly
 
 CONSENT = "mfrggzdfmztwq2lknnwg23tpob"
 APPLICATION = Purpose.CREDIT_APPLICATION

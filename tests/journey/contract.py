@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.descriptor import Descriptor, ServiceDescriptor
+from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
@@ -60,7 +60,7 @@ METHODS: tuple[Method, ...] = tuple(
     for method in service.methods
 )
 
-BY_REQUEST: dict[Descriptor, Method] = {method.request.DESCRIPTOR: method for method in METHODS}
+BY_REQUEST: dict[Any, Method] = {method.request.DESCRIPTOR: method for method in METHODS}
 """A request's type names its method."""
 
 

@@ -3,15 +3,10 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from scoring import store
 from scoring.service import Engine
 from scoring.train import Training, train
-
-# How long an example takes says something about the machine and nothing about the code.
-settings.register_profile("scoring", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("scoring")
 
 
 @pytest.fixture(scope="session")

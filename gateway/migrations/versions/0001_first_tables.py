@@ -112,6 +112,7 @@ def upgrade() -> None:
         sa.Column("handle", sa.String(length=26), nullable=False),
         sa.Column("partner_reference", sa.String(length=64), nullable=False),
         sa.Column("terms", sa.Text(), nullable=False),
+        sa.Column("notice_version", sa.String(length=16), nullable=False),
         sa.Column("sha256", sa.LargeBinary(length=32), nullable=False),
         sa.Column("granted_at_us", sa.BigInteger(), nullable=False),
         sa.Column("not_before_us", sa.BigInteger(), nullable=False),

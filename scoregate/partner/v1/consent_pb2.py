@@ -28,7 +28,7 @@ from scoregate.options.v1 import options_pb2 as scoregate_dot_options_dot_v1_dot
 from scoregate.partner.v1 import types_pb2 as scoregate_dot_partner_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"scoregate/partner/v1/consent.proto\x12\x14scoregate.partner.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"scoregate/options/v1/options.proto\x1a scoregate/partner/v1/types.proto\"\xb7\x03\n\x0c\x43onsentTerms\x12.\n\x07purpose\x18\x01 \x01(\x0e\x32\x1d.scoregate.partner.v1.Purpose\x12\x35\n\x0b\x64isclosures\x18\x02 \x03(\x0e\x32 .scoregate.partner.v1.Disclosure\x12/\n\x04mode\x18\x03 \x01(\x0e\x32!.scoregate.partner.v1.ConsentMode\x12.\n\nnot_before\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\tvalid_for\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\tfrequency\x18\x06 \x01(\x0b\x32\x1f.scoregate.partner.v1.Frequency\x12\x11\n\ttime_zone\x18\x07 \x01(\t\x12,\n\tdata_life\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12<\n\x11\x65xcluded_families\x18\t \x03(\x0e\x32!.scoregate.partner.v1.InputFamily\"\x86\x02\n\x11\x43onsentInvitation\x12\x0e\n\x06handle\x18\x01 \x01(\t\x12\x34\n\x05state\x18\x02 \x01(\x0e\x32%.scoregate.partner.v1.InvitationState\x12\x31\n\x05terms\x18\x03 \x01(\x0b\x32\".scoregate.partner.v1.ConsentTerms\x12\x19\n\x11partner_reference\x18\x04 \x01(\t\x12.\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nconsent_id\x18\x06 \x01(\t\x12\x19\n\x0bsubject_ref\x18\x07 \x01(\tB\x04\x88\xe7\x18\x01\"\xc1\x02\n\x07\x43onsent\x12\x12\n\nconsent_id\x18\x01 \x01(\t\x12\x31\n\x05state\x18\x02 \x01(\x0e\x32\".scoregate.partner.v1.ConsentState\x12\x19\n\x0bsubject_ref\x18\x03 \x01(\tB\x04\x88\xe7\x18\x01\x12\x31\n\x05terms\x18\x04 \x01(\x0b\x32\".scoregate.partner.v1.ConsentTerms\x12\x0e\n\x06handle\x18\x05 \x01(\t\x12\x19\n\x11partner_reference\x18\x06 \x01(\t\x12.\n\nnot_before\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x63onsent_sha256\x18\t \x01(\x0c\"\xb4\x01\n\x1e\x43reateConsentInvitationRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x31\n\x05terms\x18\x02 \x01(\x0b\x32\".scoregate.partner.v1.ConsentTerms\x12\x19\n\x11partner_reference\x18\x03 \x01(\t\x12\x30\n\rdecide_within\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"^\n\x1f\x43reateConsentInvitationResponse\x12;\n\ninvitation\x18\x01 \x01(\x0b\x32\'.scoregate.partner.v1.ConsentInvitation\"-\n\x1bGetConsentInvitationRequest\x12\x0e\n\x06handle\x18\x01 \x01(\t\"[\n\x1cGetConsentInvitationResponse\x12;\n\ninvitation\x18\x01 \x01(\x0b\x32\'.scoregate.partner.v1.ConsentInvitation\"\'\n\x11GetConsentRequest\x12\x12\n\nconsent_id\x18\x01 \x01(\t\"D\n\x12GetConsentResponse\x12.\n\x07\x63onsent\x18\x01 \x01(\x0b\x32\x1d.scoregate.partner.v1.Consent\"<\n\x13ListConsentsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"`\n\x14ListConsentsResponse\x12/\n\x08\x63onsents\x18\x01 \x03(\x0b\x32\x1d.scoregate.partner.v1.Consent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xad\x01\n\x0fInvitationState\x12 \n\x1cINVITATION_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18INVITATION_STATE_PENDING\x10\x01\x12\x1d\n\x19INVITATION_STATE_APPROVED\x10\x02\x12\x1d\n\x19INVITATION_STATE_REJECTED\x10\x03\x12\x1c\n\x18INVITATION_STATE_EXPIRED\x10\x04*\xb3\x01\n\x0c\x43onsentState\x12\x1d\n\x19\x43ONSENT_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43ONSENT_STATE_ACTIVE\x10\x01\x12\x18\n\x14\x43ONSENT_STATE_PAUSED\x10\x02\x12\x19\n\x15\x43ONSENT_STATE_REVOKED\x10\x03\x12\x19\n\x15\x43ONSENT_STATE_EXPIRED\x10\x04\x12\x1a\n\x16\x43ONSENT_STATE_CONSUMED\x10\x05\x32\xe0\x03\n\x0e\x43onsentService\x12\x86\x01\n\x17\x43reateConsentInvitation\x12\x34.scoregate.partner.v1.CreateConsentInvitationRequest\x1a\x35.scoregate.partner.v1.CreateConsentInvitationResponse\x12}\n\x14GetConsentInvitation\x12\x31.scoregate.partner.v1.GetConsentInvitationRequest\x1a\x32.scoregate.partner.v1.GetConsentInvitationResponse\x12_\n\nGetConsent\x12\'.scoregate.partner.v1.GetConsentRequest\x1a(.scoregate.partner.v1.GetConsentResponse\x12\x65\n\x0cListConsents\x12).scoregate.partner.v1.ListConsentsRequest\x1a*.scoregate.partner.v1.ListConsentsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"scoregate/partner/v1/consent.proto\x12\x14scoregate.partner.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"scoregate/options/v1/options.proto\x1a scoregate/partner/v1/types.proto\"\xb7\x03\n\x0c\x43onsentTerms\x12.\n\x07purpose\x18\x01 \x01(\x0e\x32\x1d.scoregate.partner.v1.Purpose\x12\x35\n\x0b\x64isclosures\x18\x02 \x03(\x0e\x32 .scoregate.partner.v1.Disclosure\x12/\n\x04mode\x18\x03 \x01(\x0e\x32!.scoregate.partner.v1.ConsentMode\x12.\n\nnot_before\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\tvalid_for\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\tfrequency\x18\x06 \x01(\x0b\x32\x1f.scoregate.partner.v1.Frequency\x12\x11\n\ttime_zone\x18\x07 \x01(\t\x12,\n\tdata_life\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12<\n\x11\x65xcluded_families\x18\t \x03(\x0e\x32!.scoregate.partner.v1.InputFamily\"\x86\x02\n\x11\x43onsentInvitation\x12\x0e\n\x06handle\x18\x01 \x01(\t\x12\x34\n\x05state\x18\x02 \x01(\x0e\x32%.scoregate.partner.v1.InvitationState\x12\x31\n\x05terms\x18\x03 \x01(\x0b\x32\".scoregate.partner.v1.ConsentTerms\x12\x19\n\x11partner_reference\x18\x04 \x01(\t\x12.\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nconsent_id\x18\x06 \x01(\t\x12\x19\n\x0bsubject_ref\x18\x07 \x01(\tB\x04\x88\xe7\x18\x01\"\xd9\x02\n\x07\x43onsent\x12\x12\n\nconsent_id\x18\x01 \x01(\t\x12\x31\n\x05state\x18\x02 \x01(\x0e\x32\".scoregate.partner.v1.ConsentState\x12\x19\n\x0bsubject_ref\x18\x03 \x01(\tB\x04\x88\xe7\x18\x01\x12\x31\n\x05terms\x18\x04 \x01(\x0b\x32\".scoregate.partner.v1.ConsentTerms\x12\x0e\n\x06handle\x18\x05 \x01(\t\x12\x19\n\x11partner_reference\x18\x06 \x01(\t\x12.\n\nnot_before\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x63onsent_sha256\x18\t \x01(\x0c\x12\x16\n\x0enotice_version\x18\n \x01(\t\"\xb4\x01\n\x1e\x43reateConsentInvitationRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x31\n\x05terms\x18\x02 \x01(\x0b\x32\".scoregate.partner.v1.ConsentTerms\x12\x19\n\x11partner_reference\x18\x03 \x01(\t\x12\x30\n\rdecide_within\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"^\n\x1f\x43reateConsentInvitationResponse\x12;\n\ninvitation\x18\x01 \x01(\x0b\x32\'.scoregate.partner.v1.ConsentInvitation\"-\n\x1bGetConsentInvitationRequest\x12\x0e\n\x06handle\x18\x01 \x01(\t\"[\n\x1cGetConsentInvitationResponse\x12;\n\ninvitation\x18\x01 \x01(\x0b\x32\'.scoregate.partner.v1.ConsentInvitation\"\'\n\x11GetConsentRequest\x12\x12\n\nconsent_id\x18\x01 \x01(\t\"D\n\x12GetConsentResponse\x12.\n\x07\x63onsent\x18\x01 \x01(\x0b\x32\x1d.scoregate.partner.v1.Consent\"<\n\x13ListConsentsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"`\n\x14ListConsentsResponse\x12/\n\x08\x63onsents\x18\x01 \x03(\x0b\x32\x1d.scoregate.partner.v1.Consent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xad\x01\n\x0fInvitationState\x12 \n\x1cINVITATION_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18INVITATION_STATE_PENDING\x10\x01\x12\x1d\n\x19INVITATION_STATE_APPROVED\x10\x02\x12\x1d\n\x19INVITATION_STATE_REJECTED\x10\x03\x12\x1c\n\x18INVITATION_STATE_EXPIRED\x10\x04*\xb3\x01\n\x0c\x43onsentState\x12\x1d\n\x19\x43ONSENT_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43ONSENT_STATE_ACTIVE\x10\x01\x12\x18\n\x14\x43ONSENT_STATE_PAUSED\x10\x02\x12\x19\n\x15\x43ONSENT_STATE_REVOKED\x10\x03\x12\x19\n\x15\x43ONSENT_STATE_EXPIRED\x10\x04\x12\x1a\n\x16\x43ONSENT_STATE_CONSUMED\x10\x05\x32\xe0\x03\n\x0e\x43onsentService\x12\x86\x01\n\x17\x43reateConsentInvitation\x12\x34.scoregate.partner.v1.CreateConsentInvitationRequest\x1a\x35.scoregate.partner.v1.CreateConsentInvitationResponse\x12}\n\x14GetConsentInvitation\x12\x31.scoregate.partner.v1.GetConsentInvitationRequest\x1a\x32.scoregate.partner.v1.GetConsentInvitationResponse\x12_\n\nGetConsent\x12\'.scoregate.partner.v1.GetConsentRequest\x1a(.scoregate.partner.v1.GetConsentResponse\x12\x65\n\x0cListConsents\x12).scoregate.partner.v1.ListConsentsRequest\x1a*.scoregate.partner.v1.ListConsentsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,32 +39,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONSENTINVITATION'].fields_by_name['subject_ref']._serialized_options = b'\210\347\030\001'
   _globals['_CONSENT'].fields_by_name['subject_ref']._loaded_options = None
   _globals['_CONSENT'].fields_by_name['subject_ref']._serialized_options = b'\210\347\030\001'
-  _globals['_INVITATIONSTATE']._serialized_start=1917
-  _globals['_INVITATIONSTATE']._serialized_end=2090
-  _globals['_CONSENTSTATE']._serialized_start=2093
-  _globals['_CONSENTSTATE']._serialized_end=2272
+  _globals['_INVITATIONSTATE']._serialized_start=1941
+  _globals['_INVITATIONSTATE']._serialized_end=2114
+  _globals['_CONSENTSTATE']._serialized_start=2117
+  _globals['_CONSENTSTATE']._serialized_end=2296
   _globals['_CONSENTTERMS']._serialized_start=196
   _globals['_CONSENTTERMS']._serialized_end=635
   _globals['_CONSENTINVITATION']._serialized_start=638
   _globals['_CONSENTINVITATION']._serialized_end=900
   _globals['_CONSENT']._serialized_start=903
-  _globals['_CONSENT']._serialized_end=1224
-  _globals['_CREATECONSENTINVITATIONREQUEST']._serialized_start=1227
-  _globals['_CREATECONSENTINVITATIONREQUEST']._serialized_end=1407
-  _globals['_CREATECONSENTINVITATIONRESPONSE']._serialized_start=1409
-  _globals['_CREATECONSENTINVITATIONRESPONSE']._serialized_end=1503
-  _globals['_GETCONSENTINVITATIONREQUEST']._serialized_start=1505
-  _globals['_GETCONSENTINVITATIONREQUEST']._serialized_end=1550
-  _globals['_GETCONSENTINVITATIONRESPONSE']._serialized_start=1552
-  _globals['_GETCONSENTINVITATIONRESPONSE']._serialized_end=1643
-  _globals['_GETCONSENTREQUEST']._serialized_start=1645
-  _globals['_GETCONSENTREQUEST']._serialized_end=1684
-  _globals['_GETCONSENTRESPONSE']._serialized_start=1686
-  _globals['_GETCONSENTRESPONSE']._serialized_end=1754
-  _globals['_LISTCONSENTSREQUEST']._serialized_start=1756
-  _globals['_LISTCONSENTSREQUEST']._serialized_end=1816
-  _globals['_LISTCONSENTSRESPONSE']._serialized_start=1818
-  _globals['_LISTCONSENTSRESPONSE']._serialized_end=1914
-  _globals['_CONSENTSERVICE']._serialized_start=2275
-  _globals['_CONSENTSERVICE']._serialized_end=2755
+  _globals['_CONSENT']._serialized_end=1248
+  _globals['_CREATECONSENTINVITATIONREQUEST']._serialized_start=1251
+  _globals['_CREATECONSENTINVITATIONREQUEST']._serialized_end=1431
+  _globals['_CREATECONSENTINVITATIONRESPONSE']._serialized_start=1433
+  _globals['_CREATECONSENTINVITATIONRESPONSE']._serialized_end=1527
+  _globals['_GETCONSENTINVITATIONREQUEST']._serialized_start=1529
+  _globals['_GETCONSENTINVITATIONREQUEST']._serialized_end=1574
+  _globals['_GETCONSENTINVITATIONRESPONSE']._serialized_start=1576
+  _globals['_GETCONSENTINVITATIONRESPONSE']._serialized_end=1667
+  _globals['_GETCONSENTREQUEST']._serialized_start=1669
+  _globals['_GETCONSENTREQUEST']._serialized_end=1708
+  _globals['_GETCONSENTRESPONSE']._serialized_start=1710
+  _globals['_GETCONSENTRESPONSE']._serialized_end=1778
+  _globals['_LISTCONSENTSREQUEST']._serialized_start=1780
+  _globals['_LISTCONSENTSREQUEST']._serialized_end=1840
+  _globals['_LISTCONSENTSRESPONSE']._serialized_start=1842
+  _globals['_LISTCONSENTSRESPONSE']._serialized_end=1938
+  _globals['_CONSENTSERVICE']._serialized_start=2299
+  _globals['_CONSENTSERVICE']._serialized_end=2779
 # @@protoc_insertion_point(module_scope)

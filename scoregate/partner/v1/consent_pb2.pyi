@@ -82,7 +82,7 @@ class ConsentInvitation(_message.Message):
     def __init__(self, handle: _Optional[str] = ..., state: _Optional[_Union[InvitationState, str]] = ..., terms: _Optional[_Union[ConsentTerms, _Mapping]] = ..., partner_reference: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., consent_id: _Optional[str] = ..., subject_ref: _Optional[str] = ...) -> None: ...
 
 class Consent(_message.Message):
-    __slots__ = ("consent_id", "state", "subject_ref", "terms", "handle", "partner_reference", "not_before", "expires_at", "consent_sha256")
+    __slots__ = ("consent_id", "state", "subject_ref", "terms", "handle", "partner_reference", "not_before", "expires_at", "consent_sha256", "notice_version")
     CONSENT_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     SUBJECT_REF_FIELD_NUMBER: _ClassVar[int]
@@ -92,6 +92,7 @@ class Consent(_message.Message):
     NOT_BEFORE_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     CONSENT_SHA256_FIELD_NUMBER: _ClassVar[int]
+    NOTICE_VERSION_FIELD_NUMBER: _ClassVar[int]
     consent_id: str
     state: ConsentState
     subject_ref: str
@@ -101,7 +102,8 @@ class Consent(_message.Message):
     not_before: _timestamp_pb2.Timestamp
     expires_at: _timestamp_pb2.Timestamp
     consent_sha256: bytes
-    def __init__(self, consent_id: _Optional[str] = ..., state: _Optional[_Union[ConsentState, str]] = ..., subject_ref: _Optional[str] = ..., terms: _Optional[_Union[ConsentTerms, _Mapping]] = ..., handle: _Optional[str] = ..., partner_reference: _Optional[str] = ..., not_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., consent_sha256: _Optional[bytes] = ...) -> None: ...
+    notice_version: str
+    def __init__(self, consent_id: _Optional[str] = ..., state: _Optional[_Union[ConsentState, str]] = ..., subject_ref: _Optional[str] = ..., terms: _Optional[_Union[ConsentTerms, _Mapping]] = ..., handle: _Optional[str] = ..., partner_reference: _Optional[str] = ..., not_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., consent_sha256: _Optional[bytes] = ..., notice_version: _Optional[str] = ...) -> None: ...
 
 class CreateConsentInvitationRequest(_message.Message):
     __slots__ = ("request_id", "terms", "partner_reference", "decide_within")

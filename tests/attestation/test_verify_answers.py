@@ -7,26 +7,6 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
-from made_answers import (
-    ACME,
-    FULL,
-    ISSUER,
-    KEYS,
-    LATE,
-    NO_DATA,
-    NOW,
-    ORIGIN,
-    REACHED,
-    SCORED,
-    answer,
-    attest,
-    claims_for,
-    leaf_for,
-    score_request,
-    signing_key,
-    threshold_request,
-)
-from test_jws import P256_ORDER, spell, unspell
 
 from consent.keys import jwks
 from scoregate import errors
@@ -47,6 +27,28 @@ from scoregate.proof.jwk import Algorithm, VerificationKeys
 from scoregate.proof.verify import verify_score, verify_threshold
 from scoregate.proof.view import score_view, threshold_view
 from scoregate.words import Disclosure, NotScoredReason, Purpose
+from tests.attestation.made_answers import (
+    ACME,
+    FULL,
+    ISSUER,
+    KEYS,
+    LATE,
+    NO_DATA,
+    NOW,
+    ORIGIN,
+    P256_ORDER,
+    REACHED,
+    SCORED,
+    answer,
+    attest,
+    claims_for,
+    leaf_for,
+    score_request,
+    signing_key,
+    spell,
+    threshold_request,
+    unspell,
+)
 
 Request = score_pb2.GetScoreRequest | score_pb2.CheckThresholdRequest
 SCORE = score_request()

@@ -1,0 +1,66 @@
+"""A partner's folder: the key it makes, the request that leaves it, the certificate that comes back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway.cli.failures import misconfigured
+
+if TYPE_CHECKING:
+    from gateway.cli.console import Admin
+    from scoregate.admin.v1 import partner_admin_pb2 as pb
+
+MAX_REQUEST_BYTES = 16 << 10
+KEY, REQUEST, CERTIFICATE, SERVER_CA = "key.pem", "request.csr", "certificate.pem", "server-ca.pem"
+
+
+def make_request(partner_id: str, out: Path) -> tuple[Path, Path]:
+    """Write a new key and its request; returns where they lie."""
+    from gateway.pki import create_private, create_public, new_key_and_request
+
+    key, csr = out / KEY, out / REQUEST
+    _make_folder(out)
+    _require_new(key, csr)
+    key_pem, csr_pem = new_key_and_request(partner_id)
+    create_private(key, key_pem)
+    create_public(csr, csr_pem)
+    return key, csr
+
+
+def sign(admin: Admin, partner_id: str, csr: Path, out: Path, *, days: int) -> str:
+    """Have a request signed and keep what comes back; returns the fingerprint. 0 days mean the default."""
+    from gateway.pki import create_public
+    from scoregate.admin.v1 import partner_admin_pb2 as pb
+
+    asked = pb.EnrollPartnerRequest(partner_id=partner_id, csr_pem=_read_request(csr), valid_days=days)
+    _make_folder(out)
+    _require_new(out / CERTIFICATE, out / SERVER_CA)  # before the gateway signs what could not be kept
+    enrolled: pb.EnrollPartnerResponse = admin.partners.EnrollPartner(asked)
+    create_public(out / CERTIFICATE, enrolled.certificate_pem.encode())
+    create_public(out / SERVER_CA, enrolled.server_ca_pem.encode())
+    return enrolled.fingerprint
+
+
+def _read_request(csr: Path) -> str:
+    try:
+        with csr.open("rb") as file:
+            return file.read(MAX_REQUEST_BYTES + 1).decode()
+    except OSError as error:
+        raise misconfigured("--csr", f"{csr} can't be read ({error.strerror}).") from error
+    except UnicodeDecodeError as error:
+        remedy = "Give the request.csr that `scoregate partner request` made."
+        raise misconfigured("--csr", f"{csr} is not a request in PEM.", remedy) from error
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise misconfigured("--out", f"{out} can't be made ({error.strerror}).") from error
+
+
+def _require_new(*files: Path) -> None:
+    for file in files:
+        if file.exists():
+            raise misconfigured("--out", f"{file} exists.", "Move it away, or name another folder.")

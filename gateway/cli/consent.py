@@ -1,0 +1,203 @@
+"""`scoregate consent`: what a person decided, until the person's own pages carry it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from gateway.cli.console import Admin, asks_gateway, facts, instant, listing
+
+if TYPE_CHECKING:
+    from scoregate.partner.v1 import consent_pb2
+
+app = typer.Typer(
+    name="consent",
+    help="Record a person's decisions: allow, deny, pause, revoke, freeze.",
+    no_args_is_help=True,
+)
+
+Handle = Annotated[
+    str, typer.Argument(metavar="HANDLE", help="The invitation that the partner gave the person.")
+]
+ConsentId = Annotated[str, typer.Argument(metavar="CONSENT_ID", help="As `scoregate consent list` shows it.")]
+Subject = Annotated[str, typer.Option(metavar="ID", help="The person, such as uci-00001.")]
+
+
+@app.command()
+@asks_gateway
+def allow(admin: Admin, handle: Handle, subject: Subject) -> None:
+    """The person allows an invitation; a consent comes of it.
+
+    Example:
+      scoregate consent allow 5xk3… --subject uci-00001
+    """
+    from scoregate.admin.v1 import consent_admin_pb2 as pb
+
+    asked = pb.AllowInvitationRequest(handle=handle, subject=subject)
+    made: consent_pb2.Consent = admin.people.AllowInvitation(asked).consent
+    admin.show({"consent": plain(made)}, _consent_facts(made), "The partner may ask from now on.")
+
+
+@app.command()
+@asks_gateway
+def deny(admin: Admin, handle: Handle) -> None:
+    """The person says no to an invitation.
+
+    Example:
+      scoregate consent deny 5xk3…
+    """
+    from scoregate.admin.v1 import consent_admin_pb2 as pb
+    from scoregate.partner.v1 import consent_pb2
+
+    asked = pb.DenyInvitationRequest(handle=handle)
+    denied: consent_pb2.ConsentInvitation = admin.people.DenyInvitation(asked).invitation
+    state = consent_pb2.InvitationState.Name(denied.state).removeprefix("INVITATION_STATE_")
+    admin.show(
+        {"invitation": {"handle": denied.handle, "state": state}}, f"The invitation is {state.lower()}."
+    )
+
+
+@app.command()
+@asks_gateway
+def pause(admin: Admin, consent_id: ConsentId) -> None:
+    """The person stops a consent for now. Effective when this returns.
+
+    Example:
+      scoregate consent pause 7qhd…
+    """
+    _change(admin, consent_id, "PAUSE")
+
+
+@app.command()
+@asks_gateway
+def resume(admin: Admin, consent_id: ConsentId) -> None:
+    """The person lets a paused consent hold again.
+
+    Example:
+      scoregate consent resume 7qhd…
+    """
+    _change(admin, consent_id, "RESUME")
+
+
+@app.command()
+@asks_gateway
+def revoke(admin: Admin, consent_id: ConsentId) -> None:
+    """The person ends a consent for good, replays included. Effective when this returns.
+
+    Example:
+      scoregate consent revoke 7qhd…
+    """
+    _change(admin, consent_id, "REVOKE")
+
+
+def _change(admin: Admin, consent_id: str, change: str) -> None:
+    from scoregate.admin.v1 import consent_admin_pb2 as pb
+
+    asked = pb.ChangeConsentRequest(consent_id=consent_id, change=f"CONSENT_CHANGE_{change}")
+    made: consent_pb2.Consent = admin.people.ChangeConsent(asked).consent
+    admin.show({"consent": plain(made)}, f"The consent is {state_of(made).lower()}.")
+
+
+@app.command()
+@asks_gateway
+def freeze(admin: Admin, subject: Subject) -> None:
+    """The person freezes their file: nobody gets a score of it, but for account reviews agreed before.
+
+    Example:
+      scoregate consent freeze --subject uci-00001
+    """
+    _set_freeze(admin, subject, frozen=True)
+
+
+@app.command()
+@asks_gateway
+def unfreeze(admin: Admin, subject: Subject) -> None:
+    """The person lifts the freeze.
+
+    Example:
+      scoregate consent unfreeze --subject uci-00001
+    """
+    _set_freeze(admin, subject, frozen=False)
+
+
+def _set_freeze(admin: Admin, subject: str, *, frozen: bool) -> None:
+    from scoregate.admin.v1 import consent_admin_pb2 as pb
+
+    answer: pb.SetFreezeResponse = admin.people.SetFreeze(pb.SetFreezeRequest(subject=subject, frozen=frozen))
+    admin.show({"frozen": answer.frozen}, f"The file is {'frozen' if answer.frozen else 'not frozen'} now.")
+
+
+@app.command("list")
+@asks_gateway
+def list_(admin: Admin, subject: Subject) -> None:
+    """List a person's consents with all partners, oldest first.
+
+    Example:
+      scoregate consent list --subject uci-00001
+    """
+    from scoregate.admin.v1 import consent_admin_pb2 as pb
+
+    found: list[pb.SubjectConsent] = []
+    token = ""
+    while True:
+        asked = pb.ListSubjectConsentsRequest(subject=subject, page_token=token)
+        page: pb.ListSubjectConsentsResponse = admin.people.ListSubjectConsents(asked)
+        found += page.consents
+        token = page.next_page_token
+        if not token:
+            break
+    rows = ((each.consent.consent_id, each.partner_id, *_terms(each.consent)) for each in found)
+    columns = ("consent", "partner", "state", "purpose", "shows", "how often", "until")
+    admin.show(
+        {"consents": [{"partner_id": each.partner_id, **plain(each.consent)} for each in found]},
+        listing(f"Consents of {subject}", columns, rows),
+    )
+
+
+def state_of(consent: consent_pb2.Consent) -> str:
+    """The state's word."""
+    from scoregate.partner.v1 import consent_pb2
+
+    return consent_pb2.ConsentState.Name(consent.state).removeprefix("CONSENT_STATE_")
+
+
+def plain(consent: consent_pb2.Consent) -> dict[str, object]:
+    """A consent for programs."""
+    from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Purpose
+
+    terms, frequency = consent.terms, consent.terms.frequency
+    return {
+        "consent_id": consent.consent_id,
+        "state": state_of(consent),
+        "subject_ref": consent.subject_ref,
+        "handle": consent.handle,
+        "partner_reference": consent.partner_reference,
+        "purpose": Purpose.of(terms.purpose),
+        "disclosures": [Disclosure.of(each) for each in terms.disclosures],
+        "mode": ConsentMode.of(terms.mode),
+        "frequency": {"uses": frequency.uses, "unit": CalendarUnit.of(frequency.unit)}
+        if terms.HasField("frequency")
+        else None,
+        "time_zone": terms.time_zone,
+        "excluded_families": [InputFamily.of(each) for each in terms.excluded_families],
+        "not_before": instant(consent.not_before),
+        "expires_at": instant(consent.expires_at),
+        "consent_sha256": consent.consent_sha256.hex(),
+    }
+
+
+def _terms(consent: consent_pb2.Consent) -> tuple[str, ...]:
+    from scoregate.words import CalendarUnit, Disclosure, Purpose
+
+    terms, often = consent.terms, "once"
+    if terms.HasField("frequency"):
+        often = f"{terms.frequency.uses:,} a {CalendarUnit.of(terms.frequency.unit).lower()}"
+    shows = ", ".join(Disclosure.of(each) for each in terms.disclosures)
+    return (state_of(consent), Purpose.of(terms.purpose), shows, often, instant(consent.expires_at))
+
+
+def _consent_facts(consent: consent_pb2.Consent) -> Table:
+    names = ("state", "purpose", "shows", "how often", "until")
+    return facts(f"Consent {consent.consent_id}", zip(names, _terms(consent), strict=True))

@@ -1,0 +1,309 @@
+"""`scoregate partner`: who may call the gateway, with which certificates, under which contract."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from gateway.cli.certificates import CERTIFICATE, REQUEST, SERVER_CA, make_request, sign
+from gateway.cli.console import (
+    Admin,
+    Shown,
+    asks_gateway,
+    ending_calmly,
+    facts,
+    instant,
+    listing,
+    show,
+)
+from gateway.cli.quota import (
+    Burst,
+    Charge,
+    Daily,
+    Monthly,
+    Rate,
+    Thresholds,
+    Zone,
+    changed,
+    contract_facts,
+    plain_contract,
+)
+from scoregate.cli import Output
+
+if TYPE_CHECKING:
+    from scoregate.admin.v1 import partner_admin_pb2 as pb
+
+app = typer.Typer(
+    name="partner",
+    help="Register partners and staff, sign their certificates, suspend and revoke.",
+    no_args_is_help=True,
+)
+
+PartnerId = Annotated[str, typer.Argument(metavar="ID", help="2 to 40 of a-z, 0-9 and '-', such as acme.")]
+Reason = Annotated[str, typer.Option(help="Why, for the audit log; no personal data.")]
+
+
+class Role(StrEnum):
+    """What a caller may do."""
+
+    PARTNER = "PARTNER"
+    PILOT = "PILOT"
+    COMPLIANCE = "COMPLIANCE"
+    OPERATOR = "OPERATOR"
+
+
+@app.command()
+@asks_gateway
+def add(
+    admin: Admin,
+    partner_id: PartnerId,
+    name: Annotated[str, typer.Option(help="The verified legal name, which consumers are shown.")],
+    role: Annotated[
+        Role, typer.Option(help="A lender, a bank in a pilot, a compliance officer, or an operator.")
+    ] = Role.PARTNER,
+    daily: Daily = None,
+    monthly: Monthly = None,
+    zone: Zone = None,
+    rate: Rate = None,
+    burst: Burst = None,
+    threshold: Thresholds = None,
+    charge_not_scored: Charge = None,
+) -> None:
+    """Register a partner, or one of your own staff.
+
+    It can call nothing until `scoregate partner enroll` has signed a certificate for it, and gets no score
+    without units: --daily and --monthly are 0 unless named.
+
+    Example:
+      scoregate partner add acme --name "Acme Lending Ltd" --daily 1000 --monthly 20000 --zone Asia/Shanghai
+      scoregate partner add officer --name "Compliance" --role COMPLIANCE
+    """
+    from scoregate.admin.v1 import partner_admin_pb2 as pb
+
+    contract = changed(
+        pb.Contract(),
+        daily_units=daily,
+        monthly_units=monthly,
+        time_zone=zone,
+        calls_per_second=rate,
+        burst_calls=burst,
+        thresholds=threshold,
+        charge_not_scored=charge_not_scored,
+    )
+    new = pb.Partner(partner_id=partner_id, legal_name=name, role=f"ROLE_{role}", contract=contract)
+    added: pb.Partner = admin.partners.AddPartner(pb.AddPartnerRequest(partner=new)).partner
+    admin.show(
+        {"partner": plain(added)},
+        _partner_facts(added),
+        f"Next, on its own machine: scoregate partner request {added.partner_id} --out {added.partner_id}",
+        f"Then here: scoregate partner enroll {added.partner_id} --csr {REQUEST} --out DIR",
+    )
+
+
+@app.command()
+def request(
+    partner_id: PartnerId,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to keep the key; made if need be.")],
+    output: Shown = Output.TABLE,
+) -> None:
+    """Make a key and a certificate request. The lender runs this on its own machine.
+
+    DIR gets key.pem (mode 0600), which never leaves it, and request.csr, which goes to the operator.
+    Neither is ever overwritten.
+
+    Example:
+      scoregate partner request acme --out acme
+    """
+    with ending_calmly(output):
+        key, csr = make_request(partner_id, out)
+    show(
+        output,
+        {"key": str(key), "request": str(csr)},
+        facts("A new key", (("key", f"{key}\nmode 0600; keep it here"), ("request", str(csr)))),
+        f"Next: send {csr} to the operator, and put the certificate that comes back into {out}.",
+    )
+
+
+@app.command()
+@asks_gateway
+def enroll(
+    admin: Admin,
+    partner_id: PartnerId,
+    csr: Annotated[Path, typer.Option(metavar="FILE", help="What `scoregate partner request` made.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write the certificate.")],
+    days: Annotated[
+        int | None, typer.Option(min=1, max=397, help=r"How long it holds. \[default: 90]")
+    ] = None,
+) -> None:
+    """Sign a partner's certificate request.
+
+    DIR gets certificate.pem and server-ca.pem for the partner to keep beside its key. Neither is ever
+    overwritten: a renewal goes into a folder of its own.
+
+    Example:
+      scoregate partner enroll acme --csr request.csr --out acme
+    """
+    fingerprint = sign(admin, partner_id, csr, out, days=days or 0)
+    certificate, server_ca = out / CERTIFICATE, out / SERVER_CA
+    admin.show(
+        {
+            "fingerprint": fingerprint,
+            "certificate": str(certificate),
+            "server_ca": str(server_ca),
+        },
+        facts(
+            f"{partner_id} is enrolled",
+            (
+                ("certificate", certificate),
+                ("server CA", f"{server_ca}\nthe partner trusts the gateway by it"),
+                ("fingerprint", fingerprint),
+            ),
+        ),
+        f"Next: give both files to {partner_id}. To take it back: scoregate partner revoke FINGERPRINT",
+    )
+
+
+@app.command("list")
+@asks_gateway
+def list_(admin: Admin) -> None:
+    """List every partner and member of staff.
+
+    Example:
+      scoregate partner list
+    """
+    from scoregate.admin.v1 import partner_admin_pb2 as pb
+
+    found: list[pb.Partner] = []
+    token = ""
+    while True:
+        page: pb.ListPartnersResponse = admin.partners.ListPartners(pb.ListPartnersRequest(page_token=token))
+        found += page.partners
+        token = page.next_page_token
+        if not token:
+            break
+    rows = (
+        (
+            *(each.partner_id, each.legal_name, role_of(each), _state(each)),
+            *(f"{each.contract.daily_units:,}", f"{each.contract.monthly_units:,}", each.contract.time_zone),
+        )
+        for each in found
+    )
+    columns = ("id", "legal name", "role", "state", "units a day", "a month", "zone")
+    admin.show({"partners": [plain(each) for each in found]}, listing("Partners", columns, rows))
+
+
+@app.command("show")
+@asks_gateway
+def show_(admin: Admin, partner_id: PartnerId) -> None:
+    """Show one partner with its contract and its certificates.
+
+    Example:
+      scoregate partner show acme
+    """
+    from scoregate.admin.v1 import partner_admin_pb2 as pb
+
+    found: pb.Partner = admin.partners.GetPartner(pb.GetPartnerRequest(partner_id=partner_id)).partner
+    rows = (
+        (each.fingerprint, instant(each.expires_at), "revoked" if each.HasField("revoked_at") else "good")
+        for each in found.certificates
+    )
+    certificates = [_plain_certificate(each) for each in found.certificates]
+    admin.show(
+        {"partner": plain(found) | {"certificates": certificates}},
+        _partner_facts(found),
+        listing("Certificates, newest first", ("fingerprint", "ends", "state"), rows),
+    )
+
+
+@app.command()
+@asks_gateway
+def suspend(admin: Admin, partner_id: PartnerId, reason: Reason) -> None:
+    """Stop every call of a partner, from the next one on.
+
+    Example:
+      scoregate partner suspend acme --reason "unpaid since June"
+    """
+    from scoregate.admin.v1 import partner_admin_pb2 as pb
+
+    asked = pb.SuspendPartnerRequest(partner_id=partner_id, reason=reason)
+    changed_: pb.Partner = admin.partners.SuspendPartner(asked).partner
+    admin.show({"partner": plain(changed_)}, f"{partner_id} is suspended, from its next call on.")
+
+
+@app.command()
+@asks_gateway
+def resume(admin: Admin, partner_id: PartnerId, reason: Reason) -> None:
+    """Let a suspended partner in again.
+
+    Example:
+      scoregate partner resume acme --reason "paid"
+    """
+    from scoregate.admin.v1 import partner_admin_pb2 as pb
+
+    asked = pb.ResumePartnerRequest(partner_id=partner_id, reason=reason)
+    changed_: pb.Partner = admin.partners.ResumePartner(asked).partner
+    admin.show({"partner": plain(changed_)}, f"{partner_id} may call again.")
+
+
+@app.command()
+@asks_gateway
+def revoke(
+    admin: Admin,
+    fingerprint: Annotated[
+        str, typer.Argument(metavar="FINGERPRINT", help="As `scoregate partner show` lists it.")
+    ],
+    reason: Reason,
+) -> None:
+    """Refuse a certificate for good, from its next call on, over open connections too.
+
+    Example:
+      scoregate partner revoke 3f1c… --reason "key left on a stolen laptop"
+    """
+    from scoregate.admin.v1 import partner_admin_pb2 as pb
+
+    asked = pb.RevokeCertificateRequest(fingerprint=fingerprint, reason=reason)
+    revoked: pb.Certificate = admin.partners.RevokeCertificate(asked).certificate
+    admin.show(
+        {"certificate": _plain_certificate(revoked)},
+        f"{revoked.fingerprint} was revoked at {instant(revoked.revoked_at)}.",
+    )
+
+
+def role_of(partner: pb.Partner) -> str:
+    """The role's word."""
+    from scoregate.admin.v1 import partner_admin_pb2 as pb
+
+    return pb.Role.Name(partner.role).removeprefix("ROLE_")
+
+
+def plain(partner: pb.Partner) -> dict[str, object]:
+    """A partner for programs; without its certificates."""
+    return {
+        "partner_id": partner.partner_id,
+        "legal_name": partner.legal_name,
+        "role": role_of(partner),
+        "suspended": partner.suspended,
+        "contract": plain_contract(partner.contract),
+    }
+
+
+def _plain_certificate(certificate: pb.Certificate) -> dict[str, object]:
+    revoked = instant(certificate.revoked_at) if certificate.HasField("revoked_at") else None
+    return {
+        "fingerprint": certificate.fingerprint,
+        "expires_at": instant(certificate.expires_at),
+        "revoked_at": revoked,
+    }
+
+
+def _state(partner: pb.Partner) -> str:
+    return "suspended" if partner.suspended else "in good standing"
+
+
+def _partner_facts(partner: pb.Partner) -> Table:
+    lead = (("legal name", partner.legal_name), ("role", role_of(partner)), ("state", _state(partner)))
+    return facts(partner.partner_id, (*lead, *contract_facts(partner.contract)))

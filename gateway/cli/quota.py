@@ -1,0 +1,169 @@
+"""`scoregate quota`: what a partner's contract allows, and how much of it is used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.cli.console import Admin, asks_gateway, instant, listing
+from gateway.cli.failures import misconfigured
+
+if TYPE_CHECKING:
+    from scoregate.admin.v1 import partner_admin_pb2 as pb
+    from scoregate.partner.v1 import usage_pb2
+
+MOST_UNITS, MOST_CALLS = 1_000_000_000, 100_000
+NEAR_LIMIT = 0.8
+
+app = typer.Typer(name="quota", help="See and change what partners may use.", no_args_is_help=True)
+
+PartnerId = Annotated[str, typer.Argument(metavar="ID", help="The partner.")]
+Daily = Annotated[int | None, typer.Option(min=0, max=MOST_UNITS, help="Units a calendar day.")]
+Monthly = Annotated[int | None, typer.Option(min=0, max=MOST_UNITS, help="Units a calendar month.")]
+Zone = Annotated[
+    str | None, typer.Option(help="The time zone in which days and months run, such as Asia/Shanghai.")
+]
+Rate = Annotated[int | None, typer.Option(min=1, max=MOST_CALLS, help="Sustained calls a second.")]
+Burst = Annotated[int | None, typer.Option(min=1, max=MOST_CALLS, help="Calls at once after a rest.")]
+Thresholds = Annotated[
+    list[int] | None,
+    typer.Option(
+        min=400, max=900, help="A threshold that may be asked about: a multiple of 50. Up to three times."
+    ),
+]
+Charge = Annotated[bool | None, typer.Option(help="Whether `not_scored` costs a unit.")]
+
+
+@app.command()
+@asks_gateway
+def show(admin: Admin, partner_id: PartnerId) -> None:
+    """Show a partner's limits and what is used of them, as the partner sees them.
+
+    Example:
+      scoregate quota show acme
+    """
+    from scoregate.admin.v1 import operations_admin_pb2 as operations
+
+    asked = operations.GetPartnerUsageRequest(partner_id=partner_id)
+    usages: list[usage_pb2.QuotaUsage] = list(admin.operations.GetPartnerUsage(asked).usages)
+    columns = ("limit", "period", "used", "of", "left", "full again", "zone", "")
+    admin.show(
+        {"partner_id": partner_id, "usages": [_plain_usage(each) for each in usages]},
+        listing(f"{partner_id}'s limits", columns, (_row(each) for each in usages)),
+        "To change them: scoregate quota set ID --daily N --monthly N --reason WHY",
+    )
+
+
+@app.command("set")
+@asks_gateway
+def set_(
+    admin: Admin,
+    partner_id: PartnerId,
+    reason: Annotated[str, typer.Option(help="Why, for the audit log; no personal data.")],
+    daily: Daily = None,
+    monthly: Monthly = None,
+    zone: Zone = None,
+    rate: Rate = None,
+    burst: Burst = None,
+    threshold: Thresholds = None,
+    no_thresholds: Annotated[bool, typer.Option("--no-thresholds", help="Register none any more.")] = False,
+    charge_not_scored: Charge = None,
+) -> None:
+    """Change a partner's contract. What is not named stays as it is.
+
+    It holds from the partner's next call on; what was used stays used. The thresholds named replace all
+    earlier ones.
+
+    Example:
+      scoregate quota set acme --daily 2000 --reason "order 1174"
+    """
+    from scoregate.admin.v1 import partner_admin_pb2 as pb
+
+    if threshold and no_thresholds:
+        raise misconfigured("--no-thresholds", "says the opposite of --threshold.", "Name one of them.")
+    changes: dict[str, Any] = {
+        "daily_units": daily,
+        "monthly_units": monthly,
+        "time_zone": zone,
+        "calls_per_second": rate,
+        "burst_calls": burst,
+        "thresholds": [] if no_thresholds else threshold or None,
+        "charge_not_scored": charge_not_scored,
+    }
+    if all(value is None for value in changes.values()):
+        raise misconfigured("", "Nothing to change was named.", "Name at least one limit, such as --daily.")
+    now: pb.Partner = admin.partners.GetPartner(pb.GetPartnerRequest(partner_id=partner_id)).partner
+    asked = pb.SetContractRequest(
+        partner_id=partner_id, contract=changed(now.contract, **changes), reason=reason
+    )
+    after: pb.Partner = admin.partners.SetContract(asked).partner
+    before, rows = dict(contract_facts(now.contract)), contract_facts(after.contract)
+    admin.show(
+        {"partner_id": partner_id, "contract": plain_contract(after.contract)},
+        listing(
+            f"{partner_id}'s contract",
+            ("", "before", "from now on"),
+            ((name, before[name], value) for name, value in rows),
+        ),
+    )
+
+
+def changed(contract: pb.Contract, **changes: Any) -> pb.Contract:
+    """A contract with some fields replaced; None leaves a field as it is."""
+    made = type(contract)()
+    made.CopyFrom(contract)
+    for name, value in changes.items():
+        if value is None:
+            continue
+        if isinstance(value, list):
+            del made.thresholds[:]
+            made.thresholds.extend(value)
+        else:
+            setattr(made, name, value)
+    return made
+
+
+def plain_contract(contract: pb.Contract) -> dict[str, object]:
+    """A contract for programs."""
+    return {
+        "time_zone": contract.time_zone,
+        "daily_units": contract.daily_units,
+        "monthly_units": contract.monthly_units,
+        "calls_per_second": contract.calls_per_second,
+        "burst_calls": contract.burst_calls,
+        "thresholds": list(contract.thresholds),
+        "charge_not_scored": contract.charge_not_scored,
+    }
+
+
+def contract_facts(contract: pb.Contract) -> list[tuple[str, str]]:
+    """A contract for people."""
+    return [
+        ("units a day", f"{contract.daily_units:,}"),
+        ("units a month", f"{contract.monthly_units:,}"),
+        ("time zone", contract.time_zone),
+        ("calls a second", f"{contract.calls_per_second:,}"),
+        ("calls at once", f"{contract.burst_calls:,}"),
+        ("thresholds", ", ".join(map(str, contract.thresholds)) or "none"),
+        ("not_scored costs", "a unit" if contract.charge_not_scored else "nothing"),
+    ]
+
+
+def _plain_usage(usage: usage_pb2.QuotaUsage) -> dict[str, object]:
+    return {
+        "limit_name": usage.limit_name,
+        "period": usage.period,
+        "limit": usage.limit,
+        "used": usage.used,
+        "remaining": usage.remaining,
+        "resets_at": instant(usage.resets_at),
+        "time_zone": usage.time_zone,
+    }
+
+
+def _row(usage: usage_pb2.QuotaUsage) -> tuple[str, ...]:
+    share = usage.used / usage.limit if usage.limit else 1.0
+    note = "spent" if not usage.remaining else "nearly spent" if share >= NEAR_LIMIT else ""
+    numbers = (f"{usage.used:,}", f"{usage.limit:,}", f"{usage.remaining:,}")
+    return (usage.limit_name, usage.period, *numbers, instant(usage.resets_at), usage.time_zone, note)

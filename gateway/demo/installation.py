@@ -1,0 +1,188 @@
+"""An installation of the demo's own and the process that serves it, by the commands that an operator uses.
+
+It is an ordinary one in development mode, on loopback ports that were free a moment ago. Of the caller's own
+SCOREGATE_* variables none reaches it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gateway.demo.people import Credentials
+from gateway.settings import Settings, load
+
+SCOREGATE = (sys.executable, "-m", "scoregate")
+LOOPBACK = "127.0.0.1"
+START_SECONDS = 30.0
+STOP_SECONDS = 15.0
+COMMAND_SECONDS = 60.0
+LOOK_EVERY_SECONDS = 0.05
+SHOWN_CHARACTERS = 400
+
+
+class CommandFailed(Exception):
+    """A `scoregate` command, or the gateway's process, did not do its work. The text holds its last words."""
+
+
+class Installation:
+    """One SCOREGATE_HOME."""
+
+    def __init__(self, home: Path, *, engine: Path) -> None:
+        self.home = home
+        self.settings: Settings  # once it is founded
+        self._environ = {**_environment(home, os.environ), "SCOREGATE_ENGINE__FOLDER": str(engine)}
+        self._log = home.with_name("gateway.log")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def partner_address(self) -> str:
+        """The partner door."""
+        return str(self.settings.listen.partner)
+
+    @property
+    def admin_address(self) -> str:
+        """The admin door."""
+        return str(self.settings.listen.admin)
+
+    @property
+    def process_id(self) -> int:
+        """Of the running gateway; 0 without one."""
+        return self._process.pid if self._process else 0
+
+    @property
+    def operator(self) -> Credentials:
+        """The first operator's certificate, key and server CA."""
+        folder = self.home / "operator"
+        return Credentials(folder / "operator.pem", folder / "operator.key", folder / "server-ca.pem")
+
+    def run(self, *arguments: str | Path) -> tuple[int, dict[str, Any]]:
+        """Run `scoregate ARGUMENTS -o json` here; return its exit code and its result.
+
+        Raises:
+            CommandFailed: It does not end, or says nothing that is JSON.
+        """
+        command = (*SCOREGATE, *map(str, arguments), "-o", "json")
+        try:
+            ended = subprocess.run(  # noqa: S603
+                command,
+                env=self._environ,
+                capture_output=True,
+                text=True,
+                timeout=COMMAND_SECONDS,
+                check=False,
+            )
+            result: dict[str, Any] = json.loads(ended.stdout)
+        except subprocess.TimeoutExpired as error:
+            raise CommandFailed(f"`scoregate {arguments[0]}` took over {COMMAND_SECONDS:.0f} s") from error
+        except ValueError as error:
+            raise CommandFailed(f"`scoregate {arguments[0]}` said: {_last_words(ended.stderr)}") from error
+        return ended.returncode, result
+
+    def found(self) -> None:
+        """Run `scoregate init`.
+
+        Raises:
+            CommandFailed: It refused.
+        """
+        code, result = self.run("init")
+        if code:
+            raise CommandFailed(f"`scoregate init` ended with {code}: {json.dumps(result)}")
+        self.settings = load(self._environ)
+
+    def start(self) -> None:
+        """Run `scoregate serve`, and return once it serves.
+
+        Raises:
+            CommandFailed: It ended, or did not serve in time.
+        """
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603
+                (*SCOREGATE, "serve"),
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for the demo, which then stops the gateway
+            )
+        give_up = time.monotonic() + START_SECONDS
+        while not self._serves():
+            if self._process.poll() is not None:
+                raise CommandFailed(f"the gateway ended at once: {self._said()}")
+            if time.monotonic() > give_up:
+                raise CommandFailed(f"the gateway did not serve within {START_SECONDS:.0f} s: {self._said()}")
+            time.sleep(LOOK_EVERY_SECONDS)
+
+    def stop(self) -> int | None:
+        """Have the gateway drain and end; return its exit code, None if there was no process."""
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        process.terminate()
+        try:
+            return process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
+
+    def fetch(self, path: str) -> tuple[int, bytes]:
+        """Return status and body of one of the gateway's public pages.
+
+        Raises:
+            CommandFailed: It does not answer.
+        """
+        try:
+            # The address is our own settings': http, on loopback.
+            with urllib.request.urlopen(f"{self.settings.public_url}{path}", timeout=5) as response:  # noqa: S310
+                return response.status, response.read()
+        except urllib.error.HTTPError as error:
+            return error.code, b""
+        except OSError as error:
+            raise CommandFailed(f"the gateway's pages do not answer: {self._said()}") from error
+
+    def _serves(self) -> bool:
+        try:
+            return self.fetch("/healthz")[0] == 200
+        except CommandFailed:
+            return False
+
+    def _said(self) -> str:
+        return _last_words(self._log.read_text(errors="replace"))
+
+
+def _last_words(text: str) -> str:
+    return " ".join(text.split())[-SHOWN_CHARACTERS:] or "(nothing)"
+
+
+def _environment(home: Path, caller: Mapping[str, str]) -> dict[str, str]:
+    partner, admin, http = _free_ports(3)
+    kept = {name: value for name, value in caller.items() if not name.upper().startswith("SCOREGATE_")}
+    return {
+        **kept,
+        "SCOREGATE_HOME": str(home),
+        "SCOREGATE_LISTEN__PARTNER": f"{LOOPBACK}:{partner}",
+        "SCOREGATE_LISTEN__ADMIN": f"{LOOPBACK}:{admin}",
+        "SCOREGATE_LISTEN__HTTP": f"{LOOPBACK}:{http}",
+        "SCOREGATE_PUBLIC_URL": f"http://{LOOPBACK}:{http}",
+    }
+
+
+def _free_ports(count: int) -> list[int]:
+    # All are held at once, so that they differ.
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind((LOOPBACK, 0))
+        return [int(each.getsockname()[1]) for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
