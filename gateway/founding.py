@@ -5,11 +5,13 @@ Runs once, by ``scoregate init``. Everything after it goes through the admin doo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy.exc import SQLAlchemyError
 
 from consent import keys
 from gateway import migrations, pki
@@ -21,18 +23,19 @@ from gateway.partners import Partner, Role
 from gateway.pki import Authority, AuthorityRole
 from gateway.quota.contract import Contract
 from gateway.settings import Settings, create_secret
-from gateway.store import Store, open_store
+from gateway.store import Store, StoreUnavailable, open_store
 from scoregate.proof.jwk import Algorithm
 
 OPERATOR = "operator"
 SERVER_DAYS = OPERATOR_DAYS = 397
+LEDGER_ENDS = ("", "-wal", "-shm")  # SQLite's file and its companions
 
 
 class AlreadyFounded(Exception):
     """There is an installation, or a piece of one; it is left untouched. ``pieces`` names what is there."""
 
-    def __init__(self, pieces: tuple[str, ...]) -> None:
-        super().__init__(", ".join(pieces))
+    def __init__(self, pieces: tuple[Path, ...]) -> None:
+        super().__init__(", ".join(map(str, pieces)))
         self.pieces = pieces
 
 
@@ -56,7 +59,7 @@ def found(settings: Settings, *, now: datetime) -> Credentials:
         AlreadyFounded: There are authorities, keys or a ledger already; nothing is touched.
         DatabaseInUse: The database has tables already; nothing is touched.
         FileRefused: A file exists that should not, or can't be written.
-        StoreUnavailable: The database can't be opened.
+        StoreUnavailable: The database can't be opened or written.
         OSError: A folder can't be made.
     """
     _require_free(settings)
@@ -70,6 +73,8 @@ def found(settings: Settings, *, now: datetime) -> Credentials:
         if revision(store) is not None:
             raise DatabaseInUse
         return _found(settings, store, now)
+    except SQLAlchemyError as error:
+        raise StoreUnavailable("the database can't be written; check its disk") from error
     finally:
         store.close()
 
@@ -85,17 +90,24 @@ def revision(store: Store) -> str | None:
 
 
 def _require_free(settings: Settings) -> None:
-    secrets, tls = settings.secrets, settings.tls
-    places = (
-        *(tls.authorities / f"{role}-ca.key" for role in AuthorityRole),
-        *(tls.certificate, secrets.pairwise_key, secrets.master_key, settings.home / "operator"),
-        *((settings.database.file,) if settings.database.file else ()),
-    )
-    there = [place for place in places if place.exists()]
+    there = [file for file in _files(settings) if file.exists()]
     if settings.attestation.key_folder.is_dir():
         there += settings.attestation.key_folder.glob("*.pem")
     if there:
-        raise AlreadyFounded(tuple(map(str, there)))
+        raise AlreadyFounded(tuple(sorted(there)))
+
+
+def _files(settings: Settings) -> Iterator[Path]:
+    """Every file that founding makes, but for the signing keys, whose names are not known before."""
+    tls, engine, operator = settings.tls, settings.engine, settings.home / "operator"
+    for role in AuthorityRole:
+        yield from (tls.authorities / f"{role}-ca.key", tls.authorities / f"{role}-ca.pem")
+    yield from (tls.certificate, tls.key, engine.certificate, engine.key)
+    yield from (engine.server_certificate, engine.server_key)
+    yield from (settings.secrets.pairwise_key, settings.secrets.master_key)
+    yield from (operator / name for name in ("operator.pem", "operator.key", "server-ca.pem"))
+    if ledger := settings.database.file:
+        yield from (ledger.with_name(f"{ledger.name}{end}") for end in LEDGER_ENDS)
 
 
 def _found(settings: Settings, store: Store, now: datetime) -> Credentials:

@@ -317,7 +317,7 @@ class Gateway:
         try:
             return door.add_secure_port(address, credentials)
         except RuntimeError as error:
-            raise _invalid(field, f"can't listen on {address}; free it or choose another port") from error
+            raise _taken(field, address) from error
 
     def _serve_http(self, signer: Signer) -> None:
         address = self._settings.listen.http
@@ -333,7 +333,7 @@ class Gateway:
         try:
             socket = config.bind_socket()
         except SystemExit as error:  # uvicorn's way of saying that the address is taken
-            raise _invalid("listen.http", f"can't listen on {address}; free it or choose another port") from error
+            raise _taken("listen.http", str(address)) from error
         self.http_port = socket.getsockname()[1]
         thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]}, name="http", daemon=True)
         thread.start()
@@ -450,3 +450,7 @@ def _invalid(field: str, problem: str) -> SettingsInvalid:
     return SettingsInvalid(
         [Problem(field, what, f"{remedy[:1].upper()}{remedy[1:]}." if remedy else "See its setting.")]
     )
+
+
+def _taken(field: str, address: str) -> SettingsInvalid:
+    return _invalid(field, f"can't listen on {address}; free it, or choose another port")

@@ -73,6 +73,7 @@ class Store:
         Raises:
             StoreUnavailable: The database does not answer.
         """
+        self.require_same_file()
         try:
             with self.reader.connect() as connection:
                 yield connection

@@ -17,11 +17,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import grpc
+import sqlalchemy as sa
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
 from gateway import founding, pki
 from gateway.audit.log import read_head, read_leaves
+from gateway.partners import enroll
+from gateway.quota.contract import quota_usage
 from gateway.server import Gateway, Seams
 from gateway.settings import Settings, load, template
 from gateway.store import open_store
@@ -45,6 +48,7 @@ from scoregate.partner.v1 import (
     usage_pb2_grpc,
 )
 from scoregate.proof import leaf
+from scoregate.proof.history import History
 
 T = TypeVar("T")
 
@@ -324,6 +328,27 @@ class World:
         request = partner_admin_pb2.SuspendPartnerRequest(partner_id=partner_id, reason="a test")
         self.partners.SuspendPartner(request)
 
+    def resume(self, partner_id: str) -> None:
+        request = partner_admin_pb2.ResumePartnerRequest(partner_id=partner_id, reason="a test")
+        self.partners.ResumePartner(request)
+
+    def enter(self, partner_id: str, certificate_pem: bytes) -> str:
+        """Put a certificate into the registry that no enrolment would have; returns its fingerprint."""
+        peer = pki.parse_peer(certificate_pem)
+        store = open_store(self.settings.database.url)
+        try:
+            with store.writer.begin() as connection:
+                enroll(
+                    connection,
+                    fingerprint=peer.fingerprint,
+                    partner_id=partner_id,
+                    expires_at=peer.not_after,
+                    now=self.clock(),
+                )
+        finally:
+            store.close()
+        return peer.fingerprint
+
     def fingerprints(self, partner_id: str) -> list[str]:
         """Of the partner's certificates, newest first."""
         request = partner_admin_pb2.GetPartnerRequest(partner_id=partner_id)
@@ -371,22 +396,45 @@ class World:
         """Every entry of the log, straight from the database."""
         return [leaf.decode(data) for data in self.leaf_bytes()]
 
-    def leaf_bytes(self, begin: int = 0) -> list[bytes]:
-        """The entries as stored, from index ``begin`` on."""
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A look into the database beside the gateway."""
         store = open_store(self.settings.database.url)
         try:
             with store.reading() as connection:
-                return read_leaves(connection, begin, read_head(connection).size)
+                yield connection
         finally:
             store.close()
+
+    def log_size(self) -> int:
+        with self.reading() as connection:
+            return read_head(connection).size
+
+    def leaf_bytes(self, begin: int = 0) -> list[bytes]:
+        """The entries as stored, from index ``begin`` on."""
+        with self.reading() as connection:
+            return read_leaves(connection, begin, read_head(connection).size)
 
     @contextmanager
     def entries(self) -> Iterator[list[leaf_pb2.Leaf]]:
         """The entries that the block appends, filled once it is over; not what the ticker counted."""
-        begin, seen = len(self.leaf_bytes()), list[leaf_pb2.Leaf]()
+        begin, seen = self.log_size(), list[leaf_pb2.Leaf]()
         yield seen
         found = [leaf.decode(data) for data in self.leaf_bytes(begin)]
         seen += [entry for entry in found if entry.kind != leaf_pb2.LEAF_KIND_COUNTED_REFUSALS]
+
+    def require_balanced(self) -> None:
+        """Return only if the log is one that a verifier accepts, and its costs are the meters' figures."""
+        history, costs = History(), Counter[tuple[str, str]]()
+        with self.reading() as connection:
+            metered = connection.execute(sa.select(quota_usage)).all()
+            size = read_head(connection).size
+            leaves = [leaf.decode(data) for data in read_leaves(connection, 0, size)]
+        assert len(leaves) == size
+        for entry in leaves:
+            history.append(entry)
+            costs.update({(entry.partner_id, period): entry.cost_units for period in entry.quota_periods})
+        assert {(row.partner_id, row.period): row.used for row in metered} == dict(costs)
 
     def turned_away(self) -> dict[tuple[str, str, str], int]:
         """Stop the gateway, which flushes; (partner, method, reason) → calls refused in steps 1 and 2."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.console import CALL_SECONDS, Admin, asks_gateway, facts
+from gateway.cli.console import Admin, asks_gateway, facts
 from gateway.cli.failures import REFUSED, Problem, Stopped, misconfigured
 from scoregate.cli import Output
 
@@ -29,15 +29,17 @@ def pull(
 ) -> None:
     """Pull the audit log into DIR, or what is new since the last pull.
 
-    It needs a certificate of the role COMPLIANCE. One that was broken off goes on where it stopped; the
-    bytes in DIR are the same either way. Each pull that brings entries is an entry itself.
-    Nothing is checked here but that pages follow each other: `scoregate log verify DIR` does the rest.
+    It needs a certificate of the role COMPLIANCE. One that was broken off
+    goes on where it stopped; the bytes in DIR are the same either way. Each
+    pull that brings entries is an entry itself. Nothing is checked here but
+    that pages follow each other: `scoregate log verify DIR` does the rest.
 
     Exit codes
       0  DIR holds the whole log as it stood.
       1  The gateway refused, or its answers are of no use.
       2  The command was not called, or DIR is not set up, as it must be.
-      3, 4, 5  DIR is invalid, diverged from the gateway's log, or incomplete, as `scoregate log verify` says.
+      3  DIR holds bytes that are no log; 4 another log, or one that the
+         gateway's contradicts; 5 less than it seems. As `scoregate log verify`.
 
     Example:
       scoregate audit pull log --cert officer/certificate.pem
@@ -79,7 +81,7 @@ def _pull_head(admin: Admin, log: PulledLog) -> Head:
     from scoregate.proof.faults import LogInvalid
     from scoregate.proof.head import Head
 
-    told: audit_pb2.GetHeadResponse = admin.audit.GetHead(audit_pb2.GetHeadRequest(), timeout=CALL_SECONDS)
+    told: audit_pb2.GetHeadResponse = admin.audit.GetHead(audit_pb2.GetHeadRequest())
     head = Head(told.log_origin, told.tree_size, told.root_hash)
     try:
         Head.decode(head.encode())
@@ -98,7 +100,7 @@ def _pages(admin: Admin, begin: int, end: int) -> Iterator[list[bytes]]:
     token = ""
     while begin < end:
         asked = audit_pb2.ListEntriesRequest(start_index=begin, tree_size=end, page_token=token)
-        page: audit_pb2.ListEntriesResponse = admin.audit.ListEntries(asked, timeout=CALL_SECONDS)
+        page: audit_pb2.ListEntriesResponse = admin.audit.ListEntries(asked)
         leaves = list(page.leaves)
         if page.first_index != begin:
             raise _useless(f"it was asked for entry {begin:,} and began with {page.first_index:,}")

@@ -30,19 +30,26 @@ def make_request(partner_id: str, out: Path) -> tuple[Path, Path]:
 
 def sign(admin: Admin, partner_id: str, csr: Path, out: Path, *, days: int) -> str:
     """Have a request signed and keep what comes back; returns the fingerprint. 0 days mean the default."""
-    from gateway.pki import create_public
+    from gateway.pki import FileRefused, create_public
+    from gateway.pki.request import read_request
     from scoregate.admin.v1 import partner_admin_pb2 as pb
 
-    asked = pb.EnrollPartnerRequest(partner_id=partner_id, csr_pem=_read_request(csr), valid_days=days)
+    csr_pem = _read(csr)
+    read_request(csr_pem.encode())  # here already: a key that was taken for a request goes nowhere
+    asked = pb.EnrollPartnerRequest(partner_id=partner_id, csr_pem=csr_pem, valid_days=days)
     _make_folder(out)
     _require_new(out / CERTIFICATE, out / SERVER_CA)  # before the gateway signs what could not be kept
     enrolled: pb.EnrollPartnerResponse = admin.partners.EnrollPartner(asked)
-    create_public(out / CERTIFICATE, enrolled.certificate_pem.encode())
-    create_public(out / SERVER_CA, enrolled.server_ca_pem.encode())
+    try:
+        create_public(out / CERTIFICATE, enrolled.certificate_pem.encode())
+        create_public(out / SERVER_CA, enrolled.server_ca_pem.encode())
+    except FileRefused as error:
+        remedy = f"It was issued all the same: revoke {enrolled.fingerprint}, and enroll again."
+        raise misconfigured("--out", f"{error.path} {error.why}.", remedy) from error
     return enrolled.fingerprint
 
 
-def _read_request(csr: Path) -> str:
+def _read(csr: Path) -> str:
     try:
         with csr.open("rb") as file:
             return file.read(MAX_REQUEST_BYTES + 1).decode()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from gateway.cli.console import Admin, asks_gateway, facts, instant, listing
+from gateway.cli.console import Admin, asks_gateway, day, facts, instant, listing
 
 if TYPE_CHECKING:
     from scoregate.partner.v1 import consent_pb2
@@ -103,7 +103,9 @@ def _change(admin: Admin, consent_id: str, change: str) -> None:
 @app.command()
 @asks_gateway
 def freeze(admin: Admin, subject: Subject) -> None:
-    """The person freezes their file: nobody gets a score of it, but for account reviews agreed before.
+    """The person freezes their file.
+
+    Nobody gets a score of it, but for account reviews that were agreed before.
 
     Example:
       scoregate consent freeze --subject uci-00001
@@ -148,8 +150,8 @@ def list_(admin: Admin, subject: Subject) -> None:
         token = page.next_page_token
         if not token:
             break
-    rows = ((each.consent.consent_id, each.partner_id, *_terms(each.consent)) for each in found)
-    columns = ("consent", "partner", "state", "purpose", "shows", "how often", "until")
+    rows = (_row(each.partner_id, each.consent) for each in found)
+    columns = ("consent", "partner", "state", "until", "what for")
     admin.show(
         {"consents": [{"partner_id": each.partner_id, **plain(each.consent)} for each in found]},
         listing(f"Consents of {subject}", columns, rows),
@@ -188,16 +190,30 @@ def plain(consent: consent_pb2.Consent) -> dict[str, object]:
     }
 
 
-def _terms(consent: consent_pb2.Consent) -> tuple[str, ...]:
+def _terms(consent: consent_pb2.Consent) -> tuple[str, str, str]:
+    """Purpose, what answers show, and how often, in words."""
     from scoregate.words import CalendarUnit, Disclosure, Purpose
 
     terms, often = consent.terms, "once"
     if terms.HasField("frequency"):
         often = f"{terms.frequency.uses:,} a {CalendarUnit.of(terms.frequency.unit).lower()}"
-    shows = ", ".join(Disclosure.of(each) for each in terms.disclosures)
-    return (state_of(consent), Purpose.of(terms.purpose), shows, often, instant(consent.expires_at))
+    purpose = Purpose.of(terms.purpose).replace("_", " ").lower()
+    return purpose, ", ".join(Disclosure.of(each).lower() for each in terms.disclosures), often
+
+
+def _row(partner_id: str, consent: consent_pb2.Consent) -> tuple[str, ...]:
+    purpose, shows, often = _terms(consent)
+    what = f"{purpose}, {often}: {shows}"
+    return (consent.consent_id, partner_id, state_of(consent), day(consent.expires_at), what)
 
 
 def _consent_facts(consent: consent_pb2.Consent) -> Table:
-    names = ("state", "purpose", "shows", "how often", "until")
-    return facts(f"Consent {consent.consent_id}", zip(names, _terms(consent), strict=True))
+    purpose, shows, often = _terms(consent)
+    rows = (
+        ("state", state_of(consent)),
+        ("purpose", purpose),
+        ("shows", shows),
+        ("how often", often),
+        ("until", instant(consent.expires_at)),
+    )
+    return facts(f"Consent {consent.consent_id}", rows)

@@ -28,6 +28,7 @@ from gateway.cli.failures import Stopped, misconfigured, stopped
 from scoregate.cli import Output
 
 if TYPE_CHECKING:
+    import grpc
     from google.protobuf.timestamp_pb2 import Timestamp
 
     from gateway.settings import Address, Settings
@@ -36,48 +37,32 @@ CALL_SECONDS = 30.0
 MAX_RECEIVE_BYTES = 8 << 20  # the gateway sends no more
 
 Shown = Annotated[Output, typer.Option("--output", "-o", help="How to show the result.")]
-DOOR = "The admin door"
+
+
+def _door_option(metavar: str, meaning: str) -> Any:
+    return typer.Option(metavar=metavar, help=meaning, rich_help_panel="The admin door")
+
+
 OPTIONS: tuple[tuple[str, Any], ...] = (
-    (
-        "gateway",
-        Annotated[
-            str | None,
-            typer.Option(
-                metavar="HOST:PORT", help=r"Where it is. \[default: listen.admin]", rich_help_panel=DOOR
-            ),
-        ],
-    ),
+    ("gateway", Annotated[str | None, _door_option("HOST:PORT", r"Where it is. \[default: listen.admin]")]),
     (
         "cert",
         Annotated[
             Path | None,
-            typer.Option(
-                metavar="FILE",
-                help=r"Who you are. \[default: operator/operator.pem in SCOREGATE_HOME]",
-                rich_help_panel=DOOR,
-            ),
+            _door_option("FILE", r"Who you are. \[default: operator/operator.pem in SCOREGATE_HOME]"),
         ],
     ),
     (
         "key",
         Annotated[
-            Path | None,
-            typer.Option(
-                metavar="FILE",
-                help=r"Its key. \[default: beside it, of its name or key.pem]",
-                rich_help_panel=DOOR,
-            ),
+            Path | None, _door_option("FILE", r"Its key. \[default: beside it, of its name or key.pem]")
         ],
     ),
     (
         "ca",
         Annotated[
             Path | None,
-            typer.Option(
-                metavar="FILE",
-                help=r"Who vouches for the gateway. \[default: server-ca.pem beside it]",
-                rich_help_panel=DOOR,
-            ),
+            _door_option("FILE", r"Who vouches for the gateway. \[default: server-ca.pem beside it]"),
         ],
     ),
 )
@@ -95,6 +80,16 @@ class Identity:
     server_ca: Path
 
 
+class _Timed:
+    """A service's stub whose every call has a deadline."""
+
+    def __init__(self, stub: Callable[[grpc.Channel], object], channel: grpc.Channel) -> None:
+        self._stub = stub(channel)
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        return functools.partial(getattr(self._stub, method), timeout=CALL_SECONDS)
+
+
 class Admin:
     """The admin door, as one certificate opens it. A refused call raises `grpc.RpcError`."""
 
@@ -102,7 +97,8 @@ class Admin:
         """Open a channel; nothing is sent yet.
 
         Raises:
-            FileRefused: The key is missing, or others can read it.
+            Stopped: A file is missing.
+            FileRefused: Others can read the key.
             ClientMisconfigured: A file is unreadable, or they don't belong together.
         """
         import grpc
@@ -116,6 +112,10 @@ class Admin:
         from scoregate.audit.v1 import audit_pb2_grpc
         from scoregate.client.identity import credentials
 
+        files = ("--cert", identity.certificate), ("--key", identity.key), ("--ca", identity.server_ca)
+        for option, file in files:
+            if not file.is_file():
+                raise misconfigured(option, f"there is no {file}.", "Name the file that you were given.")
         key = read_private(identity.key)
         self.address, self.output = address, output
         self.channel = grpc.secure_channel(
@@ -123,10 +123,10 @@ class Admin:
             credentials(identity.certificate, key, identity.server_ca),
             options=[("grpc.enable_retries", 0), ("grpc.max_receive_message_length", MAX_RECEIVE_BYTES)],
         )
-        self.partners = partner_admin_pb2_grpc.PartnerAdminServiceStub(self.channel)  # type: ignore[no-untyped-call]
-        self.people = consent_admin_pb2_grpc.ConsentAdminServiceStub(self.channel)  # type: ignore[no-untyped-call]
-        self.operations = operations_admin_pb2_grpc.OperationsAdminServiceStub(self.channel)  # type: ignore[no-untyped-call]
-        self.audit = audit_pb2_grpc.AuditServiceStub(self.channel)  # type: ignore[no-untyped-call]
+        self.partners = _Timed(partner_admin_pb2_grpc.PartnerAdminServiceStub, self.channel)
+        self.people = _Timed(consent_admin_pb2_grpc.ConsentAdminServiceStub, self.channel)
+        self.operations = _Timed(operations_admin_pb2_grpc.OperationsAdminServiceStub, self.channel)
+        self.audit = _Timed(audit_pb2_grpc.AuditServiceStub, self.channel)
 
     def show(self, plain: Mapping[str, object], *shown: RenderableType | str) -> None:
         """Print a result: `plain` as JSON, or `shown` for people."""
@@ -138,7 +138,7 @@ def asks_gateway(command: Callable[Concatenate[Admin, P], None]) -> Callable[...
     plain = inspect.signature(command, eval_str=True)
 
     @functools.wraps(command)
-    def run(*_: object, **given: Any) -> None:
+    def run(**given: Any) -> None:
         output, options = given.pop("output"), [given.pop(name) for name, _ in OPTIONS]
         with ending_calmly(output), admin_door(*options, output=output) as admin:
             command(admin, **given)  # type: ignore[call-arg]
@@ -249,7 +249,9 @@ def facts(title: str, rows: Iterable[tuple[str, object]]) -> Table:
 
 def listing(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
     """A table with one row for each thing; what the gateway sent is never taken for markup."""
-    table = Table(*columns, title=title, title_justify="left", title_style="bold", box=box.SIMPLE)
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE)
+    for number, column in enumerate(columns):
+        table.add_column(column, no_wrap=number == 0)  # an id is copied whole
     for row in rows:
         table.add_row(*(Text(str(cell), overflow="fold") for cell in row))
     return table
@@ -258,3 +260,8 @@ def listing(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]
 def instant(moment: Timestamp) -> str:
     """An instant, ISO 8601 in UTC, to the second."""
     return f"{moment.ToDatetime():%Y-%m-%dT%H:%M:%SZ}"
+
+
+def day(moment: Timestamp) -> str:
+    """The day of an instant in UTC, where a table has no room for more."""
+    return f"{moment.ToDatetime():%Y-%m-%d}"

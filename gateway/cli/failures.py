@@ -36,7 +36,7 @@ class Ending:
 
 
 REFUSED = Ending("refused", 1)
-MISCONFIGURED = Ending("misconfigured", 2)
+FAILED = Ending("failed", 2)
 _LOG_ENDINGS: tuple[tuple[type[LogError], Ending], ...] = (  # as `scoregate log verify` ends
     (LogInvalid, Ending("invalid", 3)),
     (LogDiverged, Ending("diverged", 4)),
@@ -88,7 +88,7 @@ def _sentence(each: Problem) -> str:
 
 def misconfigured(field: str, problem: str, remedy: str = "") -> Stopped:
     """How a command ends that was not called, or not set up, as it must be."""
-    return Stopped(MISCONFIGURED, [Problem(field, problem, remedy)])
+    return Stopped(FAILED, [Problem(field, problem, remedy)])
 
 
 def stopped(error: Exception, *, address: str = "") -> Stopped | None:
@@ -105,7 +105,7 @@ def stopped(error: Exception, *, address: str = "") -> Stopped | None:
     if isinstance(error, UnicodeEncodeError):
         return misconfigured("", "An argument is not UTF-8 text.")
     problems = _misconfigured(error)
-    return Stopped(MISCONFIGURED, problems, title=_counted(problems)) if problems else None
+    return Stopped(FAILED, problems, title=_counted(problems)) if problems else None
 
 
 def _refused(error: Refused, address: str) -> Stopped:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,8 +46,9 @@ def init(
 ) -> None:
     """Make an installation: settings, authorities, keys, an empty ledger, the first operator.
 
-    It is for development as it stands; the settings file says what production needs.
-    An installation that is there already is left untouched (exit code 1).
+    It is for development as it stands; the settings file says what production
+    needs. An installation that is there already is left untouched (exit code
+    1).
 
     Example:
       scoregate init
@@ -117,41 +119,47 @@ def found_in(place: Path, environ: Mapping[str, str]) -> Founded:
     file = Path(environ.get(FILE_VARIABLE) or place / FILE_NAME).absolute()
     if file.exists():
         raise Stopped(REFUSED, [Problem("", f"There is an installation: {file}.", "Nothing was touched.")])
-    draft = file.with_name(f".{file.name}.draft")
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft.unlink(missing_ok=True)
         create_public(draft, template(place).encode())
         made = load({**environ, FILE_VARIABLE: str(draft)}, home=place)
         operator = found(made, now=datetime.now(UTC))
         # From here it is an installation; a crash before this line left pieces that `init` names.
         draft.rename(file)
     except AlreadyFounded as error:
-        raise Stopped(REFUSED, [_leftover(file, error.pieces)]) from error
+        raise Stopped(REFUSED, [_leftover(file, place, set(error.pieces))]) from error
     except DatabaseInUse as error:
         raise Stopped(REFUSED, [IN_USE]) from error
     except OSError as error:
         what = f"can't be written ({error.strerror})."
         raise misconfigured(str(error.filename or place), what, "Name another --home.") from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
     return Founded(made, file, operator)
 
 
-def _leftover(file: Path, pieces: tuple[str, ...]) -> Problem:
+def _leftover(file: Path, place: Path, pieces: set[Path]) -> Problem:
+    def is_whole(folder: Path) -> bool:
+        return folder != place and pieces.issuperset(folder.iterdir())
+
+    while whole := set(filter(is_whole, {piece.parent for piece in pieces})):
+        # A folder that holds nothing else stands for its files.
+        pieces = whole | {piece for piece in pieces if piece.parent not in whole}
     return Problem(
         "",
         f"There are pieces of an installation, and no {file}. Nothing was touched.",
         "If that file was moved, put it back. If an earlier `scoregate init` was broken off, nobody has used "
-        f"them yet: remove {', '.join(pieces)}, and run it again.",
+        f"them yet: remove {', '.join(map(str, sorted(pieces)))}, and run it again.",
     )
 
 
 def upgrade(output: Shown = Output.TABLE) -> None:
     """Bring the database of an installation to what this version of scoregate needs.
 
-    Stop every gateway that uses it and make a backup first; then upgrade, then start them again.
-    A database that is up to date is left as it is.
+    Stop every gateway that uses it and make a backup first; then upgrade,
+    then start them again. A database that is up to date is left as it is.
 
     Example:
       scoregate upgrade
@@ -165,6 +173,8 @@ def upgrade(output: Shown = Output.TABLE) -> None:
 
 
 def _upgrade(there: Settings) -> tuple[str, str]:
+    from sqlalchemy.exc import SQLAlchemyError
+
     from gateway import founding, migrations
     from gateway.store import open_store
 
@@ -178,5 +188,8 @@ def _upgrade(there: Settings) -> tuple[str, str]:
             raise misconfigured("database.url", "the database is empty.", "Run `scoregate init`.")
         migrations.upgrade(store)
         return before, founding.revision(store) or before
+    except SQLAlchemyError as error:
+        problem = "the database can't be changed; nothing was."
+        raise misconfigured("database.url", problem, "Check its disk, and who else uses it.") from error
     finally:
         store.close()

@@ -11,6 +11,7 @@ from gateway.cli.console import (
     Admin,
     Shown,
     asks_gateway,
+    day,
     dialled,
     ending_calmly,
     instant,
@@ -47,12 +48,13 @@ def list_(admin: Admin) -> None:
 @app.command()
 @asks_gateway
 def rotate(
-    admin: Admin, reason: Annotated[str, typer.Option(help="Why, for the audit log; no personal data.")]
+    admin: Admin,
+    reason: Annotated[str, typer.Option(metavar="WHY", help="Why, for the audit log; no personal data.")],
 ) -> None:
     """Let the next key sign from now on, and publish a new next one.
 
-    Partners that pinned the JWK Set since the last rotation notice nothing; afterwards, give them the new
-    one in time for the next.
+    Partners that pinned the JWK Set since the last rotation notice nothing;
+    afterwards, give them the new one in time for the next.
 
     Example:
       scoregate keys rotate --reason "yearly"
@@ -74,8 +76,8 @@ def export(
 ) -> None:
     """Fetch the JWK Set, which partners pin and verify every answer with.
 
-    It comes over plain HTTP: run this where the gateway runs, and hand it on over a channel that
-    partners trust.
+    It comes over plain HTTP: run this where the gateway runs, and hand it on
+    over a channel that partners trust.
 
     Example:
       scoregate keys export --out jwks.json
@@ -130,7 +132,7 @@ def _write(out: Path, jwks: str) -> None:
 
 
 def _show(admin: Admin, title: str, keys: list[pb.AttestationKey], *more: str) -> None:
-    rows = [
+    plain = [
         {
             "kid": each.kid,
             "algorithm": each.algorithm,
@@ -139,8 +141,8 @@ def _show(admin: Admin, title: str, keys: list[pb.AttestationKey], *more: str) -
         }
         for each in keys
     ]
-    columns = ("kid", "algorithm", "state", "made")
-    admin.show({"keys": rows}, listing(title, columns, (row.values() for row in rows)), *more)
+    rows = ((each.kid, each.algorithm, _state(each), day(each.created_at)) for each in keys)
+    admin.show({"keys": plain}, listing(title, ("kid", "algorithm", "state", "made"), rows), *more)
 
 
 def _state(key: pb.AttestationKey) -> str:

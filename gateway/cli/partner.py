@@ -22,15 +22,16 @@ from gateway.cli.console import (
 )
 from gateway.cli.quota import (
     Burst,
-    Charge,
     Daily,
     Monthly,
+    NotScoredCost,
     Rate,
     Thresholds,
     Zone,
     changed,
     contract_facts,
     plain_contract,
+    terms,
 )
 from scoregate.cli import Output
 
@@ -44,7 +45,7 @@ app = typer.Typer(
 )
 
 PartnerId = Annotated[str, typer.Argument(metavar="ID", help="2 to 40 of a-z, 0-9 and '-', such as acme.")]
-Reason = Annotated[str, typer.Option(help="Why, for the audit log; no personal data.")]
+Reason = Annotated[str, typer.Option(metavar="WHY", help="Why, for the audit log; no personal data.")]
 
 
 class Role(StrEnum):
@@ -61,9 +62,11 @@ class Role(StrEnum):
 def add(
     admin: Admin,
     partner_id: PartnerId,
-    name: Annotated[str, typer.Option(help="The verified legal name, which consumers are shown.")],
+    name: Annotated[
+        str, typer.Option(metavar="NAME", help="The verified legal name, which consumers are shown.")
+    ],
     role: Annotated[
-        Role, typer.Option(help="A lender, a bank in a pilot, a compliance officer, or an operator.")
+        Role, typer.Option(metavar="ROLE", help="PARTNER, PILOT (a bank), COMPLIANCE or OPERATOR.")
     ] = Role.PARTNER,
     daily: Daily = None,
     monthly: Monthly = None,
@@ -71,29 +74,22 @@ def add(
     rate: Rate = None,
     burst: Burst = None,
     threshold: Thresholds = None,
-    charge_not_scored: Charge = None,
+    not_scored: NotScoredCost = None,
 ) -> None:
     """Register a partner, or one of your own staff.
 
-    It can call nothing until `scoregate partner enroll` has signed a certificate for it, and gets no score
-    without units: --daily and --monthly are 0 unless named.
+    It can call nothing until `scoregate partner enroll` has signed a
+    certificate for it, and gets no score without units: --daily and --monthly
+    are 0 unless named.
 
     Example:
-      scoregate partner add acme --name "Acme Lending Ltd" --daily 1000 --monthly 20000 --zone Asia/Shanghai
+      scoregate partner add acme --name "Acme Lending Ltd" --daily 1000 --monthly 20000
       scoregate partner add officer --name "Compliance" --role COMPLIANCE
     """
     from scoregate.admin.v1 import partner_admin_pb2 as pb
 
-    contract = changed(
-        pb.Contract(),
-        daily_units=daily,
-        monthly_units=monthly,
-        time_zone=zone,
-        calls_per_second=rate,
-        burst_calls=burst,
-        thresholds=threshold,
-        charge_not_scored=charge_not_scored,
-    )
+    named = terms(daily, monthly, zone, rate, burst, threshold, not_scored)
+    contract = changed(pb.Contract(), **named)
     new = pb.Partner(partner_id=partner_id, legal_name=name, role=f"ROLE_{role}", contract=contract)
     added: pb.Partner = admin.partners.AddPartner(pb.AddPartnerRequest(partner=new)).partner
     admin.show(
@@ -112,8 +108,8 @@ def request(
 ) -> None:
     """Make a key and a certificate request. The lender runs this on its own machine.
 
-    DIR gets key.pem (mode 0600), which never leaves it, and request.csr, which goes to the operator.
-    Neither is ever overwritten.
+    DIR gets key.pem (mode 0600), which never leaves it, and request.csr,
+    which goes to the operator. Neither is ever overwritten.
 
     Example:
       scoregate partner request acme --out acme
@@ -136,13 +132,15 @@ def enroll(
     csr: Annotated[Path, typer.Option(metavar="FILE", help="What `scoregate partner request` made.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write the certificate.")],
     days: Annotated[
-        int | None, typer.Option(min=1, max=397, help=r"How long it holds. \[default: 90]")
+        int | None,
+        typer.Option(metavar="N", min=1, max=397, help=r"How long it holds. \[default: 90]"),
     ] = None,
 ) -> None:
     """Sign a partner's certificate request.
 
-    DIR gets certificate.pem and server-ca.pem for the partner to keep beside its key. Neither is ever
-    overwritten: a renewal goes into a folder of its own.
+    DIR gets certificate.pem and server-ca.pem for the partner to keep beside
+    its key. Neither is ever overwritten: a renewal goes into a folder of its
+    own.
 
     Example:
       scoregate partner enroll acme --csr request.csr --out acme
@@ -160,10 +158,10 @@ def enroll(
             (
                 ("certificate", certificate),
                 ("server CA", f"{server_ca}\nthe partner trusts the gateway by it"),
-                ("fingerprint", fingerprint),
             ),
         ),
-        f"Next: give both files to {partner_id}. To take it back: scoregate partner revoke FINGERPRINT",
+        f"Fingerprint: {fingerprint}",
+        f"Next: give both files to {partner_id}.",
     )
 
 
@@ -192,7 +190,7 @@ def list_(admin: Admin) -> None:
         )
         for each in found
     )
-    columns = ("id", "legal name", "role", "state", "units a day", "a month", "zone")
+    columns = ("id", "legal name", "role", "state", "units/day", "units/month", "zone")
     admin.show({"partners": [plain(each) for each in found]}, listing("Partners", columns, rows))
 
 
@@ -207,15 +205,12 @@ def show_(admin: Admin, partner_id: PartnerId) -> None:
     from scoregate.admin.v1 import partner_admin_pb2 as pb
 
     found: pb.Partner = admin.partners.GetPartner(pb.GetPartnerRequest(partner_id=partner_id)).partner
-    rows = (
-        (each.fingerprint, instant(each.expires_at), "revoked" if each.HasField("revoked_at") else "good")
-        for each in found.certificates
-    )
     certificates = [_plain_certificate(each) for each in found.certificates]
+    lines = (f"  {each.fingerprint}  {_standing(each)}" for each in found.certificates)
     admin.show(
         {"partner": plain(found) | {"certificates": certificates}},
         _partner_facts(found),
-        listing("Certificates, newest first", ("fingerprint", "ends", "state"), rows),
+        "\n".join(("Certificates, newest first", *lines)) if certificates else "No certificates yet.",
     )
 
 
@@ -300,8 +295,14 @@ def _plain_certificate(certificate: pb.Certificate) -> dict[str, object]:
     }
 
 
+def _standing(certificate: pb.Certificate) -> str:
+    if certificate.HasField("revoked_at"):
+        return f"revoked {instant(certificate.revoked_at)}"
+    return f"good until {instant(certificate.expires_at)}"
+
+
 def _state(partner: pb.Partner) -> str:
-    return "suspended" if partner.suspended else "in good standing"
+    return "suspended" if partner.suspended else "good"
 
 
 def _partner_facts(partner: pb.Partner) -> Table:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,26 +15,59 @@ if TYPE_CHECKING:
     from scoregate.admin.v1 import partner_admin_pb2 as pb
     from scoregate.partner.v1 import usage_pb2
 
-MOST_UNITS, MOST_CALLS = 1_000_000_000, 100_000
 NEAR_LIMIT = 0.8
 
 app = typer.Typer(name="quota", help="See and change what partners may use.", no_args_is_help=True)
 
+CONTRACT = "The contract"
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    """Reads a whole number inside both bounds; beyond them the contract has no room for it."""
+
+    def read(text: str) -> int:
+        number = int(text) if text.isascii() and text.isdecimal() else -1
+        if not least <= number <= most:
+            raise typer.BadParameter(f"it must be a whole number from {least:,} to {most:,}.")
+        return number
+
+    return read
+
+
+def _limit(help_text: str, least: int, most: int) -> Any:
+    return typer.Option(
+        metavar="N", parser=_whole(least, most), help=help_text, rich_help_panel=CONTRACT, show_default=False
+    )
+
+
+class NotScored(StrEnum):
+    """What an answer without a score costs."""
+
+    FREE = "free"
+    CHARGED = "charged"
+
+
 PartnerId = Annotated[str, typer.Argument(metavar="ID", help="The partner.")]
-Daily = Annotated[int | None, typer.Option(min=0, max=MOST_UNITS, help="Units a calendar day.")]
-Monthly = Annotated[int | None, typer.Option(min=0, max=MOST_UNITS, help="Units a calendar month.")]
+Daily = Annotated[int | None, _limit("Units a calendar day.", 0, 1_000_000_000)]
+Monthly = Annotated[int | None, _limit("Units a calendar month.", 0, 1_000_000_000)]
 Zone = Annotated[
-    str | None, typer.Option(help="The time zone in which days and months run, such as Asia/Shanghai.")
-]
-Rate = Annotated[int | None, typer.Option(min=1, max=MOST_CALLS, help="Sustained calls a second.")]
-Burst = Annotated[int | None, typer.Option(min=1, max=MOST_CALLS, help="Calls at once after a rest.")]
-Thresholds = Annotated[
-    list[int] | None,
+    str | None,
     typer.Option(
-        min=400, max=900, help="A threshold that may be asked about: a multiple of 50. Up to three times."
+        metavar="ZONE", help="Where days and months begin, such as Asia/Shanghai.", rich_help_panel=CONTRACT
     ),
 ]
-Charge = Annotated[bool | None, typer.Option(help="Whether `not_scored` costs a unit.")]
+Rate = Annotated[int | None, _limit("Sustained calls a second, 1 to 100,000.", 1, 100_000)]
+Burst = Annotated[int | None, _limit("Calls at once after a rest, 1 to 100,000.", 1, 100_000)]
+Thresholds = Annotated[
+    list[int] | None,
+    _limit("May be asked about: a multiple of 50 from 400 to 900. Up to three times.", 400, 900),
+]
+NotScoredCost = Annotated[
+    NotScored | None,
+    typer.Option(
+        "--not-scored", metavar="free|charged", help="What no score costs.", rich_help_panel=CONTRACT
+    ),
+]
 
 
 @app.command()
@@ -60,20 +95,22 @@ def show(admin: Admin, partner_id: PartnerId) -> None:
 def set_(
     admin: Admin,
     partner_id: PartnerId,
-    reason: Annotated[str, typer.Option(help="Why, for the audit log; no personal data.")],
+    reason: Annotated[str, typer.Option(metavar="WHY", help="Why, for the audit log; no personal data.")],
     daily: Daily = None,
     monthly: Monthly = None,
     zone: Zone = None,
     rate: Rate = None,
     burst: Burst = None,
     threshold: Thresholds = None,
-    no_thresholds: Annotated[bool, typer.Option("--no-thresholds", help="Register none any more.")] = False,
-    charge_not_scored: Charge = None,
+    no_thresholds: Annotated[
+        bool, typer.Option("--no-thresholds", help="None any more.", rich_help_panel=CONTRACT)
+    ] = False,
+    not_scored: NotScoredCost = None,
 ) -> None:
     """Change a partner's contract. What is not named stays as it is.
 
-    It holds from the partner's next call on; what was used stays used. The thresholds named replace all
-    earlier ones.
+    It holds from the partner's next call on; what was used stays used. The
+    thresholds named replace all earlier ones.
 
     Example:
       scoregate quota set acme --daily 2000 --reason "order 1174"
@@ -82,15 +119,7 @@ def set_(
 
     if threshold and no_thresholds:
         raise misconfigured("--no-thresholds", "says the opposite of --threshold.", "Name one of them.")
-    changes: dict[str, Any] = {
-        "daily_units": daily,
-        "monthly_units": monthly,
-        "time_zone": zone,
-        "calls_per_second": rate,
-        "burst_calls": burst,
-        "thresholds": [] if no_thresholds else threshold or None,
-        "charge_not_scored": charge_not_scored,
-    }
+    changes = terms(daily, monthly, zone, rate, burst, [] if no_thresholds else threshold or None, not_scored)
     if all(value is None for value in changes.values()):
         raise misconfigured("", "Nothing to change was named.", "Name at least one limit, such as --daily.")
     now: pb.Partner = admin.partners.GetPartner(pb.GetPartnerRequest(partner_id=partner_id)).partner
@@ -107,6 +136,27 @@ def set_(
             ((name, before[name], value) for name, value in rows),
         ),
     )
+
+
+def terms(
+    daily: int | None,
+    monthly: int | None,
+    zone: str | None,
+    rate: int | None,
+    burst: int | None,
+    thresholds: list[int] | None,
+    not_scored: NotScored | None,
+) -> dict[str, Any]:
+    """What the options name, by the contract's fields; None for what they don't."""
+    return {
+        "daily_units": daily,
+        "monthly_units": monthly,
+        "time_zone": zone,
+        "calls_per_second": rate,
+        "burst_calls": burst,
+        "thresholds": thresholds,
+        "charge_not_scored": None if not_scored is None else not_scored is NotScored.CHARGED,
+    }
 
 
 def changed(contract: pb.Contract, **changes: Any) -> pb.Contract:

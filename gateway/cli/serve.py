@@ -44,8 +44,9 @@ def serve(
 ) -> None:
     """Run the gateway in the foreground.
 
-    SIGTERM or Ctrl-C drains it: health says NOT_SERVING, calls under way finish, then it ends with
-    exit code 0. A second one ends it at once. Log lines go to stderr, as JSON in production.
+    SIGTERM or Ctrl-C drains it: health says NOT_SERVING, calls under way
+    finish, then it ends with exit code 0. A second one ends it at once. Log
+    lines go to stderr, as JSON in production.
 
     Example:
       scoregate serve

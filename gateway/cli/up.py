@@ -45,9 +45,11 @@ YEAR = timedelta(days=365)
 def up(output: Shown = Output.TABLE) -> None:
     """Keep a development gateway running, with a lender that may ask at once.
 
-    In SCOREGATE_HOME (default .scoregate) it makes an installation and trains the engine, where these are
-    missing. Then it starts the gateway, registers a demo lender with the consent of one person of the
-    development population, and prints a call to paste. Ctrl-C drains it; the next start goes on from there.
+    In SCOREGATE_HOME (default .scoregate) it makes an installation and trains
+    the engine, where these are missing. Then it starts the gateway, registers
+    a demo lender with the consent of one person of the development
+    population, and prints a call to paste. Ctrl-C drains it; the next start
+    goes on from there.
 
     Example:
       scoregate up

@@ -9,17 +9,16 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-from gateway.demo.forging import forgeries
-from gateway.demo.opening import BORROWER, credit_terms
+from gateway.demo.forging import as_it_came, forgeries
+from gateway.demo.opening import BORROWER, CREDIT, credit_terms
 from gateway.demo.page import Page, StepFailed
 from gateway.demo.people import contract
 from gateway.demo.stage import Stage
 from scoregate.client import Consent, ConsentState, ScoreAnswer, ScoreQuery
-from scoregate.errors import ConsentRefused, Refused
-from scoregate.words import Band, Disclosure, NotScoredReason, Purpose
+from scoregate.errors import ConsentRefused
+from scoregate.words import Band, Disclosure, NotScoredReason
 from scoring.service import Engine, Query, Scored
 
-CREDIT = Purpose.CREDIT_APPLICATION
 HANDS = 8  # people who decide at the same time
 EVERY = 29  # of the 30,000 people one in so many is in the crowd
 NOBODY = "walk-in-0001"  # of whom there is no record
@@ -46,8 +45,9 @@ def score(stage: Stage, page: Page) -> None:
         ]
     )
     page.gap()
+    page.check("signature, question, result and receipt fit", True, as_it_came(stage))
     for changed, refused_as in forgeries(stage):
-        page.check(f"{changed}: the client refuses it", True, refused_as)
+        page.check(f"refused: {changed}", True, refused_as)
     page.check(
         "the number is the scorecard's own",
         expected(stage, [BORROWER]) == [answer.score],
@@ -76,7 +76,9 @@ def less(stage: Stage, page: Page) -> None:
     number = stage.answer.score or 0
     page.check(
         "BAND holds no number",
-        band.score is None and band.band is stage.answer.band and "score" not in signed(band.attestation)["scored"],
+        band.score is None
+        and band.band is stage.answer.band
+        and "score" not in signed(band.attestation)["scored"],
         "nor does the signed text",
     )
     page.check(
@@ -89,7 +91,11 @@ def less(stage: Stage, page: Page) -> None:
         (reached.reached, beyond.reached) == (number >= 600, number >= 650),
         f"600 and 650 against {number}",
     )
-    page.check("each costs one unit", stage.units() - before == 3, f"{stage.units() - before} for three")
+    page.check(
+        "each costs one unit",
+        stage.units() - before == 3,
+        f"{stage.units() - before} units for three answers",
+    )
 
 
 def crowd(stage: Stage, page: Page) -> None:
@@ -110,7 +116,10 @@ def crowd(stage: Stage, page: Page) -> None:
         stage.meadow.file(answer)
     page.facts(
         [
-            ("consents", f"{len(stage.crowd):,} people, each by an invitation of their own, in {consented - began:.1f} s"),
+            (
+                "consents",
+                f"{len(stage.crowd):,}, each by an invitation of its own, in {consented - began:.1f} s",
+            ),
             ("answers", f"{len(answers):,}, asked for and verified in {answered - consented:.1f} s"),
         ]
     )
@@ -158,14 +167,15 @@ def nobody(stage: Stage, page: Page) -> None:
     allowed = stage.operator.allow(client.invite(credit_terms()).handle, NOBODY)
     answer = client.score(allowed.consent_id, CREDIT)
     stage.meadow.file(answer)
-    page.facts([("score", "none"), ("not scored", str(answer.not_scored)), ("epoch", str(answer.evaluated_at))])
+    page.facts([("score", "none"), ("why", str(answer.not_scored)), ("epoch", str(answer.evaluated_at))])
     page.gap()
     page.check(
         "not scored, and it says why",
         answer.not_scored is NotScoredReason.NO_DATA and answer.score is None and answer.band is None,
         f"{answer.not_scored}, signed and logged as entry {answer.receipt.leaf_index:,}",
     )
-    page.check("it costs nothing", stage.units() == before, f"{before:,} units before, {stage.units():,} after")
+    after = stage.units()
+    page.check("it costs nothing", after == before, f"{before:,} units before, {after:,} after")
     page.check(
         "the one-time consent is not used up",
         client.consent(allowed.consent_id).state is ConsentState.ACTIVE,
@@ -180,7 +190,7 @@ def retry(stage: Stage, page: Page) -> None:
     before = stage.units()
     again = ask(stage, stage.query)
     after = stage.units()
-    page.facts([("request id", stage.query.request_id), ("spent", f"{before:,} units before, {after:,} after")])
+    page.facts([("request id", stage.query.request_id)])
     page.gap()
     page.check("the gateway says that it repeats itself", again.replayed is True, "scoregate-replayed: true")
     page.check(
@@ -193,7 +203,7 @@ def retry(stage: Stage, page: Page) -> None:
         again.receipt == stage.answer.receipt,
         f"entry {again.receipt.leaf_index} of the log",
     )
-    page.check("it costs nothing", before == after, f"{after - before} units")
+    page.check("it costs nothing", before == after, f"{before:,} units before, {after:,} after")
 
 
 def revoke(stage: Stage, page: Page) -> None:
@@ -214,7 +224,9 @@ def revoke(stage: Stage, page: Page) -> None:
             page.check(what, refusal.code == "CONSENT_REVOKED", f"{refusal.status} {refusal.code}")
         else:
             raise StepFailed(what, "it was answered")
-    page.check("nothing was spent", stage.units() == before, f"{before:,} units before and after")
+    page.check(
+        "nothing was spent", stage.units() == before, f"{before:,} units before, {stage.units():,} after"
+    )
 
 
 def ask(stage: Stage, query: ScoreQuery) -> ScoreAnswer:
@@ -237,10 +249,11 @@ def expected(stage: Stage, subjects: list[str]) -> list[int | None]:
 
 
 def signed(attestation: str) -> dict[str, dict[str, object]]:
-    """Return the signed text of an attestation that was verified already."""
+    """Return the result in the signed text of an attestation that was verified already."""
     payload = attestation.split(".")[1]
-    claims: dict[str, dict[str, object]] = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    return claims
+    claims = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    result: dict[str, dict[str, object]] = claims["result"]
+    return result
 
 
 def shown(band: Band) -> str:

@@ -1,7 +1,10 @@
-"""An answer with one thing changed at a time, to see the client refuse each."""
+"""The borrower's answer, verified as it came, and with one thing changed at a time to see each refused."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -16,28 +19,42 @@ from scoregate.proof.view import score_view
 SIGNATURE_LETTER = -40  # well inside the signature, where every bit counts
 
 
+def as_it_came(stage: Stage) -> str:
+    """Verify the story's answer once more, as it came, and return the algorithm and the key that signed it.
+
+    Raises:
+        VerificationFailed: It must not be used.
+    """
+    came = _answer(stage)
+    _verify(stage, came, stage.query.message())
+    header = json.loads(urlsafe_b64decode(came.attestation.partition(".")[0] + "=="))
+    return f"{header['alg']}, key {header['kid'][:16]}…"
+
+
 def forgeries(stage: Stage) -> Iterator[tuple[str, str]]:
-    """Verify the story's answer as it came, then forged; yields what was changed and the error it met.
+    """Verify the answer with one thing changed at a time; yields what was changed and the error it met.
 
     Raises:
         StepFailed: A forged answer was accepted.
-        VerificationFailed: The true one was not.
     """
-    answer, request = stage.answer, stage.query.message()
-    came = score_view(answer.claims)
-    came.attestation = answer.attestation
-    receipt = answer.receipt
-    came.receipt.CopyFrom(
-        receipt_pb2.Receipt(log_origin=receipt.log_origin, leaf_index=receipt.leaf_index, leaf=receipt.leaf)
-    )
-    _verify(stage, came, request)
+    came, request = _answer(stage), stage.query.message()
     for changed, forged, asked in _changes(came, request):
         try:
             _verify(stage, forged, asked)
         except VerificationFailed as error:
             yield changed, type(error).__name__
         else:
-            raise StepFailed(f"{changed}: the client refuses it", "it was accepted")
+            raise StepFailed(f"refused: {changed}", "the client accepted it")
+
+
+def _answer(stage: Stage) -> score_pb2.GetScoreResponse:
+    answer, receipt = stage.answer, stage.answer.receipt
+    came = score_view(answer.claims)
+    came.attestation = answer.attestation
+    came.receipt.CopyFrom(
+        receipt_pb2.Receipt(log_origin=receipt.log_origin, leaf_index=receipt.leaf_index, leaf=receipt.leaf)
+    )
+    return came
 
 
 def _changes(
@@ -53,8 +70,9 @@ def _changes(
     forged.scored.score += 50
     yield "the number raised by 50", forged, request
     forged = _copy(came)
-    forged.receipt.leaf = forged.receipt.leaf[:-1] + bytes([forged.receipt.leaf[-1] ^ 1])
-    yield "one bit of the receipt's entry changed", forged, request
+    named = hashlib.sha256(came.attestation.encode()).digest()
+    forged.receipt.leaf = came.receipt.leaf.replace(named, hashlib.sha256(named).digest())
+    yield "the receipt of another answer", forged, request
 
 
 def _verify(stage: Stage, answer: score_pb2.GetScoreResponse, request: score_pb2.GetScoreRequest) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gateway.demo.page import StepFailed
 from gateway.demo.people import Credentials
 from gateway.settings import Settings, load
 
@@ -30,8 +31,8 @@ LOOK_EVERY_SECONDS = 0.05
 SHOWN_CHARACTERS = 400
 
 
-class CommandFailed(Exception):
-    """A `scoregate` command, or the gateway's process, did not do its work. The text holds its last words."""
+_NO_FRAMES = dict.fromkeys(map(ord, "╭╮╰╯│─"))  # rich puts some messages into one
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback needs no proxy
 
 
 class Installation:
@@ -55,6 +56,11 @@ class Installation:
         return str(self.settings.listen.admin)
 
     @property
+    def ledger(self) -> Path:
+        """The SQLite file."""
+        return self.home / "ledger.db"
+
+    @property
     def process_id(self) -> int:
         """Of the running gateway; 0 without one."""
         return self._process.pid if self._process else 0
@@ -69,9 +75,9 @@ class Installation:
         """Run `scoregate ARGUMENTS -o json` here; return its exit code and its result.
 
         Raises:
-            CommandFailed: It does not end, or says nothing that is JSON.
+            StepFailed: It does not end, or says nothing that is JSON.
         """
-        command = (*SCOREGATE, *map(str, arguments), "-o", "json")
+        command, step = (*SCOREGATE, *map(str, arguments), "-o", "json"), f"scoregate {arguments[0]}"
         try:
             ended = subprocess.run(  # noqa: S603
                 command,
@@ -83,27 +89,29 @@ class Installation:
             )
             result: dict[str, Any] = json.loads(ended.stdout)
         except subprocess.TimeoutExpired as error:
-            raise CommandFailed(f"`scoregate {arguments[0]}` took over {COMMAND_SECONDS:.0f} s") from error
+            raise StepFailed(step, f"it took over {COMMAND_SECONDS:.0f} s") from error
         except ValueError as error:
-            raise CommandFailed(f"`scoregate {arguments[0]}` said: {_last_words(ended.stderr)}") from error
+            raise StepFailed(
+                step, f"it ended with {ended.returncode}: {_last_words(ended.stderr)}"
+            ) from error
         return ended.returncode, result
 
     def found(self) -> None:
         """Run `scoregate init`.
 
         Raises:
-            CommandFailed: It refused.
+            StepFailed: It refused.
         """
         code, result = self.run("init")
         if code:
-            raise CommandFailed(f"`scoregate init` ended with {code}: {json.dumps(result)}")
+            raise StepFailed("scoregate init", f"it ended with {code}: {json.dumps(result)}")
         self.settings = load(self._environ)
 
     def start(self) -> None:
         """Run `scoregate serve`, and return once it serves.
 
         Raises:
-            CommandFailed: It ended, or did not serve in time.
+            StepFailed: It ended, or did not serve in time.
         """
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603
@@ -117,9 +125,11 @@ class Installation:
         give_up = time.monotonic() + START_SECONDS
         while not self._serves():
             if self._process.poll() is not None:
-                raise CommandFailed(f"the gateway ended at once: {self._said()}")
+                raise StepFailed("scoregate serve", f"it ended at once: {self._said()}")
             if time.monotonic() > give_up:
-                raise CommandFailed(f"the gateway did not serve within {START_SECONDS:.0f} s: {self._said()}")
+                raise StepFailed(
+                    "scoregate serve", f"not serving after {START_SECONDS:.0f} s: {self._said()}"
+                )
             time.sleep(LOOK_EVERY_SECONDS)
 
     def stop(self) -> int | None:
@@ -138,21 +148,20 @@ class Installation:
         """Return status and body of one of the gateway's public pages.
 
         Raises:
-            CommandFailed: It does not answer.
+            StepFailed: It does not answer.
         """
         try:
-            # The address is our own settings': http, on loopback.
-            with urllib.request.urlopen(f"{self.settings.public_url}{path}", timeout=5) as response:  # noqa: S310
+            with _DIRECT.open(f"{self.settings.public_url}{path}", timeout=5) as response:
                 return response.status, response.read()
         except urllib.error.HTTPError as error:
             return error.code, b""
         except OSError as error:
-            raise CommandFailed(f"the gateway's pages do not answer: {self._said()}") from error
+            raise StepFailed("the gateway's pages answer", f"they do not; it said: {self._said()}") from error
 
     def _serves(self) -> bool:
         try:
             return self.fetch("/healthz")[0] == 200
-        except CommandFailed:
+        except StepFailed:
             return False
 
     def _said(self) -> str:
@@ -160,7 +169,7 @@ class Installation:
 
 
 def _last_words(text: str) -> str:
-    return " ".join(text.split())[-SHOWN_CHARACTERS:] or "(nothing)"
+    return " ".join(text.translate(_NO_FRAMES).split())[-SHOWN_CHARACTERS:] or "(nothing)"
 
 
 def _environment(home: Path, caller: Mapping[str, str]) -> dict[str, str]:

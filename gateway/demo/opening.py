@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from gateway.demo.page import Page
-from gateway.demo.people import Lender, Operator, contract, make_key
+from gateway.demo.people import Credentials, Lender, Operator, contract, make_key
 from gateway.demo.stage import Stage
 from scoregate.client import ConsentState, Frequency, InvitationState, Terms
 from scoregate.proof.jwk import VerificationKeys
@@ -17,6 +17,7 @@ from scoring.train import scorable, train
 REPEATS = 10
 AUC_PROMISED = 0.765
 BORROWER = "uci-00012"
+CREDIT = Purpose.CREDIT_APPLICATION
 NOT_OUT_OF_TIME = "not out of time: every outcome is of one month"
 
 
@@ -35,7 +36,8 @@ def scorecard(stage: Stage, page: Page) -> None:
         [
             ("model", f"{made.scorecard.name}@{made.scorecard.version}"),
             ("people", f"{measured.people:,} with enough months, {measured.bad_rate:.1%} of them defaulted"),
-            ("AUC", f"{measured.mean:.4f}, 95 % interval {low:.4f} to {high:.4f}; {NOT_OUT_OF_TIME}"),
+            ("AUC", f"{measured.mean:.4f} out of fold, 95 % interval {low:.4f} to {high:.4f} (DeLong)"),
+            ("but", NOT_OUT_OF_TIME),
         ]
     )
     page.gap()
@@ -64,7 +66,8 @@ def gateway(stage: Stage, page: Page) -> None:
     on SQLite with the engine inside. Everybody reaches it over mTLS.
     """
     started = stage.open_gateway()
-    stage.operator = Operator(stage.connect(started.operator))
+    stage.operator = Operator(stage.connect(started.operator, started.admin_address))
+    stage.officer = _enrol_officer(stage)
     page.facts(
         [
             ("partner door", f"{started.partner_address}  gRPC, certificates of the partner CA"),
@@ -73,10 +76,17 @@ def gateway(stage: Stage, page: Page) -> None:
         ]
     )
     page.gap()
-    page.check("the gateway serves", started.fetch("/healthz")[0] == 200, f"process {started.process_id}")
+    page.check("the gateway serves", started.fetch("/healthz")[0] == 200, f"as process {started.process_id}")
     model, sha256 = stage.operator.model()
     _, card_sha256, _ = store.read(stage.engine)
     page.check("it serves the scorecard just trained", sha256 == card_sha256, f"{model}, {sha256[:12]}…")
+
+
+def _enrol_officer(stage: Stage) -> Credentials:
+    folder = stage.home / "officer"
+    make_key(folder, "officer")
+    stage.operator.add("officer", "Compliance", "COMPLIANCE")
+    return stage.operator.enroll("officer", folder)
 
 
 def lender(stage: Stage, page: Page) -> None:
@@ -84,6 +94,7 @@ def lender(stage: Stage, page: Page) -> None:
     pins the issuer's public keys.
     """
     stage.meadow = meadow = enrol(stage, "meadow", "Meadow P2P Lending Ltd")
+    pinned = VerificationKeys.from_jwks(meadow.client.jwks)
     usage = {each.limit_name: each for each in meadow.client.usage()}
     page.facts(
         [
@@ -94,15 +105,15 @@ def lender(stage: Stage, page: Page) -> None:
     )
     page.gap()
     page.check(
-        "the key never left the lender",
+        "the operator was sent a request, not a key",
         b"PRIVATE KEY" not in (meadow.folder / "meadow.csr").read_bytes()
         and (meadow.credentials.key.stat().st_mode & 0o777) == 0o600,
-        "the request holds the public half; the key is 0600 in the lender's folder",
+        "the key stays with the lender, mode 0600",
     )
     page.check(
         "HTTP and gRPC publish the same keys",
-        VerificationKeys.from_jwks(meadow.client.jwks) == VerificationKeys.from_jwks(meadow.client.keys().jwks),
-        "JWKS pinned",
+        pinned == VerificationKeys.from_jwks(meadow.client.keys().jwks),
+        f"{len(pinned.by_kid)} keys, pinned by the lender",
     )
 
 
@@ -114,7 +125,8 @@ def enrol(stage: Stage, partner_id: str, legal_name: str, **changes: int) -> Len
     credentials = stage.operator.enroll(partner_id, folder)
     jwks = folder / "issuer.jwks"
     jwks.write_bytes(stage.gateway.fetch("/.well-known/jwks.json")[1])
-    return Lender(partner_id, folder, credentials, stage.client(credentials, jwks))
+    stage.lenders.append(Lender(partner_id, folder, credentials, stage.client(credentials, jwks)))
+    return stage.lenders[-1]
 
 
 def consent(stage: Stage, page: Page) -> None:
@@ -141,7 +153,7 @@ def consent(stage: Stage, page: Page) -> None:
     seen = stage.meadow.client.consent(stage.consent.consent_id)
     page.check("the borrower allowed it", seen.state is ConsentState.ACTIVE, f"consent {seen.consent_id}")
     page.check(
-        "the lender knows the person by a reference of its own",
+        "the lender is told a reference, not the person",
         seen.subject_ref.startswith("s1-") and BORROWER not in seen.subject_ref,
         seen.subject_ref,
     )
@@ -150,15 +162,13 @@ def consent(stage: Stage, page: Page) -> None:
 def credit_terms(
     *,
     uses: int = 0,
-    purpose: Purpose = Purpose.CREDIT_APPLICATION,
     disclosures: tuple[Disclosure, ...] = tuple(Disclosure),
-    valid_for: timedelta = timedelta(days=30),
 ) -> Terms:
     """Return terms for one answer, or for so many ``uses`` a year."""
     return Terms(
-        purpose=purpose,
+        purpose=CREDIT,
         disclosures=disclosures,
-        valid_for=valid_for,
+        valid_for=timedelta(days=30),
         data_life=timedelta(days=90),
         mode=ConsentMode.PERIODIC if uses else ConsentMode.ONE_TIME,
         frequency=Frequency(uses, CalendarUnit.YEAR) if uses else None,

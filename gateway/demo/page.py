@@ -1,7 +1,7 @@
-"""What the demo looks like: one calm page of at most 96 columns.
+"""What the demo looks like: one calm page of at most 100 columns.
 
-Without a terminal, or on a dumb one, nothing moves; where the encoding lacks a letter, a plain one of the same
-width stands in. Every check goes through ``Page.check``, so the table at the end cannot claim more than ran.
+Without a terminal, or on a dumb one, nothing moves; where the encoding lacks a letter, a plain one of the
+same width stands in. Every check goes through ``Page.check``, so the table at the end claims what ran.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import groupby
+from pathlib import Path
 from typing import TextIO, cast
 
-from rich import box
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.rule import Rule
@@ -26,11 +27,14 @@ from rich.text import Text
 from scoregate.errors import Refused
 from scoregate.proof.results import SCORE_RANGE
 
-WIDTH = 96
+WIDTH = 100
 POINTS_A_COLUMN = 10
 BAR_COLUMNS = 40
+CHECK_COLUMNS = 48  # for what was checked; the fact follows
+REASON_COLUMNS = 30  # the longest reason has as many letters
 _BAND_EDGES = (350, 550, 600, 650, 700, 950)
 _PLAIN_LETTERS = str.maketrans("✓✗●━█–—→·…×≥≤’é", "+xo-#-->-.x><'e")
+_UNITS = ((timedelta(days=1), "days"), (timedelta(hours=1), "h"), (timedelta(seconds=1), "s"))
 
 
 class StepFailed(Exception):
@@ -64,8 +68,9 @@ class Page:
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False)
         self.console.width = min(self.console.width, WIDTH)
+        self._check_columns = min(CHECK_COLUMNS, self.console.width // 2)
         self.checks: list[Check] = []
-        self.lasted: dict[str, timedelta] = {}  # by chapter
+        self.lasted: dict[str, float] = {}  # seconds, by chapter
         self._chapter = ""
         self._moves = self.console.is_terminal and not self.console.is_dumb_terminal
 
@@ -86,11 +91,14 @@ class Page:
         self.console.print()
         began = time.monotonic()
         yield
-        self.lasted[title] = timedelta(seconds=time.monotonic() - began)
+        self.lasted[title] = time.monotonic() - began
+
+    def _print(self, what: RenderableType, indent: int = 2) -> None:
+        self.console.print(Padding(what, (0, 0, 0, indent), expand=False))
 
     def say(self, text: str) -> None:
         """Print a sentence."""
-        self.console.print(Padding(Text(text), (0, 0, 0, 2)))
+        self._print(Text(text))
 
     def gap(self) -> None:
         """Print an empty line."""
@@ -103,7 +111,7 @@ class Page:
         grid.add_column(overflow="fold")
         for name, fact in rows:
             grid.add_row(name, Text(fact))
-        self.console.print(Padding(grid, (0, 0, 0, 2)))
+        self._print(grid)
 
     def check(self, what: str, held: bool, fact: str) -> None:
         """Print a tick and keep it for the end.
@@ -114,12 +122,16 @@ class Page:
         if not held:
             raise StepFailed(what, fact)
         self.checks.append(Check(self._chapter, what, fact))
-        line = Text.assemble(("✓ ", "green"), what, (f"  {fact}", "dim"))
-        self.console.print(Padding(line, (0, 0, 0, 2)))
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(style="green")
+        grid.add_column(width=self._check_columns)
+        grid.add_column(style="dim", overflow="fold")
+        grid.add_row("✓", Text(what), Text(fact))
+        self._print(grid)
 
     def scale(self, score: int, band: str) -> None:
         """Print a score on its scale, ten points a column."""
-        low, high = SCORE_RANGE
+        low, _ = SCORE_RANGE
         at = (score - low) // POINTS_A_COLUMN
         edges = [(edge - low) // POINTS_A_COLUMN for edge in _BAND_EDGES]
         start = max(edge for edge in edges[:-1] if edge <= at)
@@ -130,9 +142,9 @@ class Page:
         bar = Text("━" * (edges[-1] + 1), style="bright_black")
         bar.stylize("cyan", start, end + (end == edges[-1]))
         bar = Text.assemble(bar[:at], ("●", "bold cyan"), bar[at + 1 :])
-        below = Text(" " * (at - 1)).append(str(score), style="bold cyan").append(f"   band {band}", style="dim")
+        below = Text.assemble(" " * at, (str(score), "bold cyan"), (f"   band {band}", "dim"))
         for line in (Text("".join(labels), style="dim"), Text(" ").append_text(bar), below):
-            self.console.print(Padding(line, (0, 0, 0, 3)), no_wrap=True)
+            self._print(line, indent=3)
 
     def histogram(self, rows: Sequence[tuple[str, int]]) -> None:
         """Print counts as bars; the longest takes the whole width."""
@@ -144,7 +156,7 @@ class Page:
         for name, count in rows:
             length = round(count / most * BAR_COLUMNS) or (count > 0)
             grid.add_row(name, f"{count:,}", Text("█" * length, style="cyan"))
-        self.console.print(Padding(grid, (0, 0, 0, 2)))
+        self._print(grid)
 
     @contextmanager
     def progress(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
@@ -154,50 +166,62 @@ class Page:
             task = bar.add_task(title, total=total)
             yield lambda done: bar.update(task, completed=done)
 
-    def refusals(self, rows: Sequence[Row], title: str) -> None:
-        """Print refusals: reason and status, what was tried, and the remedy."""
-        table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 1, 0))
-        table.show_header = False
-        table.add_column(no_wrap=True, width=30)
-        table.add_column()
+    def refusals(self, title: str, rows: Sequence[Row]) -> None:
+        """Print refusals: the reason with its status, what was tried, and the remedy."""
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(no_wrap=True, width=REASON_COLUMNS)
+        grid.add_column()
         for row in rows:
             refusal = row.refusal
-            reason = Text(refusal.code or "(in the TLS handshake)").append(f"\n{refusal.status}", style="dim")
-            wait = refusal.retry_after
-            told = f" Wait: {_length(wait)}." if wait is not None else ""
-            answer = Text(row.tried).append(f"\n{refusal.remedy}{told}", style="dim")
-            table.add_row(reason, answer)
-        self.console.print(Padding(table, (0, 0, 0, 2)))
+            grid.add_row(refusal.code or "(TLS handshake)", Text(row.tried))
+            grid.add_row(Text(f"  {refusal.status}", style="dim"), Text(f"→ {_remedy(refusal)}", style="dim"))
+        self._print(Text(title, style="cyan"))
+        self._print(grid)
+        self.gap()
+
+    def kept(self, folder: Path) -> None:
+        """Say where everything lies, and how to recompute the log once more."""
+        again = f"scoregate log verify {folder}/officer/log --receipts {folder}/meadow/receipts"
+        for line in (f"Kept in {folder}; recompute it with", again):
+            self.console.print(Text(f"  {line}"), soft_wrap=True)
 
     def summary(self) -> None:
-        """Print everything that was checked, and how long it took."""
-        table = Table(box=box.SIMPLE, show_header=False, padding=(0, 1), pad_edge=False)
+        """Print everything that was checked, and how long each chapter took."""
+        table = Table.grid(padding=(0, 2))
         table.add_column(style="green", width=1)
-        table.add_column()
-        table.add_column(style="dim")
-        before = ""
-        for check in self.checks:
-            if check.chapter != before:
-                if before:
-                    table.add_section()
-                before = check.chapter
-            table.add_row("✓", check.what, check.fact)
-        self.console.print()
+        table.add_column(width=self._check_columns)
+        table.add_column(style="dim", overflow="fold")
+        for chapter, checks in groupby(self.checks, key=lambda check: check.chapter):
+            table.add_row("", Text(chapter, style="bold"), _length(timedelta(seconds=self.lasted[chapter])))
+            for check in checks:
+                table.add_row("✓", Text(check.what), Text(check.fact))
+        self.gap()
         self.console.print(Rule(Text("What was checked", style="bold"), align="left", style="bright_black"))
-        self.console.print(table)
+        self.gap()
+        self._print(table)
+        self.gap()
+        took = sum(self.lasted.values())
+        self._print(Text(f"All {len(self.checks)} checks held, in {took:.1f} s.", style="bold green"))
 
-    def failure(self, number: int, title: str, step: str, why: str) -> None:
+    def failure(self, chapter: str, step: str, why: str) -> None:
         """Say which step failed, and why."""
         self.console.print()
         self.console.print(Rule(Text("Failed", style="bold red"), align="left", style="red"))
-        self.facts([("chapter", f"{number}  {title}"), ("step", step), ("why", why)])
+        self.facts([("chapter", chapter), ("step", step), ("why", why)])
+
+
+def _remedy(refusal: Refused) -> str:
+    fields = [each.field for each in refusal.violations] if refusal.status == "INVALID_ARGUMENT" else []
+    named = f" Here: {', '.join(fields)}." if fields else ""
+    wait = "" if refusal.retry_after is None else f" Here: {_length(refusal.retry_after)}."
+    return f"{refusal.remedy}{named}{wait}"
 
 
 def _length(span: timedelta) -> str:
-    seconds = span.total_seconds()
-    if seconds < 60:
-        return f"{seconds:.2f} s"
-    return f"{seconds / 3600:.1f} h" if seconds < 86_400 else f"{seconds / 86_400:.1f} days"
+    for unit, name in _UNITS:
+        if span >= unit:
+            return f"{span / unit:.1f} {name}"
+    return f"{span / timedelta(milliseconds=1):.0f} ms"
 
 
 def use_plain_letters(stream: TextIO) -> None:

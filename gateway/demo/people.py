@@ -1,6 +1,6 @@
 """Those who act in the story, each with a key of their own: the operator, the lenders, the officer.
 
-Everybody speaks over mTLS with the very code that a partner installs; nobody reaches into the gateway.
+Everybody speaks over mTLS with the very code that a partner installs.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from queue import SimpleQueue
+from typing import Any, cast
 
 import grpc
 
@@ -25,6 +26,7 @@ from scoregate.admin.v1 import (
 from scoregate.client import Client, Clock, Consent, ScoreAnswer, ThresholdAnswer, identity, refusals
 from scoregate.client.connection import Connection
 from scoregate.errors import Refused
+from scoregate.proof import leaf
 
 TIMEOUT = timedelta(seconds=20)
 REASON = "the demo's story"
@@ -97,9 +99,7 @@ class Operator:
 
     def freeze(self, subject: str, *, frozen: bool) -> None:
         """Record that a person freezes or unfreezes their file."""
-        self._ask(
-            self._people.SetFreeze, consent_admin_pb2.SetFreezeRequest(subject=subject, frozen=frozen)
-        )
+        self._ask(self._people.SetFreeze, consent_admin_pb2.SetFreezeRequest(subject=subject, frozen=frozen))
 
     def suspend(self, partner_id: str) -> None:
         """Stop a partner."""
@@ -143,7 +143,8 @@ class Lender:
         self.folder = folder
         self.credentials = credentials
         self.client = client
-        self.answers = 0  # that it got, replays not counted
+        self.answers = 0  # filed
+        self.units = 0  # that they cost, by their receipts
 
     @property
     def receipts(self) -> Path:
@@ -154,12 +155,21 @@ class Lender:
         """Keep an answer's receipt."""
         answer.save(self.receipts)
         self.answers += 1
+        self.units += leaf.decode(answer.receipt.leaf).cost_units
 
 
 def contract(**changes: int) -> partner_admin_pb2.Contract:
     """Return a lender's contract: 5,000 units a day, 50,000 a month, thresholds 600 and 650."""
-    units = {"daily_units": 5_000, "monthly_units": 50_000, "calls_per_second": 5_000, "burst_calls": 5_000}
-    return partner_admin_pb2.Contract(**(units | changes), thresholds=[600, 650])
+    agreed = partner_admin_pb2.Contract(
+        daily_units=5_000,
+        monthly_units=50_000,
+        calls_per_second=5_000,
+        burst_calls=5_000,
+        thresholds=[600, 650],
+    )
+    for name, limit in changes.items():
+        setattr(agreed, name, limit)
+    return agreed
 
 
 def make_key(folder: Path, name: str) -> None:
@@ -177,6 +187,36 @@ def once(method: Callable[..., Any], request: Any) -> Refused | None:
     except grpc.RpcError as error:
         return refusals.from_call(error, request_id="", nonce="")
     return None
+
+
+def at_once(method: Any, request: Any, count: int) -> list[Any]:
+    """Ask ``count`` times at the same moment, and return the calls."""
+    return [method.future(request, timeout=TIMEOUT.total_seconds()) for _ in range(count)]
+
+
+def first_refusal(code: str, calls: list[Any]) -> Refused | None:
+    """Return the first refusal with this reason as soon as it comes; None if no call is refused so."""
+    ended: SimpleQueue[Any] = SimpleQueue()
+    for call in calls:
+        call.add_done_callback(ended.put)
+    for _ in calls:
+        error = ended.get().exception()
+        if isinstance(error, grpc.RpcError):
+            refusal = refusals.from_call(error, request_id="", nonce="")
+            if refusal.code == code:
+                return refusal
+    return None
+
+
+def raw_refusal(method: Any, request: Any) -> bytes:
+    """Return how a question is refused, as the bytes that came; empty for an answer."""
+    try:
+        method(request, timeout=TIMEOUT.total_seconds())
+    except grpc.RpcError as error:
+        call = cast(grpc.Call, error)
+        details = dict(call.trailing_metadata() or ()).get(refusals.DETAILS)
+        return f"{call.code()} {call.details()} {details!r}".encode()
+    return b""
 
 
 def refusal_of(ask: Callable[[], object]) -> Refused | None:

@@ -28,11 +28,13 @@ class Stage:
 
     gateway: Installation
     operator: Operator
+    officer: Credentials  # of compliance
     meadow: Lender  # the lender of the story
     harbour: Lender  # another one
     consent: Consent  # the borrower's, to meadow
     query: ScoreQuery  # the first question
     answer: ScoreAnswer  # and its answer
+    foreign: Consent  # the borrower's, to harbour
     crowd: Sequence[Consent]  # one-time, used up
 
     def __init__(
@@ -41,6 +43,7 @@ class Stage:
         self.home = home
         self.people = people
         self.after_pull = after_pull
+        self.lenders: list[Lender] = []
         self._closing = ExitStack()
 
     @property
@@ -52,7 +55,7 @@ class Stage:
         """Found the installation and start its gateway; it stops with the stage.
 
         Raises:
-            CommandFailed: As its commands do.
+            StepFailed: As its commands do.
         """
         self.gateway = Installation(self.home / "installation", engine=self.engine)
         self._closing.callback(self.gateway.stop)
@@ -60,9 +63,9 @@ class Stage:
         self.gateway.start()
         return self.gateway
 
-    def connect(self, credentials: Credentials) -> Connection:
-        """Open a connection to the admin door."""
-        connection = credentials.connect(self.gateway.admin_address)
+    def connect(self, credentials: Credentials, address: str) -> Connection:
+        """Open a connection to one of the gateway's doors."""
+        connection = credentials.connect(address)
         self._closing.callback(connection.close)
         return connection
 
@@ -81,8 +84,7 @@ class Stage:
 
     def units(self) -> int:
         """Return the contract units that the lenders have spent this month, by the gateway's meters."""
-        lenders = [each for each in (self.meadow, getattr(self, "harbour", None)) if each is not None]
-        return sum(self.operator.units(lender.partner_id) for lender in lenders)
+        return sum(self.operator.units(lender.partner_id) for lender in self.lenders)
 
     def close(self) -> None:
         """Close every connection, then stop the gateway."""

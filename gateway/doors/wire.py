@@ -75,7 +75,7 @@ class Check:
             made = str(uuid.UUID(text))
         except ValueError:
             made = ""
-        if made != text.lower():
+        if not made or made != text.lower():
             self.refuse(field, "must be a UUID such as 123e4567-e89b-42d3-a456-426614174000")
             return text
         self.request_id = made
@@ -151,7 +151,7 @@ class Check:
             return ""
         if PAGE_TOKEN.fullmatch(token):
             unpacked = _guarded(lambda: base64.urlsafe_b64decode(token).decode())
-            if unpacked:
+            if unpacked and unpacked.isascii() and unpacked.isprintable():  # PostgreSQL takes no U+0000
                 return unpacked
         self.refuse("page_token", "must be the next_page_token of the page before")
         return ""

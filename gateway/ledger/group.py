@@ -217,6 +217,7 @@ class Ledger:
 
     def _transact(self, tickets: list[_Ticket]) -> list[Any]:
         try:
+            self._store.require_same_file()  # connecting to another file would spoil the first one's WAL
             connection = self._connect()
             transaction = connection.begin()
             self._store.require_same_file()

@@ -184,6 +184,8 @@ def main() -> None:
             result = bench(QUICK if chosen.quick else FULL, Path(folder))
     except BenchFailed as failure:
         sys.exit(f"The bench failed: {failure}")
+    except KeyboardInterrupt:
+        sys.exit("The bench was interrupted; nothing is written.")
     result.write(build / "bench.json")
     result.show(console)
     console.print(f"build/bench.json written; {time.monotonic() - started:.0f} s")

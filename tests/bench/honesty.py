@@ -92,4 +92,7 @@ def _items(body: bytes, came: bytes) -> list[Pair]:
     results = score_pb2.BatchGetScoresResponse.FromString(came).results
     if [item.request_id for item in asked] != [result.request_id for result in results]:
         raise BenchFailed("A batch was not answered item by item, in order.")
+    refused = {result.error.reason for result in results if result.WhichOneof("outcome") == "error"}
+    if refused:
+        raise BenchFailed(f"Items of a batch were refused: {', '.join(sorted(refused))}.")
     return [(item, result.answer) for item, result in zip(asked, results, strict=True)]

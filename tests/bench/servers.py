@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -95,6 +96,7 @@ def _port(name: str, pipe: Connection) -> int:
 
 def _pinned(serve: Serve, core: int, pipe: Connection, *arguments: object) -> None:
     os.sched_setaffinity(0, {core})  # before gRPC starts its threads, which inherit it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the bench is interrupted, and ends its servers
     serve(pipe, *arguments)
 
 

@@ -10,14 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import grpc
 import pytest
 
 from gateway.server import Seams
 from scoring.service import Engine
+from tests.journey.contract import METHODS
 from tests.journey.engines import ScriptedEngine
 from tests.world import Partner, World, new_uuid, open_world, settings_for
 
 STORES = ["sqlite", "postgresql"]
+
+Channels = dict[str, tuple[grpc.Channel, str]]
+"""Path → a channel to the method's door, and whose certificate it shows."""
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +62,7 @@ def world(
     settings = settings_for(home, new_database() or f"sqlite:///{home}/ledger.db", engine_folder)
     with open_world(settings, seams=Seams(engine=module_engine)) as shared:
         yield shared
+        shared.require_balanced()
 
 
 @pytest.fixture(autouse=True)
@@ -75,9 +81,11 @@ def new_own_world(
 
 
 @pytest.fixture
-def own_world(new_own_world: Callable[..., World]) -> World:
+def own_world(new_own_world: Callable[..., World]) -> Iterator[World]:
     """An installation of the test's own."""
-    return new_own_world()
+    own = new_own_world()
+    yield own
+    own.require_balanced()
 
 
 @pytest.fixture
@@ -90,6 +98,26 @@ def acme(world: World) -> Partner:
 def zeta(world: World) -> Partner:
     """Another lender."""
     return world.partner(new_name("zeta"))
+
+
+@pytest.fixture(scope="module")
+def channels(world: World) -> Channels:
+    """Every method with somebody who may call it, as often as a test likes."""
+    lender = world.partner("lender")
+    officer, _ = world.officer()
+    reading = world.admin_channel(officer.certificate, officer.key)
+    admin = world.admin_channel(world.operator_certificate, world.operator_key)
+    world.set_contract("operator")
+    world.add("sample-lender")
+    found = {}
+    for method in METHODS:
+        if method.door == "partner":
+            found[method.path] = lender.channel, "lender"
+        elif ".audit." in method.path:
+            found[method.path] = reading, "officer"
+        else:
+            found[method.path] = admin, "operator"
+    return found
 
 
 def new_name(stem: str) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+import grpc
 from google.protobuf.message import Message
 
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.reasons import REASONS
 from tests.journey.contract import BY_REQUEST, PROMISED
-from tests.world import Failure, Partner, Sent, refused, send
+from tests.world import Failure, Partner, Sent, World, refused, send
 
 
 def ask(caller: Partner, request: Message, **options: Any) -> Sent:
@@ -33,13 +34,13 @@ def require_explained(failure: Failure, reason: str, request_id: str = "") -> No
     assert failure.error_id == failure.request_id == (request_id or str(uuid.UUID(failure.request_id)))
 
 
-def require_recorded(entries: list[leaf_pb2.Leaf], caller: Partner, method: str, reason: str) -> None:
+def require_recorded(entries: list[leaf_pb2.Leaf], partner_id: str, method: str, reason: str) -> None:
     """Return only if these are the one entry that a refusal in steps 3 to 7 leaves."""
     assert [(e.kind, e.decision, e.reason) for e in entries] == [
         (leaf_pb2.LEAF_KIND_REFUSAL, leaf_pb2.DECISION_REFUSED, reason)
     ]
     entry = entries[0]
-    assert (entry.partner_id, entry.method) == (caller.partner_id, method)
+    assert (entry.partner_id, entry.method) == (partner_id, method)
     assert (entry.cost_units, list(entry.quota_periods), entry.attestation_sha256) == (0, [], b"")
     assert len(entry.commitment) == 32
 
@@ -50,8 +51,19 @@ def turned_down(caller: Partner, request: Message, reason: str, **options: Any) 
     with caller.world.entries() as entries:
         failure = refused(ask, caller, request, **options)
     require_explained(failure, reason, getattr(request, "request_id", ""))
-    require_recorded(entries, caller, method, reason)
+    require_recorded(entries, caller.partner_id, method, reason)
     if hasattr(request, "purpose"):
         assert entries[0].purpose == request.purpose
     assert caller.spent() == spent
+    return failure
+
+
+def turned_down_raw(
+    world: World, channel: grpc.Channel, partner_id: str, path: str, body: bytes, reason: str
+) -> Failure:
+    """The same for bytes that need not be a message."""
+    with world.entries() as entries:
+        failure = refused(send, channel, path, body)
+    require_explained(failure, reason, failure.request_id)
+    require_recorded(entries, partner_id, path, reason)
     return failure

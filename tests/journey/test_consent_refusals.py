@@ -301,7 +301,7 @@ def test_a_change_while_the_engine_computes_is_noticed(
     with own_world.entries() as entries:
         failure = refused(ask, acme, request)
     require_explained(failure, reason, request.request_id)
-    require_recorded(entries[-1:], acme, GET_SCORE, reason)
+    require_recorded(entries[-1:], acme.partner_id, GET_SCORE, reason)
     assert not [entry for entry in entries if entry.kind == leaf_pb2.LEAF_KIND_RELEASE]
     assert own_world.usage("acme") == {"day": 0, "month": 0}
     assert engine.calls == 1

@@ -1,0 +1,141 @@
+"""`scoregate init` and `scoregate upgrade`."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import stat
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from gateway.settings import check_files, load
+from tests.cli.conftest import Terminal, command, content, environment, unchanged
+
+
+@pytest.fixture
+def home(terminal: Terminal) -> Path:
+    """A new installation."""
+    assert terminal.run("init").code == 0
+    return Path(terminal.environ["SCOREGATE_HOME"])
+
+
+def test_init_makes_an_installation_that_every_check_accepts(home: Path) -> None:
+    settings = load({"SCOREGATE_HOME": str(home)})
+    assert settings.mode == "development"
+    assert check_files(settings, now=datetime.now(UTC)) == []
+
+
+def test_every_key_and_secret_and_the_ledger_are_for_their_owner_alone(home: Path) -> None:
+    private = [*home.rglob("*.key"), *(home / "keys" / "attestation").iterdir(), home / "ledger.db"]
+    assert len(private) == 3 + 3 + 2 + 1 + 2 + 1  # authorities, TLS, secrets, operator, signing keys, ledger
+    assert {stat.S_IMODE(file.stat().st_mode) for file in private} == {0o600}
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+
+
+def test_init_says_where_things_lie_and_what_comes_next(terminal: Terminal) -> None:
+    shown = terminal.run("init").out
+    for words in ("scoregate.toml", "ledger.db", "operator.pem", "master.key"):
+        assert words in shown
+    for following in ("scoregate engine train", "scoregate serve", "scoregate partner add"):
+        assert following in shown
+
+
+def test_init_elsewhere_says_how_later_commands_find_it(terminal: Terminal, tmp_path: Path) -> None:
+    shown = terminal.run("init", "--home", tmp_path / "elsewhere").out
+    assert f"export SCOREGATE_HOME={tmp_path}/elsewhere" in shown
+    assert (tmp_path / "elsewhere" / "scoregate.toml").is_file()
+
+
+def test_a_second_init_says_so_and_touches_nothing(terminal: Terminal, home: Path) -> None:
+    with unchanged(home):
+        problem = terminal.stopped("init")["problems"][0]
+    assert problem["problem"].startswith("There is an installation: ")
+
+
+def test_init_keeps_an_engine_that_was_trained_before(terminal: Terminal, tmp_path: Path) -> None:
+    engine = tmp_path / "home" / "engine"
+    engine.mkdir(parents=True)
+    (engine / "engine.json").write_text("here")
+    assert terminal.run("init").code == 0
+    assert (engine / "engine.json").read_text() == "here"
+
+
+def test_an_init_that_broke_off_leaves_nothing_that_starts_and_says_what_to_remove(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    # The ledger doesn't fit on this disk: founding breaks off after keys were made.
+    broken = subprocess.run(
+        ["bash", "-c", 'ulimit -f 40; exec "$@"', "-", *command("init")],
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (broken.returncode, broken.stdout) == (2, "")
+    assert broken.stderr.startswith("Failed: database.url: ")
+    assert (home / "keys" / "master.key").exists()
+
+    assert "Run `scoregate init`" in terminal.stopped("serve", code=2)["problems"][0]["remedy"]
+    with unchanged(home):
+        remedy = terminal.stopped("init")["problems"][0]["remedy"]
+    pieces = remedy.partition("remove ")[2].partition(", and run it again")[0].split(", ")
+    for piece in map(Path, pieces):
+        shutil.rmtree(piece) if piece.is_dir() else piece.unlink()
+    assert len(pieces) == 3  # folders where they can be named whole
+    assert terminal.run("init").code == 0
+
+
+def test_a_database_in_use_is_not_founded_again(
+    terminal: Terminal, new_postgres: Callable[[], str], tmp_path: Path
+) -> None:
+    one = terminal.with_(SCOREGATE_DATABASE__URL=new_postgres())
+    assert one.run("init").code == 0
+    problem = one.stopped("init", "--home", tmp_path / "second")["problems"][0]
+    assert (problem["field"], "holds an installation" in problem["problem"]) == ("database.url", True)
+    assert content(tmp_path / "second") == {}
+
+
+def test_a_home_that_cannot_be_made_is_a_sentence(terminal: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    problem = terminal.stopped("init", "--home", tmp_path / "file" / "home", code=2)["problems"][0]
+    assert problem["remedy"] == "Name another --home."
+
+
+def test_init_refuses_settings_that_make_no_sense(terminal: Terminal, tmp_path: Path) -> None:
+    told = terminal.stopped("init", code=2, SCOREGATE_LIMITS__LINGER_MS="-1", SCOREGATE_NO__SUCH="1")
+    assert [each["field"] for each in told["problems"]] == ["SCOREGATE_NO__SUCH", "limits.linger_ms"]
+    assert content(tmp_path / "home") == {}
+
+
+def test_an_upgrade_leaves_a_current_database_as_it_is(terminal: Terminal, home: Path) -> None:
+    told = terminal.told("upgrade")
+    assert told["before"] == told["after"]
+    assert "was up to date" in terminal.run("upgrade").out
+
+
+def test_an_upgrade_of_nothing_says_how_to_begin(terminal: Terminal, home: Path) -> None:
+    (home / "ledger.db").unlink()
+    assert terminal.stopped("upgrade", code=2)["problems"][0]["remedy"] == "Run `scoregate init`."
+    assert not (home / "ledger.db").exists()
+    (home / "ledger.db").touch()
+    assert terminal.stopped("upgrade", code=2)["problems"][0]["problem"] == "the database is empty."
+
+
+def test_an_upgrade_refuses_a_database_of_a_newer_version(terminal: Terminal, home: Path) -> None:
+    connection = sqlite3.connect(home / "ledger.db")
+    connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.commit()
+    connection.close()
+    problem = terminal.stopped("upgrade", code=2)["problems"][0]
+    assert "newer" in problem["problem"]
+    assert problem["remedy"] == "Install that version."
+
+
+def test_an_upgrade_refuses_what_is_no_database(terminal: Terminal, home: Path) -> None:
+    (home / "ledger.db").write_bytes(b"not a database, but long enough to look at" * 100)
+    assert terminal.stopped("upgrade", code=2)["problems"][0]["field"] == "database.url"

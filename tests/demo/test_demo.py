@@ -1,0 +1,157 @@
+"""`make demo`, as a person runs it: a process of its own, on a real gateway."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gateway.demo.story import CHAPTERS
+
+ROOT = Path(__file__).parents[2]
+DEMO = (sys.executable, "-m", "gateway.demo")
+PROMISED_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    text: str
+    seconds: float
+    errors: str
+
+
+def environment(tmp: Path, **more: str) -> dict[str, str]:
+    return {**os.environ, "TMPDIR": str(tmp), "COLUMNS": "100", "PYTHONPATH": str(ROOT), **more}
+
+
+def run(*command: str, tmp: Path, **more: str) -> Ended:
+    began = time.monotonic()
+    process = subprocess.run(
+        command,
+        cwd=tmp,
+        env=environment(tmp, **more),
+        capture_output=True,
+        timeout=3 * PROMISED_SECONDS,
+        check=False,
+    )
+    seconds = time.monotonic() - began
+    return Ended(process.returncode, process.stdout.decode(), seconds, process.stderr.decode())
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="module")
+def told(place: Path) -> Ended:
+    """The whole demo, once."""
+    return run(*DEMO, tmp=place, SCOREGATE_HOME="/nowhere", SCOREGATE_LIMITS__LINGER_MS="nonsense")
+
+
+def gateway_process(text: str) -> int:
+    found = re.search(r"as process (\d+)", text)
+    assert found, text
+    return int(found[1])
+
+
+def is_running(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_the_whole_story_holds_whatever_the_callers_environment_says(told: Ended) -> None:
+    assert (told.code, told.errors) == (0, ""), told.text + told.errors
+
+
+def test_it_takes_less_than_a_minute(told: Ended) -> None:
+    assert told.seconds < PROMISED_SECONDS
+
+
+def test_every_chapter_is_told_in_order(told: Ended) -> None:
+    titles = [(str(number), chapter.title) for number, chapter in enumerate(CHAPTERS, 1)]
+    assert re.findall(r"^(\d+)  (.+?) ─+$", told.text, re.MULTILINE) == titles
+
+
+def test_every_check_in_its_table_is_ticked_and_counted(told: Ended) -> None:
+    chapters, _, table = told.text.partition("What was checked")
+    in_table = re.findall(r"^  ✓  (.+?)(?:  |$)", table, re.MULTILINE)
+    in_chapters = re.findall(r"^  ✓ (.+?)(?:  |$)", chapters, re.MULTILINE)
+    assert f"All {len(in_table)} checks held" in table
+    assert in_table == in_chapters
+    assert all(chapter.title in table for chapter in CHAPTERS)
+
+
+def test_it_shows_a_thousand_answers(told: Ended) -> None:
+    assert "1,000 of 1,000 verified" in told.text
+
+
+def test_every_refusal_comes_with_its_remedy(told: Ended) -> None:
+    refusals = told.text.partition("Who is it?")[2].partition("✓")[0]
+    tried = re.search(r"(\d+) tries, (\d+) reasons", told.text)
+    assert tried is not None
+    assert refusals.count("→") == int(tried[1]) >= 28
+    assert int(tried[2]) >= 25
+
+
+def test_without_a_terminal_nothing_moves_and_nothing_is_coloured(told: Ended) -> None:
+    assert "\x1b" not in told.text
+    assert "\r" not in told.text
+
+
+def test_nothing_is_left_behind(told: Ended, place: Path) -> None:
+    assert list(place.iterdir()) == []
+    assert not is_running(gateway_process(told.text))
+
+
+def test_a_log_that_was_changed_fails_the_step_by_name(tmp_path: Path) -> None:
+    script = str(Path(__file__).parent / "spoilt_demo.py")
+    (tmp_path / "place").mkdir()
+    ended = run(sys.executable, script, str(tmp_path / "place"), tmp=tmp_path)
+    assert ended.code == 1
+    failure = ended.text.partition("Failed ─")[2]
+    assert re.search(r"chapter +12  Compliance recomputes the log", failure)
+    assert re.search(r"step +the pulled log recomputes", failure)
+    assert "holds another leaf than entry" in " ".join(failure.split())
+    assert "What was checked" not in ended.text
+    assert not is_running(gateway_process(ended.text))
+
+
+def test_a_folder_that_is_there_already_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    ended = run(*DEMO, "--home", str(tmp_path / "mine"), tmp=tmp_path)
+    assert ended.code == 1
+    assert "a fresh folder" in ended.text
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
+def test_interrupted_it_stops_the_gateway_and_cleans_up(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        DEMO,
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    line = ""
+    while "as process" not in line:
+        line = process.stdout.readline()
+        assert line, "the demo ended before it had a gateway"
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=PROMISED_SECONDS)
+    assert (process.returncode, errors) == (130, "\nInterrupted; the gateway was stopped.\n")
+    assert not is_running(gateway_process(line))
+    assert list(tmp_path.iterdir()) == []

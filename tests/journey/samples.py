@@ -1,0 +1,106 @@
+"""One good request for every method of the contract: what the tests of bad ones start from."""
+
+from __future__ import annotations
+
+import base64
+
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from gateway import pki
+from scoregate.admin.v1 import consent_admin_pb2, operations_admin_pb2, partner_admin_pb2
+from scoregate.audit.v1 import audit_pb2
+from scoregate.partner.v1 import consent_pb2, receipt_pb2, score_pb2, types_pb2, usage_pb2
+from tests.journey.contract import BY_REQUEST, METHODS, Method
+from tests.world import CREDIT, contract, new_uuid, seconds, terms
+
+SOMETHING = "a" * 26  # a well-formed consent id, subject reference or handle
+_, CSR = pki.new_key_and_request("sample")
+
+
+def token(position: str) -> str:
+    """A page token as a door packs it."""
+    return base64.urlsafe_b64encode(position.encode()).decode()
+
+
+def score_request() -> score_pb2.GetScoreRequest:
+    return score_pb2.GetScoreRequest(
+        request_id=new_uuid(),
+        consent_id=SOMETHING,
+        subject_ref=SOMETHING,
+        purpose=CREDIT,
+        disclosure="DISCLOSURE_SCORE",
+        with_reasons=True,
+        nonce="n" * 22,
+    )
+
+
+def good_terms() -> consent_pb2.ConsentTerms:
+    return terms(
+        mode="CONSENT_MODE_PERIODIC",
+        not_before=Timestamp(seconds=1_800_000_000),
+        time_zone="Asia/Shanghai",
+        excluded_families=["INPUT_FAMILY_SOCIAL"],
+        frequency=types_pb2.Frequency(uses=3, unit="CALENDAR_UNIT_DAY"),
+    )
+
+
+def good_contract() -> partner_admin_pb2.Contract:
+    return contract(time_zone="Asia/Shanghai")
+
+
+def samples() -> dict[str, Message]:
+    """Path → a request in which every field is set, and right."""
+    partner_id, why = "sample-lender", "a test"
+    made = (
+        consent_pb2.CreateConsentInvitationRequest(
+            request_id=new_uuid(), terms=good_terms(), partner_reference="ref 1", decide_within=seconds(3_600)
+        ),
+        consent_pb2.GetConsentInvitationRequest(handle=SOMETHING),
+        consent_pb2.GetConsentRequest(consent_id=SOMETHING),
+        consent_pb2.ListConsentsRequest(page_size=3, page_token=token("0")),
+        score_request(),
+        score_pb2.CheckThresholdRequest(
+            request_id=new_uuid(),
+            consent_id=SOMETHING,
+            subject_ref=SOMETHING,
+            purpose=CREDIT,
+            threshold=600,
+            nonce="n" * 22,
+        ),
+        score_pb2.BatchGetScoresRequest(items=[score_request()]),
+        usage_pb2.ListQuotaUsageRequest(page_size=2, page_token=token("burst")),
+        receipt_pb2.GetVerificationKeysRequest(),
+        audit_pb2.GetHeadRequest(),
+        audit_pb2.ListEntriesRequest(start_index=1, tree_size=2, page_size=3),
+        partner_admin_pb2.AddPartnerRequest(
+            partner=partner_admin_pb2.Partner(
+                partner_id=partner_id,
+                legal_name="Sample Lending Ltd",
+                role="ROLE_PARTNER",
+                contract=good_contract(),
+            )
+        ),
+        partner_admin_pb2.EnrollPartnerRequest(partner_id=partner_id, csr_pem=CSR.decode(), valid_days=9),
+        partner_admin_pb2.GetPartnerRequest(partner_id=partner_id),
+        partner_admin_pb2.ListPartnersRequest(page_size=3, page_token=token("operator")),
+        partner_admin_pb2.SuspendPartnerRequest(partner_id=partner_id, reason=why),
+        partner_admin_pb2.ResumePartnerRequest(partner_id=partner_id, reason=why),
+        partner_admin_pb2.RevokeCertificateRequest(fingerprint="0" * 64, reason=why),
+        partner_admin_pb2.SetContractRequest(partner_id=partner_id, contract=good_contract(), reason=why),
+        consent_admin_pb2.AllowInvitationRequest(handle=SOMETHING, subject="uci-00001"),
+        consent_admin_pb2.DenyInvitationRequest(handle=SOMETHING),
+        consent_admin_pb2.ChangeConsentRequest(consent_id=SOMETHING, change="CONSENT_CHANGE_PAUSE"),
+        consent_admin_pb2.SetFreezeRequest(subject="sample-1", frozen=True),
+        consent_admin_pb2.ListSubjectConsentsRequest(
+            subject="sample-1", page_size=3, page_token=token(SOMETHING)
+        ),
+        operations_admin_pb2.ListKeysRequest(),
+        operations_admin_pb2.RotateKeysRequest(reason=why),
+        operations_admin_pb2.GetPartnerUsageRequest(partner_id=partner_id),
+        operations_admin_pb2.GetActiveModelRequest(),
+    )
+    return {BY_REQUEST[request.DESCRIPTOR].path: request for request in made}
+
+
+BY_PATH: dict[str, Method] = {method.path: method for method in METHODS}
