@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -293,9 +294,13 @@ def _dump(contract: Contract) -> str:
 
 
 def _partner(row: Row[Any]) -> Partner:
-    raw = json.loads(row.contract)
-    contract = Contract(**{**raw, "thresholds": tuple(raw["thresholds"])})
-    return Partner(row.partner_id, row.legal_name, Role(row.role), row.suspended, contract)
+    return Partner(row.partner_id, row.legal_name, Role(row.role), row.suspended, _load(row.contract))
+
+
+@lru_cache(maxsize=4_096)
+def _load(text: str) -> Contract:
+    raw = json.loads(text)
+    return Contract(**{**raw, "thresholds": tuple(raw["thresholds"])})
 
 
 def _enrolled_row(row: Row[Any]) -> Enrolled:

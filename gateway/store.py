@@ -33,6 +33,18 @@ class StoreUnavailable(Exception):
     reason = "AUDIT_UNAVAILABLE"
 
 
+def upsert(table: sa.Table) -> sa.TextClause:
+    """INSERT, or UPDATE where the primary key is taken: the form that SQLite and PostgreSQL share."""
+    key = [column.name for column in table.primary_key]
+    names = [column.name for column in table.columns]
+    changes = ", ".join(f"{name} = excluded.{name}" for name in names if name not in key)
+    # Names are the code's own, values are bound.
+    return sa.text(
+        f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join(f':{n}' for n in names)}) "  # noqa: S608
+        f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Store:
     """One open database."""

@@ -144,7 +144,15 @@ def set_freeze(connection: Connection, subject: str, *, frozen: bool, now: datet
 
 Use = tuple[str, str]  # consent id, period id
 
-_uses = sa.select(grant_uses).where(grant_uses.c.consent_id.in_(sa.bindparam("ids", expanding=True)))
+_uses = sa.select(grant_uses).where(
+    grant_uses.c.consent_id.in_(sa.bindparam("ids", expanding=True)),
+    grant_uses.c.period.in_(sa.bindparam("periods", expanding=True)),
+)
+# The form of an upsert that SQLite and PostgreSQL share.
+_store_uses = sa.text(
+    "INSERT INTO grant_uses (consent_id, period, uses) VALUES (:consent_id, :period, :uses) "
+    "ON CONFLICT (consent_id, period) DO UPDATE SET uses = excluded.uses"
+)
 
 
 def uses(connection: Connection, wanted: Iterable[Use]) -> dict[Use, int]:
@@ -153,8 +161,7 @@ def uses(connection: Connection, wanted: Iterable[Use]) -> dict[Use, int]:
     if not keys:
         return {}
     rows = connection.execute(
-        _uses.where(grant_uses.c.period.in_(sa.bindparam("periods", expanding=True))),
-        {"ids": list({key[0] for key in keys}), "periods": list({key[1] for key in keys})},
+        _uses, {"ids": list({key[0] for key in keys}), "periods": list({key[1] for key in keys})}
     )
     found = {(row.consent_id, row.period): row.uses for row in rows}
     return {key: found.get(key, 0) for key in keys}
@@ -162,14 +169,11 @@ def uses(connection: Connection, wanted: Iterable[Use]) -> dict[Use, int]:
 
 def store_uses(connection: Connection, counts: dict[Use, int]) -> None:
     """Store new counts; called under the head lock, so the last writer is the only one."""
-    update = (
-        sa.update(grant_uses)
-        .where(grant_uses.c.consent_id == sa.bindparam("id"), grant_uses.c.period == sa.bindparam("p"))
-        .values(uses=sa.bindparam("n"))
-    )
-    for (consent_id, period), count in counts.items():
-        if connection.execute(update, {"id": consent_id, "p": period, "n": count}).rowcount == 0:
-            connection.execute(sa.insert(grant_uses).values(consent_id=consent_id, period=period, uses=count))
+    rows = [
+        {"consent_id": consent_id, "period": period, "uses": count}
+        for (consent_id, period), count in counts.items()
+    ]
+    connection.execute(_store_uses, rows)
 
 
 def _grant(row: Row[Any]) -> Grant:

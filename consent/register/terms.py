@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from consent.grant import Frequency, Terms
 from scoregate.instants import micros, moment
@@ -49,8 +50,9 @@ def dump(terms: Terms) -> str:
     )
 
 
+@lru_cache(maxsize=4_096)
 def load(text: str) -> Terms:
-    """What ``dump`` wrote."""
+    """What ``dump`` wrote. Many consents share their terms, so parsed ones are kept."""
     raw = json.loads(text)
     return Terms(
         purpose=Purpose.read(raw["purpose"]),

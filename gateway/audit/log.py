@@ -91,6 +91,15 @@ def create_head(connection: Connection, *, origin: str, signing_kid: str) -> Non
     )
 
 
+_insert_entries = sa.insert(entries)
+_insert_parts = sa.insert(private_parts)
+_move_head = (
+    sa.update(log_head)
+    .where(log_head.c.id == 1)
+    .values(size=sa.bindparam("new_size"), time_us=sa.bindparam("new_time_us"))
+)
+
+
 class Appender:
     """Collects one transaction's entries and writes them in one go.
 
@@ -126,12 +135,10 @@ class Appender:
         """Write what was appended, and the new head."""
         if not self._rows:
             return
-        connection.execute(sa.insert(entries), self._rows)
+        connection.execute(_insert_entries, self._rows)
         if self._parts:
-            connection.execute(sa.insert(private_parts), self._parts)
-        connection.execute(
-            sa.update(log_head).where(log_head.c.id == 1).values(size=self._size, time_us=micros(self.now))
-        )
+            connection.execute(_insert_parts, self._parts)
+        connection.execute(_move_head, {"new_size": self._size, "new_time_us": micros(self.now)})
 
 
 def set_signing_kid(connection: Connection, kid: str) -> None:

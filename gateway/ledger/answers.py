@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.audit.log import entries
 from gateway.audit.private import Sealed, data_keys
-from gateway.store import metadata
+from gateway.store import metadata, upsert
 from scoregate.instants import micros, moment
 
 KEPT = timedelta(hours=24)
@@ -52,13 +52,16 @@ def answer_key(partner_id: str, method: str, request_id: str) -> str:
 _by_key = (
     sa.select(answers, entries.c.leaf)
     .join_from(answers, entries, answers.c.leaf_index == entries.c.leaf_index)
-    .where(answers.c.answer_key.in_(sa.bindparam("keys", expanding=True)))
+    .where(
+        answers.c.answer_key.in_(sa.bindparam("keys", expanding=True)),
+        answers.c.expires_at_us > sa.bindparam("now_us"),
+    )
 )
 
 
 def find(connection: Connection, keys: Iterable[str], *, now: datetime) -> dict[str, Answer]:
     """The answers among ``keys`` that are still kept at ``now``."""
-    rows = connection.execute(_by_key.where(answers.c.expires_at_us > micros(now)), {"keys": list(keys)})
+    rows = connection.execute(_by_key, {"keys": list(keys), "now_us": micros(now)})
     return {
         row.answer_key: Answer(
             key=row.answer_key,
@@ -74,12 +77,13 @@ def find(connection: Connection, keys: Iterable[str], *, now: datetime) -> dict[
     }
 
 
+_keep = upsert(answers)
+
+
 def keep(connection: Connection, new: list[Answer]) -> None:
     """Store first answers; one that has expired under the same key makes room."""
-    keys = [answer.key for answer in new]
-    connection.execute(sa.delete(answers).where(answers.c.answer_key.in_(keys)))
     connection.execute(
-        sa.insert(answers),
+        _keep,
         [
             {
                 "answer_key": answer.key,

@@ -86,7 +86,7 @@ def _load(tx: Transaction, attempts: Sequence[Attempt], guards: Guards) -> Loade
         for a in queries
         if a.caller.fingerprint in callers
     }
-    tx.load_sequences({a.caller.partner_id for a in attempts})
+    tx.know_sequences({each.partner.partner_id: each.sequence for each in callers.values()})
     return Loaded(
         tx=tx,
         guards=guards,

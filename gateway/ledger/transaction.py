@@ -19,7 +19,8 @@ class Transaction:
         self.connection = connection
         self.vault = vault
         self.head: Head = lock_head(connection)
-        self._sequences: dict[str, int] = {}
+        self._sequences: dict[str, int] = {}  # each partner's last number
+        self._numbered: set[str] = set()  # those whose number moved
         self._appender = Appender(self.head, clock_now, self._next_sequence)
         self.now: datetime = self._appender.now
 
@@ -35,16 +36,18 @@ class Transaction:
     def flush(self) -> None:
         """Write what was appended. The caller commits."""
         self._appender.flush(self.connection)
-        if self._sequences:
-            partners.store_sequences(self.connection, self._sequences)
+        if self._numbered:
+            moved = {partner_id: self._sequences[partner_id] for partner_id in self._numbered}
+            partners.store_sequences(self.connection, moved)
 
-    def load_sequences(self, partner_ids: set[str]) -> None:
-        """Read several partners' numbers at once, ahead of their entries."""
-        self._sequences |= partners.sequences(self.connection, partner_ids - self._sequences.keys())
+    def know_sequences(self, numbers: dict[str, int]) -> None:
+        """Take partners' last numbers from rows that this transaction has read anyway."""
+        self._sequences = numbers | self._sequences
 
     def _next_sequence(self, partner_id: str) -> int:
         if partner_id not in self._sequences:
-            self.load_sequences({partner_id})
+            self._sequences |= partners.sequences(self.connection, [partner_id])
         number = self._sequences.get(partner_id, 0) + 1
         self._sequences[partner_id] = number
+        self._numbered.add(partner_id)
         return number

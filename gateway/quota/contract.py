@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.store import metadata
+from gateway.store import metadata, upsert
 
 quota_usage = sa.Table(
     "quota_usage",
@@ -104,11 +104,7 @@ _select = sa.select(quota_usage).where(
     quota_usage.c.partner_id.in_(sa.bindparam("partners", expanding=True)),
     quota_usage.c.period.in_(sa.bindparam("periods", expanding=True)),
 )
-_update = (
-    sa.update(quota_usage)
-    .where(quota_usage.c.partner_id == sa.bindparam("id"), quota_usage.c.period == sa.bindparam("p"))
-    .values(used=sa.bindparam("n"))
-)
+_store = upsert(quota_usage)
 
 
 def read(connection: Connection, contracts: dict[str, Contract], now: datetime) -> dict[str, Usage]:
@@ -132,10 +128,10 @@ def read(connection: Connection, contracts: dict[str, Contract], now: datetime) 
 
 def store(connection: Connection, usages: Iterable[tuple[str, Usage]]) -> None:
     """Write the figures back; called under the head lock, so nobody else is writing them."""
-    for partner_id, usage in usages:
-        for period, used in ((usage.day, usage.used_day), (usage.month, usage.used_month)):
-            changed = connection.execute(_update, {"id": partner_id, "p": period, "n": used})
-            if changed.rowcount == 0:
-                connection.execute(
-                    sa.insert(quota_usage).values(partner_id=partner_id, period=period, used=used)
-                )
+    rows = [
+        {"partner_id": partner_id, "period": period, "used": used}
+        for partner_id, usage in usages
+        for period, used in ((usage.day, usage.used_day), (usage.month, usage.used_month))
+    ]
+    if rows:
+        connection.execute(_store, rows)

@@ -1,0 +1,180 @@
+"""`scoregate serve`: the gateway and the engine as real processes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tests.cli.conftest import Process, Terminal, command, environment, unchanged
+
+SECONDS = 20
+
+
+@pytest.fixture
+def env(terminal: Terminal, engine_folder: Path) -> dict[str, str]:
+    """The variables of a shell in front of a new installation that can start."""
+    assert terminal.run("init").code == 0
+    home = Path(terminal.environ["SCOREGATE_HOME"])
+    return environment(home, SCOREGATE_ENGINE__FOLDER=str(engine_folder))
+
+
+def ended(*words: str, env: dict[str, str]) -> tuple[int, str, str]:
+    result = subprocess.run(
+        command("serve", *words), env=env, capture_output=True, text=True, check=False, timeout=SECONDS
+    )
+    return result.returncode, result.stdout, result.stderr
+
+
+def problems(*words: str, env: dict[str, str]) -> list[dict[str, Any]]:
+    """What keeps it from starting; for people and for programs alike, and never a traceback."""
+    code, out, err = ended(*words, env=env)
+    assert (code, out) == (2, "")
+    assert err.startswith("Failed: ")
+    assert "Traceback" not in err
+    told: list[dict[str, Any]] = json.loads(ended(*words, "-o", "json", env=env)[1])["problems"]
+    return told
+
+
+def operator_channel(home: Path, address: str) -> grpc.Channel:
+    folder = home / "operator"
+    files = ("server-ca.pem", "operator.key", "operator.pem")
+    return grpc.secure_channel(
+        address, grpc.ssl_channel_credentials(*((folder / name).read_bytes() for name in files))
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_drains_the_gateway(
+    env: dict[str, str], start: Callable[..., Process], number: signal.Signals
+) -> None:
+    gateway = start("serve", env=env)
+    with operator_channel(Path(env["SCOREGATE_HOME"]), gateway.told["admin"]) as channel:
+        grpc.channel_ready_future(channel).result(SECONDS)
+        watched = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert next(watched).status == health_pb2.HealthCheckResponse.SERVING
+        gateway.process.send_signal(number)
+        assert next(watched).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        watched.cancel()
+        assert gateway.process.wait(SECONDS) == 0
+    assert "draining" in gateway.errors.read_text()
+
+
+def test_the_banner_and_the_real_addresses_are_shown(env: dict[str, str]) -> None:
+    process = subprocess.Popen(
+        command("serve"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env
+    )
+    assert process.stdout is not None
+    with process.stdout as lines:
+        shown = ""
+        while "public keys" not in shown:
+            line = next(lines)
+            shown += line
+        address = line.split()[-1]
+        with urllib.request.urlopen(f"{address}/healthz", timeout=SECONDS) as answer:
+            assert answer.read() == b"serving\n"
+        process.terminate()
+        assert process.wait(SECONDS) == 0
+    assert "development only" in shown
+    assert ":0 " not in shown
+
+
+def test_every_mistake_in_the_settings_is_named_at_once(env: dict[str, str]) -> None:
+    home = Path(env["SCOREGATE_HOME"])
+    (home / "keys" / "pairwise.key").chmod(0o644)
+    (home / "pki" / "staff-ca.key").unlink()
+    told = problems(env=env)
+    assert [each["field"] for each in told] == ["tls.authorities", "secrets.pairwise_key"]
+    assert all(each["remedy"] for each in told)
+    text = ended(env=env)[2]
+    assert text.startswith("Failed: 2 mistakes in the settings:\n")
+    assert f"chmod 600 {home}/keys/pairwise.key" in text
+
+
+def test_values_out_of_range_are_named_with_the_variable(terminal: Terminal) -> None:
+    assert terminal.run("init").code == 0
+    told = terminal.stopped(
+        "serve",
+        code=2,
+        SCOREGATE_LIMITS__LINGER_MS="51",
+        SCOREGATE_LISTEN__ADMIN="nowhere",
+        SCOREGATE_LISTENN="x",
+    )
+    assert {each["field"] for each in told["problems"]} == {
+        "SCOREGATE_LISTENN",
+        "limits.linger_ms",
+        "listen.admin",
+    }
+
+
+def test_a_gateway_without_a_model_says_how_to_train_one(env: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    told = problems(env=env | {"SCOREGATE_ENGINE__FOLDER": str(tmp_path / "empty")})
+    assert [each["field"] for each in told] == ["engine.folder"]
+    assert told[0]["remedy"] == "Train it again with `scoregate engine train`."
+
+
+def test_a_gateway_whose_signing_key_is_gone_refuses_to_start(env: dict[str, str]) -> None:
+    folder = Path(env["SCOREGATE_HOME"]) / "keys" / "attestation"
+    for key in folder.glob("*.pem"):
+        key.rename(key.with_name(f"{'A' * 43}.pem"))
+    assert [each["field"] for each in problems(env=env)] == ["attestation.key_folder"]
+
+
+@pytest.mark.parametrize("door", ["partner", "admin", "http"])
+def test_a_taken_port_is_a_sentence(env: dict[str, str], start: Callable[..., Process], door: str) -> None:
+    taken = start("serve", env=env).told[door]
+    told = problems(env=env | {f"SCOREGATE_LISTEN__{door.upper()}": taken})
+    assert [(each["field"], each["problem"]) for each in told] == [
+        (f"listen.{door}", f"can't listen on {taken}.")
+    ]
+
+
+def test_a_separate_engine_answers_the_gateway_alone(
+    env: dict[str, str], start: Callable[..., Process]
+) -> None:
+    engine = start("serve", "--engine", env=env | {"SCOREGATE_ENGINE__ADDRESS": "127.0.0.1:0"})
+    remote = env | {
+        "SCOREGATE_ENGINE__KIND": "remote",
+        "SCOREGATE_ENGINE__ADDRESS": engine.told["engine"],
+        "SCOREGATE_ENGINE__FOLDER": "nowhere",
+    }
+    gateway = start("serve", env=remote)
+    assert gateway.stop() == 0
+    # The gateway's certificate is let in; without it, nobody is.
+    ca = (Path(env["SCOREGATE_HOME"]) / "pki" / "server-ca.pem").read_bytes()
+    with grpc.secure_channel(engine.told["engine"], grpc.ssl_channel_credentials(ca)) as stranger:
+        call = stranger.unary_unary("/scoregate.engine.v1.EngineService/GetModel")
+        with pytest.raises(grpc.RpcError) as refused:
+            call(b"", timeout=SECONDS)
+    assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert engine.stop() == 0
+    assert "draining" in engine.errors.read_text()
+
+
+def test_a_gateway_without_its_engine_says_so(env: dict[str, str]) -> None:
+    told = problems(
+        env=env | {"SCOREGATE_ENGINE__KIND": "remote", "SCOREGATE_ENGINE__ADDRESS": "127.0.0.1:1"}
+    )
+    assert [each["field"] for each in told] == ["engine.address"]
+
+
+def test_an_engine_process_checks_its_own_files(env: dict[str, str], tmp_path: Path) -> None:
+    (Path(env["SCOREGATE_HOME"]) / "pki" / "engine.key").chmod(0o640)
+    broken = env | {"SCOREGATE_ENGINE__FOLDER": str(tmp_path / "nowhere")}
+    fields = [each["field"] for each in problems("--engine", env=broken)]
+    assert fields == ["engine.folder", "engine.server_key"]
+
+
+def test_without_an_installation_nothing_is_made(terminal: Terminal, tmp_path: Path) -> None:
+    with unchanged(tmp_path):
+        told = terminal.stopped("serve", code=2)
+    assert "Run `scoregate init`" in told["problems"][0]["remedy"]
