@@ -6,6 +6,7 @@ NOT_SERVING first, calls under way finish, then the pools close.
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -326,22 +327,23 @@ class Gateway:
             is_serving=lambda: self._serving,
             metrics=address.host in {"127.0.0.1", "::1", "localhost"},
         )
-        config = uvicorn.Config(
-            app, host=address.host, port=address.port, log_config=None, access_log=False, lifespan="off"
-        )
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         try:
-            socket = config.bind_socket()
-        except SystemExit as error:  # uvicorn's way of saying that the address is taken
+            # It listens from here on: nobody who was told of the address finds it closed.
+            listening = socket.create_server((address.host, address.port), family=family)
+        except OSError as error:
             raise _taken("listen.http", str(address)) from error
-        self.http_port = socket.getsockname()[1]
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]}, name="http", daemon=True)
+        self.http_port = listening.getsockname()[1]
+        thread = threading.Thread(
+            target=server.run, kwargs={"sockets": [listening]}, name="http", daemon=True
+        )
         thread.start()
 
         def stop() -> None:
             server.should_exit = True
             thread.join()
-            socket.close()
+            listening.close()
 
         self._closing.callback(stop)
 

@@ -52,6 +52,9 @@ from scoregate.proof.history import History
 
 T = TypeVar("T")
 
+OF_ITS_OWN_ACCORD = (leaf_pb2.LEAF_KIND_COUNTED_REFUSALS, leaf_pb2.LEAF_KIND_MODEL_CHANGED)
+"""What the gateway enters each second and at each start; no call's entry."""
+
 CREDIT = "PURPOSE_CREDIT_APPLICATION"
 ALL_DISCLOSURES = (
     "DISCLOSURE_SCORE",
@@ -417,11 +420,11 @@ class World:
 
     @contextmanager
     def entries(self) -> Iterator[list[leaf_pb2.Leaf]]:
-        """The entries that the block appends, filled once it is over; not what the ticker counted."""
+        """The entries that the block's calls append, filled once it is over."""
         begin, seen = self.log_size(), list[leaf_pb2.Leaf]()
         yield seen
         found = [leaf.decode(data) for data in self.leaf_bytes(begin)]
-        seen += [entry for entry in found if entry.kind != leaf_pb2.LEAF_KIND_COUNTED_REFUSALS]
+        seen += [entry for entry in found if entry.kind not in OF_ITS_OWN_ACCORD]
 
     def require_balanced(self) -> None:
         """Return only if the log is one that a verifier accepts, and its costs are the meters' figures."""

@@ -24,7 +24,7 @@ from gateway.cli.up import up as up_command
 
 RUNS = "Run a gateway"
 OPERATES = "Operate it, through the admin door"
-SERVER_PACKAGES = ("sqlalchemy", "pydantic_settings", "uvicorn", "structlog", "numpy", "sklearn")
+SERVER_PACKAGES = ("sqlalchemy", "pydantic_settings", "uvicorn", "structlog", "numpy")
 
 
 def extend(app: typer.Typer) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from gateway.cli.console import Admin, asks_gateway, day, facts, instant, listing
+from gateway.cli.console import Admin, asks_gateway, day, facts, instant, listing, pages
 
 if TYPE_CHECKING:
     from scoregate.partner.v1 import consent_pb2
@@ -141,15 +141,8 @@ def list_(admin: Admin, subject: Subject) -> None:
     """
     from scoregate.admin.v1 import consent_admin_pb2 as pb
 
-    found: list[pb.SubjectConsent] = []
-    token = ""
-    while True:
-        asked = pb.ListSubjectConsentsRequest(subject=subject, page_token=token)
-        page: pb.ListSubjectConsentsResponse = admin.people.ListSubjectConsents(asked)
-        found += page.consents
-        token = page.next_page_token
-        if not token:
-            break
+    listed = pages(admin.people.ListSubjectConsents, pb.ListSubjectConsentsRequest(subject=subject))
+    found: list[pb.SubjectConsent] = [each for page in listed for each in page.consents]
     rows = (_row(each.partner_id, each.consent) for each in found)
     columns = ("consent", "partner", "state", "until", "what for")
     admin.show(

@@ -177,6 +177,16 @@ def _identity(cert: Path | None, key: Path | None, ca: Path | None) -> Identity:
     return Identity(certificate, key or beside, ca or certificate.with_name("server-ca.pem"))
 
 
+def pages(ask: Callable[..., Any], request: Any) -> Iterator[Any]:
+    """Every page of a list (AIP-158), from the one that `request` asks for."""
+    while True:
+        page = ask(request)
+        yield page
+        if not page.next_page_token:
+            return
+        request.page_token = page.next_page_token
+
+
 def dialled(field: str, address: Address, *, option: str) -> str:
     """Where to call a door that listens at this setting.
 

@@ -18,6 +18,7 @@ from gateway.cli.console import (
     facts,
     instant,
     listing,
+    pages,
     show,
 )
 from gateway.cli.quota import (
@@ -175,14 +176,8 @@ def list_(admin: Admin) -> None:
     """
     from scoregate.admin.v1 import partner_admin_pb2 as pb
 
-    found: list[pb.Partner] = []
-    token = ""
-    while True:
-        page: pb.ListPartnersResponse = admin.partners.ListPartners(pb.ListPartnersRequest(page_token=token))
-        found += page.partners
-        token = page.next_page_token
-        if not token:
-            break
+    listed = pages(admin.partners.ListPartners, pb.ListPartnersRequest())
+    found: list[pb.Partner] = [each for page in listed for each in page.partners]
     rows = (
         (
             *(each.partner_id, each.legal_name, role_of(each), _state(each)),

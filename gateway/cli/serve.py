@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 GRACE = timedelta(seconds=5)
 DEVELOPMENT_ONLY = Panel(
     Text(
-        "Authorities and keys of its own making, doors that describe themselves.\n"
-        "Never let it near people who are not in on it.",
+        "Authorities of its own making, and doors that describe themselves to strangers.\n"
+        "Not for the records of real people.",
         justify="left",
     ),
     title="development only",

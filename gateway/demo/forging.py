@@ -72,7 +72,7 @@ def _changes(
     forged = _copy(came)
     named = hashlib.sha256(came.attestation.encode()).digest()
     forged.receipt.leaf = came.receipt.leaf.replace(named, hashlib.sha256(named).digest())
-    yield "the receipt of another answer", forged, request
+    yield "a receipt that names another answer", forged, request
 
 
 def _verify(stage: Stage, answer: score_pb2.GetScoreResponse, request: score_pb2.GetScoreRequest) -> None:

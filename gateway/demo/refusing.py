@@ -130,7 +130,7 @@ def greedy(stage: Stage) -> Iterator[Try]:
     agree("harbour", contract())
     cap = stage.gateway.settings.limits.max_in_flight_per_partner
     yield Try(
-        f"{FLOOD} calls while a backup holds the ledger, where {cap} may be under way",
+        f"{FLOOD} calls while a backup holds the ledger; {cap} may wait",
         "CONCURRENCY_EXCEEDED",
         lambda: _flood(stage, scores),
     )

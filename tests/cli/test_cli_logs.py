@@ -5,10 +5,15 @@ Each case configures a process of its own: log lines are a matter of the whole p
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
+
+import gateway
+from gateway.cli.logs import FIELDS
 
 PERSON = "uci-00001"
 SETUP = "import logging, structlog, threading, warnings\nfrom gateway.cli.logs import configure\n"
@@ -119,3 +124,12 @@ def test_development_is_for_reading() -> None:
     text = written("log.info('serving', partner='127.0.0.1:8443')", development=True)
     assert "serving" in text
     assert "partner=127.0.0.1:8443" in text
+
+
+def test_every_field_that_our_rooms_log_is_on_the_list() -> None:
+    named: set[str] = set()
+    for file in Path(gateway.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("log."):
+                named |= {keyword.arg for keyword in node.keywords if keyword.arg}
+    assert {"method", "request_id"} <= named <= FIELDS

@@ -2,56 +2,44 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from tests.cli.conftest import Process, client_of, command, environment, terms
+from tests.cli.conftest import Process, Terminal, client_of, command, environment, terms
 
 
 def test_a_lender_is_onboarded_and_audited_from_the_command_line_alone(
-    tmp_path: Path, start: Callable[..., Process]
+    tmp_path: Path, start: Callable[..., Process], terminal: Terminal
 ) -> None:
-    home, there = tmp_path / "home", tmp_path
-    env = environment(home)
-
-    def told(*words: str | Path) -> dict[str, Any]:
-        ended = subprocess.run(
-            command(*words, "-o", "json"), env=env, capture_output=True, text=True, check=False
-        )
-        assert (ended.returncode, ended.stderr) == (0, ""), ended
-        found: dict[str, Any] = json.loads(ended.stdout)
-        return found
-
-    assert told("init")["home"] == str(home)
-    told("engine", "train")
+    env = environment(tmp_path / "home")
+    for words in (("init",), ("engine", "train")):
+        subprocess.run(command(*words), env=env, capture_output=True, check=True)
     gateway = start("serve", env=env)
-    env |= {
-        "SCOREGATE_LISTEN__ADMIN": gateway.told["admin"],
-        "SCOREGATE_LISTEN__HTTP": gateway.told["http"],
-    }
+    desk = terminal.with_(
+        SCOREGATE_LISTEN__ADMIN=gateway.told["admin"], SCOREGATE_LISTEN__HTTP=gateway.told["http"]
+    )
 
-    for name, options in (
-        ("acme", ("--daily", "10", "--monthly", "100")),
-        ("officer", ("--role", "COMPLIANCE")),
-    ):
-        told("partner", "add", name, "--name", f"{name} Ltd", *options)
-        told("partner", "request", name, "--out", there / name)
-        told("partner", "enroll", name, "--csr", there / name / "request.csr", "--out", there / name)
+    callers = {"acme": ("--daily", "10", "--monthly", "100"), "officer": ("--role", "COMPLIANCE")}
+    for name, options in callers.items():
+        folder = tmp_path / name
+        desk.told("partner", "add", name, "--name", f"{name} Ltd", *options)
+        desk.told("partner", "request", name, "--out", folder)
+        desk.told("partner", "enroll", name, "--csr", folder / "request.csr", "--out", folder)
 
-    with client_of(there / "acme", gateway.told["partner"]) as acme:
+    with client_of(tmp_path / "acme", gateway.told["partner"]) as acme:
         handle = acme.invite(terms()).handle
-        consent_id = told("consent", "allow", handle, "--subject", "uci-00001")["consent"]["consent_id"]
+        consent_id = desk.told("consent", "allow", handle, "--subject", "uci-00001")["consent"]["consent_id"]
         answer = acme.score(consent_id, "CREDIT_APPLICATION")
-        answer.save(there / "receipts")
+        answer.save(tmp_path / "receipts")
+        desk.told("keys", "export", "--out", tmp_path / "jwks.json")
+        assert (tmp_path / "jwks.json").read_text() == f"{acme.jwks}\n"
     assert answer.score is not None
-    used = {each["limit_name"]: each["used"] for each in told("quota", "show", "acme")["usages"]}
+    used = {each["limit_name"]: each["used"] for each in desk.told("quota", "show", "acme")["usages"]}
     assert (used["day"], used["month"]) == (1, 1)
 
-    pulled = told("audit", "pull", there / "log", "--cert", there / "officer" / "certificate.pem")
-    verified = told("log", "verify", there / "log", "--receipts", there / "receipts")
+    pulled = desk.told("audit", "pull", tmp_path / "log", "--cert", tmp_path / "officer" / "certificate.pem")
+    verified = desk.told("log", "verify", tmp_path / "log", "--receipts", tmp_path / "receipts")
     assert verified["root_hash"] == pulled["root_hash"]
     assert (verified["releases"], verified["receipts"]) == (1, 1)
     assert gateway.stop() == 0

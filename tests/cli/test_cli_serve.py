@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import signal
 import subprocess
+import threading
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
+import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.cli.conftest import Process, Terminal, command, environment, unchanged
 
 SECONDS = 20
+Refusals = Callable[..., list[dict[str, str]]]
 
 
 @pytest.fixture
@@ -27,21 +29,31 @@ def env(terminal: Terminal, engine_folder: Path) -> dict[str, str]:
     return environment(home, SCOREGATE_ENGINE__FOLDER=str(engine_folder))
 
 
-def ended(*words: str, env: dict[str, str]) -> tuple[int, str, str]:
-    result = subprocess.run(
-        command("serve", *words), env=env, capture_output=True, text=True, check=False, timeout=SECONDS
-    )
-    return result.returncode, result.stdout, result.stderr
+@pytest.fixture
+def refusals(terminal: Terminal, env: dict[str, str]) -> Iterator[Refusals]:
+    """Runs a serve that must not start, in this process, and returns what it complains of.
 
+    One that starts all the same is told to end. What it did to this process's logging is undone.
+    """
+    root, before = logging.getLogger(), threading.excepthook
+    handlers, level = list(root.handlers), root.level
+    handler = signal.signal(signal.SIGALRM, signal.default_int_handler)
 
-def problems(*words: str, env: dict[str, str]) -> list[dict[str, Any]]:
-    """What keeps it from starting; for people and for programs alike, and never a traceback."""
-    code, out, err = ended(*words, env=env)
-    assert (code, out) == (2, "")
-    assert err.startswith("Failed: ")
-    assert "Traceback" not in err
-    told: list[dict[str, Any]] = json.loads(ended(*words, "-o", "json", env=env)[1])["problems"]
-    return told
+    def refusals(*words: str, **changes: str) -> list[dict[str, str]]:
+        signal.alarm(SECONDS)
+        mine = terminal.with_(SCOREGATE_ENGINE__FOLDER=env["SCOREGATE_ENGINE__FOLDER"])
+        told = mine.stopped("serve", *words, code=2, **changes)
+        assert told["result"] == "failed"
+        found: list[dict[str, str]] = told["problems"]
+        return found
+
+    yield refusals
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, handler)
+    root.handlers[:], threading.excepthook = handlers, before
+    root.setLevel(level)
+    logging.captureWarnings(False)
+    structlog.reset_defaults()
 
 
 def operator_channel(home: Path, address: str) -> grpc.Channel:
@@ -79,7 +91,7 @@ def test_the_banner_and_the_real_addresses_are_shown(env: dict[str, str]) -> Non
             line = next(lines)
             shown += line
         address = line.split()[-1]
-        with urllib.request.urlopen(f"{address}/healthz", timeout=SECONDS) as answer:
+        with urllib.request.urlopen(f"{address}/healthz", timeout=SECONDS) as answer:  # noqa: S310
             assert answer.read() == b"serving\n"
         process.terminate()
         assert process.wait(SECONDS) == 0
@@ -91,51 +103,48 @@ def test_every_mistake_in_the_settings_is_named_at_once(env: dict[str, str]) -> 
     home = Path(env["SCOREGATE_HOME"])
     (home / "keys" / "pairwise.key").chmod(0o644)
     (home / "pki" / "staff-ca.key").unlink()
-    told = problems(env=env)
-    assert [each["field"] for each in told] == ["tls.authorities", "secrets.pairwise_key"]
-    assert all(each["remedy"] for each in told)
-    text = ended(env=env)[2]
-    assert text.startswith("Failed: 2 mistakes in the settings:\n")
-    assert f"chmod 600 {home}/keys/pairwise.key" in text
+    ended = subprocess.run(command("serve"), env=env, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    first, *lines = ended.stderr.splitlines()
+    assert first == "Failed: 2 mistakes in the settings:"
+    assert [line.split(":")[0] for line in lines] == ["  tls.authorities", "  secrets.pairwise_key"]
+    assert f"chmod 600 {home}/keys/pairwise.key" in lines[1]
 
 
-def test_values_out_of_range_are_named_with_the_variable(terminal: Terminal) -> None:
-    assert terminal.run("init").code == 0
-    told = terminal.stopped(
-        "serve",
-        code=2,
-        SCOREGATE_LIMITS__LINGER_MS="51",
-        SCOREGATE_LISTEN__ADMIN="nowhere",
-        SCOREGATE_LISTENN="x",
+def test_values_out_of_range_are_named_with_what_gave_them(refusals: Refusals) -> None:
+    told = refusals(
+        SCOREGATE_LIMITS__LINGER_MS="51", SCOREGATE_LISTEN__ADMIN="nowhere", SCOREGATE_LISTENN="x"
     )
-    assert {each["field"] for each in told["problems"]} == {
-        "SCOREGATE_LISTENN",
-        "limits.linger_ms",
-        "listen.admin",
-    }
+    fields = {each["field"] for each in told}
+    assert fields == {"SCOREGATE_LISTENN", "limits.linger_ms", "listen.admin"}
+    assert all(each["remedy"] for each in told)
 
 
-def test_a_gateway_without_a_model_says_how_to_train_one(env: dict[str, str], tmp_path: Path) -> None:
+def test_a_gateway_without_a_model_says_how_to_train_one(refusals: Refusals, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    told = problems(env=env | {"SCOREGATE_ENGINE__FOLDER": str(tmp_path / "empty")})
-    assert [each["field"] for each in told] == ["engine.folder"]
-    assert told[0]["remedy"] == "Train it again with `scoregate engine train`."
+    (told,) = refusals(SCOREGATE_ENGINE__FOLDER=str(tmp_path / "empty"))
+    assert told["field"] == "engine.folder"
+    assert told["remedy"] == "Train it again with `scoregate engine train`."
 
 
-def test_a_gateway_whose_signing_key_is_gone_refuses_to_start(env: dict[str, str]) -> None:
+def test_a_gateway_whose_signing_key_is_gone_refuses_to_start(
+    env: dict[str, str], refusals: Refusals
+) -> None:
     folder = Path(env["SCOREGATE_HOME"]) / "keys" / "attestation"
-    for key in folder.glob("*.pem"):
-        key.rename(key.with_name(f"{'A' * 43}.pem"))
-    assert [each["field"] for each in problems(env=env)] == ["attestation.key_folder"]
+    for number, key in enumerate(folder.glob("*.pem")):
+        key.rename(key.with_name(f"{number}{'A' * 42}.pem"))
+    (told,) = refusals()
+    assert told["field"] == "attestation.key_folder"
 
 
-@pytest.mark.parametrize("door", ["partner", "admin", "http"])
-def test_a_taken_port_is_a_sentence(env: dict[str, str], start: Callable[..., Process], door: str) -> None:
-    taken = start("serve", env=env).told[door]
-    told = problems(env=env | {f"SCOREGATE_LISTEN__{door.upper()}": taken})
-    assert [(each["field"], each["problem"]) for each in told] == [
-        (f"listen.{door}", f"can't listen on {taken}.")
-    ]
+def test_a_taken_port_is_a_sentence(
+    env: dict[str, str], start: Callable[..., Process], refusals: Refusals
+) -> None:
+    gateway = start("serve", env=env)
+    for door in ("partner", "admin", "http"):
+        taken = gateway.told[door]
+        (told,) = refusals(**{f"SCOREGATE_LISTEN__{door.upper()}": taken})
+        assert (told["field"], told["problem"]) == (f"listen.{door}", f"can't listen on {taken}.")
 
 
 def test_a_separate_engine_answers_the_gateway_alone(
@@ -160,18 +169,17 @@ def test_a_separate_engine_answers_the_gateway_alone(
     assert "draining" in engine.errors.read_text()
 
 
-def test_a_gateway_without_its_engine_says_so(env: dict[str, str]) -> None:
-    told = problems(
-        env=env | {"SCOREGATE_ENGINE__KIND": "remote", "SCOREGATE_ENGINE__ADDRESS": "127.0.0.1:1"}
-    )
-    assert [each["field"] for each in told] == ["engine.address"]
+def test_a_gateway_without_its_engine_says_so(refusals: Refusals) -> None:
+    (told,) = refusals(SCOREGATE_ENGINE__KIND="remote", SCOREGATE_ENGINE__ADDRESS="127.0.0.1:1")
+    assert told["field"] == "engine.address"
 
 
-def test_an_engine_process_checks_its_own_files(env: dict[str, str], tmp_path: Path) -> None:
+def test_an_engine_process_checks_its_own_files(
+    env: dict[str, str], refusals: Refusals, tmp_path: Path
+) -> None:
     (Path(env["SCOREGATE_HOME"]) / "pki" / "engine.key").chmod(0o640)
-    broken = env | {"SCOREGATE_ENGINE__FOLDER": str(tmp_path / "nowhere")}
-    fields = [each["field"] for each in problems("--engine", env=broken)]
-    assert fields == ["engine.folder", "engine.server_key"]
+    told = refusals("--engine", SCOREGATE_ENGINE__FOLDER=str(tmp_path / "nowhere"))
+    assert [each["field"] for each in told] == ["engine.folder", "engine.server_key"]
 
 
 def test_without_an_installation_nothing_is_made(terminal: Terminal, tmp_path: Path) -> None:

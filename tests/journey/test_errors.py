@@ -9,14 +9,13 @@ from dataclasses import dataclass
 import pytest
 
 from gateway.errors import STATUS
-from scoregate.partner.v1.error_reason_pb2 import ErrorReason
+from scoregate.partner.v1 import error_reason_pb2
 from scoregate.reasons import REASONS
 from tests.journey.contract import PROMISED
 from tests.world import Partner, World, refused
 
-CODES = [
-    name.removeprefix("ERROR_REASON_") for name in ErrorReason.keys() if name != "ERROR_REASON_UNSPECIFIED"
-]
+NAMES = error_reason_pb2.DESCRIPTOR.enum_types_by_name["ErrorReason"].values_by_name
+CODES = [name.removeprefix("ERROR_REASON_") for name in NAMES if name != "ERROR_REASON_UNSPECIFIED"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,359 @@
+"""The commands that go through the admin door: what they do, what programs read, how they are refused."""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from gateway import pki
+from gateway.cli.partner import Role
+from scoregate.admin.v1 import partner_admin_pb2 as pb
+from scoregate.client import Client
+from scoregate.errors import AuthenticationRefused, ConsentRefused
+from scoregate.proof.jwk import VerificationKeys
+from tests.cli.conftest import Desk, Terminal, terms, unchanged
+
+
+def consented(desk: Desk, lender: Client, subject: str) -> str:
+    """A consent that a person gave at the desk."""
+    handle = lender.invite(terms()).handle
+    allowed = desk.terminal.told("consent", "allow", handle, "--subject", subject)
+    assert allowed["consent"]["state"] == "ACTIVE"
+    assert allowed["consent"]["handle"] == handle
+    consent_id: str = allowed["consent"]["consent_id"]
+    return consent_id
+
+
+def test_partner_request_makes_a_key_for_its_owner_alone(terminal: Terminal, tmp_path: Path) -> None:
+    told = terminal.told("partner", "request", "acme", "--out", tmp_path / "acme")
+    key = Path(told["key"])
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert b"BEGIN CERTIFICATE REQUEST" in Path(told["request"]).read_bytes()
+
+
+def test_partner_request_overwrites_nothing(terminal: Terminal, tmp_path: Path) -> None:
+    terminal.told("partner", "request", "acme", "--out", tmp_path / "acme")
+    with unchanged(tmp_path):
+        told = terminal.stopped("partner", "request", "acme", "--out", tmp_path / "acme", code=2)
+    assert told["problems"][0]["field"] == "--out"
+
+
+def test_a_partner_is_added_with_the_contract_that_was_named(desk: Desk) -> None:
+    told = desk.terminal.told(
+        *("partner", "add", "named", "--name", "Named [bold]Ltd", "--role", "PILOT"),
+        *("--daily", "5", "--monthly", "50", "--zone", "Asia/Shanghai", "--rate", "7", "--burst", "8"),
+        *("--threshold", "600", "--threshold", "650", "--not-scored", "charged"),
+    )
+    assert told["partner"] == {
+        "partner_id": "named",
+        "legal_name": "Named [bold]Ltd",
+        "role": "PILOT",
+        "suspended": False,
+        "contract": {
+            "time_zone": "Asia/Shanghai",
+            "daily_units": 5,
+            "monthly_units": 50,
+            "calls_per_second": 7,
+            "burst_calls": 8,
+            "thresholds": [600, 650],
+            "charge_not_scored": True,
+        },
+    }
+    assert desk.terminal.told("partner", "show", "named")["partner"] == told["partner"] | {"certificates": []}
+    assert told["partner"] in desk.terminal.told("partner", "list")["partners"]
+    for words in (("show", "named"), ("list",)):
+        assert "Named [bold]Ltd" in desk.terminal.run("partner", *words).out  # no name is taken for markup
+
+
+def test_the_partner_list_goes_on_after_its_first_page(desk: Desk) -> None:
+    made = {f"many-{number}" for number in range(101)}  # a page holds 100
+    for partner_id in made:
+        assert desk.terminal.run("partner", "add", partner_id, "--name", "One of many").code == 0
+    ids = [each["partner_id"] for each in desk.terminal.told("partner", "list")["partners"]]
+    assert made <= set(ids)
+    assert len(set(ids)) == len(ids)
+
+
+def test_the_roles_are_those_of_the_contract() -> None:
+    assert {f"ROLE_{role}" for role in Role} | {"ROLE_UNSPECIFIED"} == set(pb.Role.keys())
+
+
+def test_an_enrolled_partner_gets_an_answer(desk: Desk) -> None:
+    with desk.lender("enrolled") as lender:
+        answer = lender.score(consented(desk, lender, "uci-00002"), "CREDIT_APPLICATION")
+    assert answer.score is not None
+    (certificate,) = desk.terminal.told("partner", "show", "enrolled")["partner"]["certificates"]
+    assert certificate["revoked_at"] is None
+    assert certificate["fingerprint"] in desk.terminal.run("partner", "show", "enrolled").out
+
+
+def test_enrolling_overwrites_nothing_and_then_signs_nothing(desk: Desk) -> None:
+    folder = desk.enrolled("twice")
+    with unchanged(folder):
+        told = desk.terminal.stopped(
+            *("partner", "enroll", "twice", "--csr", folder / "request.csr", "--out", folder), code=2
+        )
+    assert told["problems"][0]["field"] == "--out"
+    assert len(desk.terminal.told("partner", "show", "twice")["partner"]["certificates"]) == 1
+
+
+def test_a_key_that_was_taken_for_a_request_goes_nowhere(desk: Desk, tmp_path: Path) -> None:
+    folder = desk.enrolled("careless")
+    told = desk.terminal.stopped(
+        *("partner", "enroll", "careless", "--csr", folder / "key.pem", "--out", tmp_path / "new"),
+        *("--gateway", "127.0.0.1:1"),
+        code=2,
+    )
+    assert "holds a private key" in told["problems"][0]["problem"]
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("written", "field"), [(None, "--csr"), (b"\xff\xfe", "--csr"), (b"no PEM at all", "csr_pem")]
+)
+def test_a_request_that_is_none_is_refused_here(
+    desk: Desk, tmp_path: Path, written: bytes | None, field: str
+) -> None:
+    csr = tmp_path / "request.csr"
+    if written is not None:
+        csr.write_bytes(written)
+    told = desk.terminal.stopped("partner", "enroll", "acme", "--csr", csr, "--out", tmp_path / "out", code=2)
+    assert told["problems"][0]["field"] == field
+
+
+def test_a_suspended_partner_is_out_until_it_is_resumed(desk: Desk) -> None:
+    with desk.lender("wayward") as lender:
+        told = desk.terminal.told("partner", "suspend", "wayward", "--reason", "a test")
+        assert told["partner"]["suspended"] is True
+        with pytest.raises(AuthenticationRefused):
+            lender.usage()
+        desk.terminal.told("partner", "resume", "wayward", "--reason", "a test")
+        assert lender.usage()
+
+
+def test_a_revoked_certificate_is_refused_over_an_open_connection(desk: Desk) -> None:
+    with desk.lender("robbed") as lender:
+        lender.usage()
+        (certificate,) = desk.terminal.told("partner", "show", "robbed")["partner"]["certificates"]
+        told = desk.terminal.told("partner", "revoke", certificate["fingerprint"], "--reason", "a test")
+        assert told["certificate"]["revoked_at"] is not None
+        with pytest.raises(AuthenticationRefused):
+            lender.usage()
+    assert "revoked 2" in desk.terminal.run("partner", "show", "robbed").out
+
+
+def test_a_quota_change_changes_only_what_is_named(desk: Desk) -> None:
+    desk.enrolled(
+        "frugal", "--daily", "5", "--monthly", "50", "--threshold", "600", "--zone", "Asia/Shanghai"
+    )
+    before = desk.terminal.told("partner", "show", "frugal")["partner"]["contract"]
+    after = desk.terminal.told("quota", "set", "frugal", "--daily", "6", "--reason", "a test")["contract"]
+    assert after == before | {"daily_units": 6}
+    none = desk.terminal.told("quota", "set", "frugal", "--no-thresholds", "--reason", "a test")["contract"]
+    assert none == after | {"thresholds": []}
+    shown = desk.terminal.run("quota", "set", "frugal", "--burst", "9", "--reason", "a test").out
+    assert re.search(r"calls at once +200 +9 *\n", shown)
+
+
+@pytest.mark.parametrize("words", [(), ("--threshold", "600", "--no-thresholds")])
+def test_a_quota_change_that_says_nothing_or_two_things_is_a_mistake(
+    desk: Desk, words: tuple[str, ...]
+) -> None:
+    desk.terminal.stopped("quota", "set", "operator", "--reason", "a test", *words, code=2)
+
+
+def test_quota_show_is_what_the_partner_sees(desk: Desk) -> None:
+    with desk.lender("metered") as lender:
+        lender.score(consented(desk, lender, "uci-00003"), "CREDIT_APPLICATION")
+        theirs = {each.limit_name: each.used for each in lender.usage()}
+    ours = {
+        each["limit_name"]: each["used"] for each in desk.terminal.told("quota", "show", "metered")["usages"]
+    }
+    assert (ours["day"], ours["month"]) == (theirs["day"], theirs["month"]) == (1, 1)
+    desk.terminal.told("quota", "set", "metered", "--daily", "1", "--reason", "a test")
+    assert "spent" in desk.terminal.run("quota", "show", "metered").out
+
+
+def test_a_consent_is_paused_resumed_and_revoked(desk: Desk) -> None:
+    with desk.lender("trusted") as lender:
+        consent_id = consented(desk, lender, "uci-00004")
+        for change, state in (("pause", "PAUSED"), ("resume", "ACTIVE"), ("revoke", "REVOKED")):
+            assert desk.terminal.told("consent", change, consent_id)["consent"]["state"] == state
+        with pytest.raises(ConsentRefused):
+            lender.score(consent_id, "CREDIT_APPLICATION")
+    assert desk.terminal.stopped("consent", "resume", consent_id)["reason"] == "STATE_CONFLICT"
+
+
+def test_a_denied_invitation_stays_denied(desk: Desk) -> None:
+    with desk.lender("denied") as lender:
+        handle = lender.invite(terms()).handle
+    told = desk.terminal.told("consent", "deny", handle)
+    assert told["invitation"] == {"handle": handle, "state": "REJECTED"}
+    refused = desk.terminal.stopped("consent", "allow", handle, "--subject", "uci-00001")
+    assert refused["reason"] == "STATE_CONFLICT"
+
+
+def test_a_freeze_holds_until_it_is_lifted(desk: Desk) -> None:
+    with desk.lender("frozen") as lender:
+        consent_id = consented(desk, lender, "uci-00005")
+        assert desk.terminal.told("consent", "freeze", "--subject", "uci-00005")["frozen"] is True
+        with pytest.raises(ConsentRefused):
+            lender.score(consent_id, "CREDIT_APPLICATION")
+        assert desk.terminal.told("consent", "unfreeze", "--subject", "uci-00005")["frozen"] is False
+        assert lender.score(consent_id, "CREDIT_APPLICATION").score is not None
+
+
+def test_consents_are_listed_with_their_terms(desk: Desk) -> None:
+    with desk.lender("listed") as lender:
+        ids = [consented(desk, lender, "uci-00006") for _ in range(2)]
+    listed = desk.terminal.told("consent", "list", "--subject", "uci-00006")["consents"]
+    assert sorted(each["consent_id"] for each in listed) == sorted(ids)
+    assert {(each["partner_id"], each["purpose"], each["mode"]) for each in listed} == {
+        ("listed", "CREDIT_APPLICATION", "ONE_TIME")
+    }
+    shown = desk.terminal.run("consent", "list", "--subject", "uci-00006").out
+    assert all(consent_id in shown for consent_id in ids)
+
+
+def test_a_rotation_makes_the_next_key_current(desk: Desk) -> None:
+    before = desk.terminal.told("keys", "list")["keys"]
+    after = desk.terminal.told("keys", "rotate", "--reason", "a test")["keys"]
+    following = next(each["kid"] for each in before if each["state"] == "NEXT")
+    assert next(each["kid"] for each in after if each["state"] == "CURRENT") == following
+    assert len(after) == len(before) + 1
+    assert following in desk.terminal.run("keys", "list").out
+
+
+def test_the_exported_keys_are_all_the_keys(desk: Desk, tmp_path: Path) -> None:
+    kids = {each["kid"] for each in desk.terminal.told("keys", "list")["keys"]}
+    told = desk.terminal.told("keys", "export", "--out", tmp_path / "jwks.json")
+    assert set(told["kids"]) == kids
+    assert set(VerificationKeys.from_jwks((tmp_path / "jwks.json").read_text()).by_kid) == kids
+    assert {key["kid"] for key in json.loads(desk.terminal.run("keys", "export").out)["keys"]} == kids
+    desk.terminal.told("keys", "rotate", "--reason", "a test")
+    desk.terminal.told("keys", "export", "--out", tmp_path / "jwks.json")  # it replaces what it wrote
+    assert len(json.loads((tmp_path / "jwks.json").read_text())["keys"]) == len(kids) + 1
+
+
+def test_an_export_from_elsewhere_is_refused(desk: Desk) -> None:
+    nobody = desk.terminal.stopped("keys", "export", "--http", "127.0.0.1:1")
+    assert nobody["problems"][0]["field"] == "--http"
+    admin = desk.terminal.environ["SCOREGATE_LISTEN__ADMIN"]
+    assert desk.terminal.stopped("keys", "export", "--http", admin)["result"] == "refused"
+    assert desk.terminal.stopped("keys", "export", "--http", "no address")["result"] == "refused"
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("partner", "add", "operator", "--name", "Again"), "ALREADY_EXISTS"),
+        (("partner", "add", "X", "--name", ""), "FIELD_INVALID"),
+        (("partner", "add", "odd", "--name", "Odd", "--threshold", "601"), "FIELD_INVALID"),
+        (("partner", "add", "odd", "--name", "Odd", "--zone", "Mars/Olympus"), "FIELD_INVALID"),
+        (("partner", "show", "nobody"), "NOT_FOUND"),
+        (("partner", "suspend", "nobody", "--reason", "a test"), "NOT_FOUND"),
+        (("partner", "suspend", "operator", "--reason", "a test"), "FIELD_INVALID"),
+        (("partner", "resume", "operator", "--reason", ""), "FIELD_INVALID"),
+        (("partner", "revoke", "f" * 64, "--reason", "a test"), "NOT_FOUND"),
+        (("partner", "revoke", "F", "--reason", "a test"), "FIELD_INVALID"),
+        (("quota", "show", "nobody"), "NOT_FOUND"),
+        (("quota", "set", "nobody", "--daily", "1", "--reason", "a test"), "NOT_FOUND"),
+        (("quota", "set", "operator", "--daily", "1", "--reason", "\x00"), "FIELD_INVALID"),
+        (("consent", "allow", "a" * 26, "--subject", "uci-00001"), "NOT_FOUND"),
+        (("consent", "allow", "short", "--subject", "spa ced"), "FIELD_INVALID"),
+        (("consent", "deny", "a" * 26), "NOT_FOUND"),
+        (("consent", "revoke", "a" * 26), "NOT_FOUND"),
+        (("consent", "freeze", "--subject", ""), "FIELD_INVALID"),
+        (("consent", "list", "--subject", "é"), "FIELD_INVALID"),
+        (("keys", "rotate", "--reason", ""), "FIELD_INVALID"),
+    ],
+)
+def test_a_refusal_is_a_sentence_with_its_reason(desk: Desk, words: tuple[str, ...], reason: str) -> None:
+    told = desk.terminal.stopped(*words)
+    assert (told["result"], told["reason"]) == ("refused", reason)
+    if reason == "FIELD_INVALID":
+        assert all(each["field"] for each in told["problems"])
+
+
+def test_every_refused_field_is_named_at_once(desk: Desk) -> None:
+    words = ("partner", "add", "X", "--name", "", "--threshold", "601")
+    fields = ["partner.partner_id", "partner.legal_name", "partner.contract.thresholds"]
+    assert [each["field"] for each in desk.terminal.stopped(*words)["problems"]] == fields
+    lines = desk.terminal.run(*words).err.splitlines()
+    assert [line.split(":")[0].strip() for line in lines] == ["Refused", *fields]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--daily", "-1"), ("--monthly", "1000000001"), ("--rate", "0"), ("--threshold", "x")],
+)
+def test_a_number_out_of_its_range_is_a_usage_error(desk: Desk, option: str, value: str) -> None:
+    ended = desk.terminal.run("partner", "add", "odd", "--name", "Odd", option, value)
+    assert ended.code == 2
+    assert f"Invalid value for '{option}': it must be a whole number from" in ended.err
+
+
+def test_an_argument_that_is_not_text_is_a_sentence(desk: Desk) -> None:
+    desk.terminal.stopped("partner", "show", "\udcff", code=2)
+
+
+def test_nobody_at_the_address_is_a_sentence_that_names_it(desk: Desk) -> None:
+    told = desk.terminal.stopped("partner", "list", "--gateway", "127.0.0.1:1")
+    assert told["problems"][0]["field"] == "--gateway"
+    assert "127.0.0.1:1" in told["problems"][0]["problem"]
+
+
+def test_a_lender_finds_the_admin_door_closed(desk: Desk) -> None:
+    certificate = desk.enrolled("nosy") / "certificate.pem"
+    told = desk.terminal.stopped("partner", "list", "--cert", certificate)
+    assert told["reason"] == "UNAVAILABLE"
+
+
+def test_an_officer_administers_nothing(desk: Desk) -> None:
+    certificate = desk.enrolled("watcher", "--role", "COMPLIANCE") / "certificate.pem"
+    told = desk.terminal.stopped("partner", "list", "--cert", certificate)
+    assert told["reason"] == "METHOD_NOT_ALLOWED"
+
+
+def test_a_port_that_only_the_gateway_knows_must_be_named(desk: Desk) -> None:
+    told = desk.terminal.stopped("partner", "list", code=2, SCOREGATE_LISTEN__ADMIN="127.0.0.1:0")
+    assert "--gateway HOST:PORT" in told["problems"][0]["remedy"]
+    http = desk.terminal.stopped("keys", "export", code=2, SCOREGATE_LISTEN__HTTP="127.0.0.1:0")
+    assert "--http HOST:PORT" in http["problems"][0]["remedy"]
+
+
+def test_a_door_that_listens_everywhere_is_called_here(desk: Desk) -> None:
+    port = desk.gateway.admin_port
+    assert desk.terminal.with_(SCOREGATE_LISTEN__ADMIN=f"0.0.0.0:{port}").told("keys", "list")["keys"]
+
+
+def test_with_every_option_named_no_installation_is_needed(desk: Desk, terminal: Terminal) -> None:
+    operator = desk.home / "operator" / "operator.pem"
+    at = ("--gateway", f"127.0.0.1:{desk.gateway.admin_port}", "--cert", operator)
+    assert terminal.told("keys", "list", *at)["keys"]
+    told = terminal.stopped("keys", "list", code=2)
+    assert "Run `scoregate init`" in told["problems"][0]["remedy"]
+
+
+@pytest.mark.parametrize("option", ["--cert", "--key", "--ca"])
+def test_a_file_that_is_not_there_is_named(desk: Desk, tmp_path: Path, option: str) -> None:
+    told = desk.terminal.stopped("keys", "list", option, tmp_path / "nowhere.pem", code=2)
+    assert told["problems"][0]["field"] == option
+
+
+def test_a_key_that_others_can_read_is_not_used(desk: Desk) -> None:
+    folder = desk.enrolled("open", "--role", "OPERATOR")
+    (folder / "key.pem").chmod(0o644)
+    told = desk.terminal.stopped("keys", "list", "--cert", folder / "certificate.pem", code=2)
+    assert "chmod 600" in told["problems"][0]["remedy"]
+
+
+def test_a_key_of_another_certificate_is_refused_before_anything_is_sent(desk: Desk, tmp_path: Path) -> None:
+    key_pem, _ = pki.new_key_and_request("other")
+    pki.create_private(tmp_path / "other.key", key_pem)
+    told = desk.terminal.stopped("keys", "list", "--key", tmp_path / "other.key", code=2)
+    assert told["problems"][0]["field"] == "--key"

@@ -1,0 +1,128 @@
+"""Help that teaches, quickly, and where only the client is installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from typer.main import get_command
+
+import gateway
+from tests.cli.conftest import Desk, Terminal
+
+SERVER_ONLY = frozenset(
+    {
+        *("sqlalchemy", "alembic", "pydantic_settings", "uvicorn", "starlette", "structlog"),
+        *("numpy", "sklearn", "scipy"),
+    }
+)
+Runs = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def commands(app: typer.Typer) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Every command that ends a line, with its help."""
+
+    def walk(group: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+        for name, each in getattr(group, "commands", {}).items():
+            if getattr(each, "commands", None):
+                yield from walk(each, (*path, name))
+            else:
+                yield (*path, name), each.help or ""
+
+    return walk(get_command(app), ())
+
+
+def test_every_command_of_ours_shows_an_example_of_itself(app: typer.Typer) -> None:
+    ours = {path: text for path, text in commands(app) if path[0] not in ("engine", "log")}
+    assert len(ours) == 26
+    for path, text in ours.items():
+        assert f"scoregate {' '.join(path)}" in text.partition("Example:")[2], path
+
+
+def test_every_command_takes_json(app: typer.Typer, terminal: Terminal) -> None:
+    for path, _ in commands(app):
+        assert "--output" in terminal.run(*path, "--help").out, path
+
+
+def test_the_base_command_finds_every_room() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "scoregate", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    names = {line.split()[1] for line in shown.splitlines() if line.startswith("│ ")}
+    rooms = {"partner", "consent", "quota", "keys", "audit", "engine", "log"}
+    assert {"version", "init", "serve", "up", "upgrade"} | rooms <= names
+
+
+def test_help_loads_nothing_heavy() -> None:
+    program = (
+        "import sys, gateway.cli, typer\n"
+        "gateway.cli.extend(typer.Typer())\n"
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not set(loaded.stdout.split()) & (SERVER_ONLY | {"grpc", "cryptography"})
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a partner installs: our distribution, and every package but the server's."""
+    site = tmp_path_factory.mktemp("client-site")
+    for path in Path(sysconfig.get_path("purelib")).iterdir():
+        if path.name.split("-")[0] not in SERVER_ONLY and path.suffix != ".pth":
+            (site / path.name).symlink_to(path)
+    return site
+
+
+@pytest.fixture
+def partner_runs(site: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a command where only the client is installed."""
+    paths = f"{site}{os.pathsep}{Path(gateway.__file__).parents[1]}"
+
+    def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-S", "-m", "scoregate", *map(str, words)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"PYTHONPATH": paths, "COLUMNS": "160"},
+        )
+
+    return run
+
+
+def test_a_lender_makes_its_request_with_the_client_alone(partner_runs: Runs, tmp_path: Path) -> None:
+    ended = partner_runs("partner", "request", "acme", "--out", tmp_path / "acme", "-o", "json")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert Path(json.loads(ended.stdout)["key"]).exists()
+
+
+def test_an_officer_pulls_the_log_with_the_client_alone(
+    desk: Desk, partner_runs: Runs, tmp_path: Path
+) -> None:
+    certificate = desk.enrolled("visitor", "--role", "COMPLIANCE") / "certificate.pem"
+    door = ("--gateway", f"127.0.0.1:{desk.gateway.admin_port}", "--cert", certificate)
+    ended = partner_runs("audit", "pull", tmp_path / "log", *door, "-o", "json")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert partner_runs("log", "verify", tmp_path / "log").returncode == 0
+
+
+@pytest.mark.parametrize("words", [("partner", "list"), ("keys", "export")])
+def test_what_needs_the_server_says_how_to_get_it(partner_runs: Runs, words: tuple[str, ...]) -> None:
+    ended = partner_runs(*words)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("Failed: This needs pydantic_settings")
+    assert 'pip install "scoregate[server,engine]"' in ended.stderr
+
+
+def test_without_the_server_the_help_leaves_it_out_and_says_how_to_get_it(partner_runs: Runs) -> None:
+    shown = partner_runs("--help").stdout
+    assert 'pip install "scoregate[server]"' in shown
+    assert "audit" in shown
+    assert "serve " not in shown
