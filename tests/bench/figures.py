@@ -103,7 +103,7 @@ def machine() -> dict[str, str]:
         "cores": f"{os.cpu_count()} of {model}; server on one, generator on another",
         "python": platform.python_version(),
         "grpcio": metadata.version("grpcio"),
-        "load": " / ".join(f"{average:.1f}" for average in os.getloadavg()),
+        "load_average": " / ".join(f"{average:.1f}" for average in os.getloadavg()),
     }
 
 

@@ -11,7 +11,7 @@ from gateway import pki
 from scoregate.admin.v1 import consent_admin_pb2, operations_admin_pb2, partner_admin_pb2
 from scoregate.audit.v1 import audit_pb2
 from scoregate.partner.v1 import consent_pb2, receipt_pb2, score_pb2, types_pb2, usage_pb2
-from tests.journey.contract import BY_REQUEST, METHODS, Method
+from tests.journey.contract import BY_REQUEST
 from tests.world import CREDIT, contract, new_uuid, seconds, terms
 
 SOMETHING = "a" * 26  # a well-formed consent id, subject reference or handle
@@ -101,6 +101,3 @@ def samples() -> dict[str, Message]:
         operations_admin_pb2.GetActiveModelRequest(),
     )
     return {BY_REQUEST[request.DESCRIPTOR].path: request for request in made}
-
-
-BY_PATH: dict[str, Method] = {method.path: method for method in METHODS}

@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.query import BATCH_GET_SCORES, CHECK_THRESHOLD, GET_SCORE
-from gateway.server import MAX_REQUEST_BYTES
 from scoregate.admin.v1 import consent_admin_pb2, partner_admin_pb2
 from scoregate.partner.v1 import consent_pb2, score_pb2
 from tests.journey.conftest import Channels
@@ -25,7 +24,9 @@ from tests.journey.rows import (
     turned_down_raw,
 )
 from tests.journey.samples import SOMETHING, good_terms, samples, score_request
-from tests.world import Failure, Partner, World, open_channel, outcome, refused, send
+from tests.world import Failure, Partner, World, new_uuid, open_channel, outcome, refused, send
+
+MEBIBYTE = 1 << 20
 
 
 def test_every_method_has_a_good_sample() -> None:
@@ -94,9 +95,9 @@ def require_nothing_of_ours(failure: Failure, status: grpc.StatusCode) -> None:
 
 def test_a_body_of_a_mebibyte_is_read_and_one_byte_more_is_not(world: World, acme: Partner) -> None:
     request = acme.query(world.consent(acme)).SerializeToString()
-    padding = MAX_REQUEST_BYTES - len(request) - 6
+    padding = MEBIBYTE - len(request) - 6
     largest = request + b"\xfa\x7f" + varint(padding + 1) + b"x" * (padding + 1)
-    assert len(largest) == MAX_REQUEST_BYTES
+    assert len(largest) == MEBIBYTE
     assert send(acme.channel, GET_SCORE, largest).body
     with world.entries() as entries:
         failure = refused(send, acme.channel, GET_SCORE, largest + b"x")
@@ -246,7 +247,7 @@ def test_an_upper_case_request_id_is_the_same_id(world: World, acme: Partner) ->
 
 
 @pytest.mark.parametrize("field", ["purpose", "disclosure"])
-@pytest.mark.parametrize("number", [0, 5 + 4, 99, -1, 2**31 - 1])
+@pytest.mark.parametrize("number", [0, 9, 99, -1, 2**31 - 1])
 def test_an_unknown_enum_value_is_refused(world: World, acme: Partner, field: str, number: int) -> None:
     request = acme.query(SOMETHING)
     setattr(request, field, number)
@@ -292,12 +293,8 @@ def test_terms_outside_their_bounds_are_refused_by_name(
     wrong.ClearField("not_before")
     wrong.ClearField(next(iter(change)))
     wrong.MergeFrom(consent_pb2.ConsentTerms(**change))
-    request = consent_pb2.CreateConsentInvitationRequest(request_id=samples_id(), terms=wrong)
+    request = consent_pb2.CreateConsentInvitationRequest(request_id=new_uuid(), terms=wrong)
     assert field in turned_down(acme, request, "FIELD_INVALID").violations
-
-
-def samples_id() -> str:
-    return score_request().request_id
 
 
 def test_a_threshold_off_the_grid_is_refused(world: World, acme: Partner) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,7 +19,7 @@ from scoregate.partner.v1 import consent_pb2, score_pb2, types_pb2
 from tests.journey.conftest import STORES
 from tests.journey.engines import ScriptedEngine
 from tests.journey.rows import answered, ask, require_explained, require_recorded, turned_down
-from tests.world import Partner, World, refused, seconds
+from tests.world import Partner, World, outcome, refused, seconds
 
 PERIODIC = {"mode": "CONSENT_MODE_PERIODIC"}
 MISSING = "a" * 26
@@ -178,6 +179,30 @@ def test_a_freeze_stops_an_account_review_that_was_granted_at_its_very_instant(o
     consent = own_world.consent(acme, "uci-00104", **PERIODIC, **review)
     own_world.freeze("uci-00104")
     turned_down(acme, acme.query(consent, **review), "SUBJECT_FROZEN")
+
+
+def test_a_change_at_one_gateway_holds_at_every_other_from_the_next_call_on(
+    own_world: World, engine: ScriptedEngine
+) -> None:
+    acme = own_world.partner()
+    consent = own_world.consent(acme, "uci-00106", **PERIODIC)
+    request = acme.query(consent)
+    with own_world.replica(Seams(engine=engine)) as other:
+        there = acme.at(other)
+        ask(there, request)
+        own_world.change(consent, "PAUSE")
+        turned_down(there, acme.query(consent), "CONSENT_PAUSED")
+        own_world.change(consent, "RESUME")
+        own_world.freeze("uci-00106")
+        turned_down(there, request, "SUBJECT_FROZEN")
+        own_world.freeze("uci-00106", frozen=False)
+        ask(there, request)
+        own_world.change(consent, "REVOKE")
+        turned_down(there, request, "CONSENT_REVOKED")
+        own_world.suspend("acme")
+        require_explained(refused(ask, there, request), "PARTNER_SUSPENDED")
+        own_world.revoke(acme.fingerprint)
+        require_explained(refused(ask, there, request), "CERTIFICATE_REVOKED")
 
 
 # --- what was agreed
@@ -357,3 +382,56 @@ def test_an_invitation_that_was_denied_or_has_run_out_is_never_allowed(own_world
         require_explained(refused(own_world.allow, invitation, "uci-00001"), "STATE_CONFLICT")
     shown = consent_pb2.GetConsentInvitationRequest(handle=late.handle)
     assert answered(acme, shown).invitation.state == consent_pb2.INVITATION_STATE_EXPIRED
+
+
+def test_a_frozen_person_is_granted_nothing_before_the_freeze_is_lifted(world: World, acme: Partner) -> None:
+    invitation = acme.invite()
+    world.freeze("uci-00107")
+    with world.entries() as entries:
+        require_explained(refused(world.allow, invitation, "uci-00107"), "SUBJECT_FROZEN")
+    assert [(entry.partner_id, entry.reason) for entry in entries] == [("operator", "SUBJECT_FROZEN")]
+    world.freeze("uci-00107", frozen=False)
+    acme.score(world.allow(invitation, "uci-00107"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [["REVOKE", "REVOKE"], ["REVOKE", "RESUME"], ["REVOKE", "PAUSE"], ["PAUSE", "PAUSE"], ["RESUME"]],
+    ids="-".join,
+)
+def test_a_change_that_the_state_does_not_allow_is_refused(
+    world: World, acme: Partner, changes: list[str]
+) -> None:
+    consent = world.consent(acme)
+    *lawful, last = changes
+    for change in lawful:
+        consent = world.change(consent, change)
+    require_explained(refused(world.change, consent, last), "STATE_CONFLICT")
+    shown = answered(acme, consent_pb2.GetConsentRequest(consent_id=consent.consent_id)).consent
+    assert shown.state == consent.state
+
+
+def test_a_decided_invitation_is_not_decided_again(world: World, acme: Partner) -> None:
+    allowed, denied = acme.invite(), acme.invite()
+    world.allow(allowed, "uci-00001")
+    world.deny(denied)
+    for decide in (
+        lambda: world.allow(allowed, "uci-00002"),
+        lambda: world.deny(allowed),
+        lambda: world.deny(denied),
+        lambda: world.allow(denied, "uci-00001"),
+    ):
+        require_explained(refused(decide), "STATE_CONFLICT")
+
+
+def test_two_gateways_that_allow_one_invitation_make_one_consent(own_world: World) -> None:
+    acme = own_world.partner()
+    with own_world.replica() as other:
+        for _ in range(3):
+            invitation = acme.invite()
+            with ThreadPoolExecutor(2) as pool:
+                decided = [pool.submit(outcome, w.allow, invitation, "uci-00001") for w in (own_world, other)]
+            results = [each.result() for each in decided]
+            assert sorted(getattr(result, "reason", "") for result in results) == ["", "STATE_CONFLICT"]
+    listed = answered(acme, consent_pb2.ListConsentsRequest()).consents
+    assert len(listed) == 3

@@ -334,3 +334,17 @@ def test_a_one_time_consent_gives_racing_queries_one_answer(
     acme = world.partner()
     consent = world.consent(acme)
     assert race(engine, acme, [acme.query(consent) for _ in range(RACERS)]) == answers
+
+
+def test_two_gateways_spend_one_contract(own_world: World, engine: ScriptedEngine) -> None:
+    acme = own_world.partner(daily_units=3)
+    consent = own_world.consent(acme, **PERIODIC)
+    with own_world.replica(Seams(engine=engine)) as other:
+        line = threading.Barrier(RACERS)
+        engine.before = lambda: line.wait(20)
+        callers = [acme, acme.at(other)] * (RACERS // 2)
+        with ThreadPoolExecutor(RACERS) as pool:
+            results = list(pool.map(lambda caller: outcome(ask, caller, acme.query(consent)), callers))
+    reasons = sorted(result.reason for result in results if isinstance(result, Failure))
+    assert reasons == ["DAILY_QUOTA_EXHAUSTED"] * (RACERS - 3)
+    assert acme.spent() == {"day": 3, "month": 3}

@@ -6,22 +6,15 @@ NOT_SERVING first, calls under way finish, then the pools close.
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import grpc
-import structlog
-import uvicorn
-from google.protobuf.internal import api_implementation
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_health.v1 import health, health_pb2
 
 from consent.attest import Attester
 from consent.keys import KeyFileError
@@ -44,32 +37,24 @@ from gateway.engine import EmbeddedEngine, EngineDoor, EngineUnavailable, ModelC
 from gateway.gate import Gate
 from gateway.journey import Journey
 from gateway.keys import Signer
-from gateway.ledger import Guards, Ledger, LedgerBusy, LedgerUnavailable, Transaction
-from gateway.ledger.answers import sweep
-from gateway.metrics import TLS_RELOAD_FAILURES
+from gateway.ledger import Guards, Ledger, LedgerUnavailable, Transaction
 from gateway.pages import public
-from gateway.pki.credentials import server_credentials
 from gateway.quota.burst import Admission
-from gateway.settings import Problem, Settings, SettingsInvalid, check_files, read_secret
+from gateway.server.housekeeping import housekeep, keep_house
+from gateway.server.listening import bind, channel_arguments, new_door, serve_pages
+from gateway.server.soundness import invalid, require_sound
+from gateway.settings import Settings, read_secret
 from gateway.store import Store, StoreUnavailable, open_store
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.proof.jwk import Algorithm
 from scoring.errors import ScoringError
 from scoring.service import Engine as Scorer
 
-log = structlog.get_logger()
-
 PARTNER_SERVICES = (consent.SERVICE, score.SERVICE, usage.SERVICE, receipt.SERVICE)
 ADMIN_SERVICES = (audit.SERVICE, admin_partners.SERVICE, admin_consents.SERVICE, admin_operations.SERVICE)
 
 ADMIN_THREADS = 8
 """The admin door's own, so that a flood of queries never keeps a revocation waiting for a thread."""
-
-MAX_REQUEST_BYTES = 1 << 20
-MAX_METADATA_BYTES = 8 << 10
-TICK = timedelta(seconds=1)
-SWEEP_EVERY = 60  # ticks
-SWEEP_LIMIT = 1_000
 
 
 def wall_clock() -> datetime:
@@ -164,7 +149,7 @@ class Gateway:
         admin_services = self._admin_services(frame, store, ledger, engine, signer, usage_door)
         self._serve(partner_services, admin_services)
         self._serve_http(signer)
-        self._tick(gate, ledger)
+        keep_house(gate, ledger, self._closing)
         self._serving = True
 
     def _open_store(self) -> Store:
@@ -173,7 +158,7 @@ class Gateway:
             self._closing.callback(store.close)
             migrations.require_current(store)
         except (StoreUnavailable, migrations.SchemaMismatch) as error:
-            raise _invalid("database.url", str(error)) from error
+            raise invalid("database.url", str(error)) from error
         return store
 
     def _open_engine(self) -> EngineDoor:
@@ -187,7 +172,7 @@ class Gateway:
                     else RemoteEngine(_engine_channel(self._settings))
                 )
             except ScoringError as error:
-                raise _invalid("engine.folder", f"{error.problem}; {error.remedy}") from error
+                raise invalid("engine.folder", f"{error.problem}; {error.remedy}") from error
         self._closing.callback(engine.close)
         return engine
 
@@ -201,16 +186,16 @@ class Gateway:
                 clock=self._seams.clock,
             )
         except KeyFileError as error:
-            raise _invalid("attestation.key_folder", str(error)) from error
+            raise invalid("attestation.key_folder", str(error)) from error
 
     def _begin_with_model(self, engine: EngineDoor, ledger: Ledger) -> ModelCard:
         try:
             model = engine.model()
             ledger.change(lambda tx: _record_model(tx, model))
         except EngineUnavailable as error:
-            raise _invalid("engine.address", "the engine does not answer; start it first") from error
+            raise invalid("engine.address", "the engine does not answer; start it first") from error
         except LedgerUnavailable as error:
-            raise _invalid(
+            raise invalid(
                 "database.url", "the ledger can't be written; check the disk and the database"
             ) from error
         return model
@@ -282,103 +267,38 @@ class Gateway:
         self, partner_services: list[grpc.GenericRpcHandler], admin_services: list[grpc.GenericRpcHandler]
     ) -> None:
         settings = self._settings
-        threads, waiting = settings.limits.worker_threads, settings.limits.max_queue
-        partner = self._door(partner_services, PARTNER_SERVICES, threads, waiting)
-        admin = self._door(admin_services, ADMIN_SERVICES, ADMIN_THREADS, waiting)
+        partner = self._new_door(partner_services, PARTNER_SERVICES, settings.limits.worker_threads)
+        admin = self._new_door(admin_services, ADMIN_SERVICES, ADMIN_THREADS)
         self._doors = (partner, admin)
-        self.partner_port = self._bind(
-            partner, "listen.partner", str(settings.listen.partner), settings.tls.partner_ca
-        )
-        self.admin_port = self._bind(admin, "listen.admin", str(settings.listen.admin), settings.tls.staff_ca)
+        tls, listen = settings.tls, settings.listen
+        self.partner_port = bind(partner, settings, "listen.partner", listen.partner, tls.partner_ca)
+        self.admin_port = bind(admin, settings, "listen.admin", listen.admin, tls.staff_ca)
         for door in self._doors:
             door.start()
             self._closing.callback(_close, door)
         for name in ("", *PARTNER_SERVICES, *ADMIN_SERVICES):
             self.health.set(name, health_pb2.HealthCheckResponse.SERVING)
 
-    def _door(
-        self, services: list[grpc.GenericRpcHandler], names: tuple[str, ...], threads: int, waiting: int
+    def _new_door(
+        self, services: list[grpc.GenericRpcHandler], names: tuple[str, ...], threads: int
     ) -> grpc.Server:
-        pool = ThreadPoolExecutor(threads, thread_name_prefix="call")
-        self._closing.callback(pool.shutdown)
-        door = grpc.server(
-            pool,
-            handlers=services,
-            options=channel_arguments(self._settings),
-            maximum_concurrent_rpcs=threads + waiting,
+        return new_door(
+            self._settings,
+            services,
+            names,
+            threads=threads,
+            health_service=self.health,
+            closing=self._closing,
         )
-        health_pb2_grpc.add_HealthServicer_to_server(self.health, door)
-        if self._settings.mode == "development":
-            reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), door)
-        return door
-
-    def _bind(self, door: grpc.Server, field: str, address: str, client_ca: Path) -> int:
-        tls = self._settings.tls
-        credentials = server_credentials(tls.certificate, tls.key, client_ca, on_problem=_report_tls_problem)
-        try:
-            return door.add_secure_port(address, credentials)
-        except RuntimeError as error:
-            raise _taken(field, address) from error
 
     def _serve_http(self, signer: Signer) -> None:
         address = self._settings.listen.http
-        app = public.application(
+        pages = public.application(
             signer.jwks,
             is_serving=lambda: self._serving,
             metrics=address.host in {"127.0.0.1", "::1", "localhost"},
         )
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
-        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-        try:
-            # It listens from here on: nobody who was told of the address finds it closed.
-            listening = socket.create_server((address.host, address.port), family=family)
-        except OSError as error:
-            raise _taken("listen.http", str(address)) from error
-        self.http_port = listening.getsockname()[1]
-        thread = threading.Thread(
-            target=server.run, kwargs={"sockets": [listening]}, name="http", daemon=True
-        )
-        thread.start()
-
-        def stop() -> None:
-            server.should_exit = True
-            thread.join()
-            listening.close()
-
-        self._closing.callback(stop)
-
-    def _tick(self, gate: Gate, ledger: Ledger) -> None:
-        ended = threading.Event()
-
-        def run() -> None:
-            ticks = 0
-            while not ended.wait(TICK.total_seconds()):
-                ticks += 1
-                housekeep(gate, ledger, with_sweep=ticks % SWEEP_EVERY == 0)
-            housekeep(gate, ledger, with_sweep=False)
-
-        thread = threading.Thread(target=run, name="ticker", daemon=True)
-        thread.start()
-
-        def stop() -> None:
-            ended.set()
-            thread.join()
-
-        self._closing.callback(stop)
-
-
-def _close(door: grpc.Server) -> None:
-    door.stop(0).wait()
-
-
-def housekeep(gate: Gate, ledger: Ledger, *, with_sweep: bool) -> None:
-    """Record what was turned away; now and then delete answers that have expired."""
-    try:
-        gate.flush()
-        if with_sweep:
-            ledger.change(_sweep)
-    except (LedgerUnavailable, LedgerBusy):
-        log.warning("housekeeping put off: the ledger can't be written")
+        self.http_port = serve_pages(pages, address, self._closing)
 
 
 def _record_model(tx: Transaction, model: ModelCard) -> None:
@@ -391,49 +311,6 @@ def _record_model(tx: Transaction, model: ModelCard) -> None:
     tx.append(leaf)
 
 
-def _sweep(tx: Transaction) -> int:
-    return sweep(tx.connection, now=tx.now, limit=SWEEP_LIMIT)
-
-
-def require_sound(settings: Settings, *, now: datetime) -> None:
-    """Return only if a gateway can start with these settings.
-
-    Raises:
-        SettingsInvalid: Every mistake, named.
-    """
-    problems = check_files(settings, now=now)
-    if api_implementation.Type() != "upb":
-        problems.append(
-            Problem(
-                "protobuf",
-                "runs without its C implementation",
-                "Unset PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION.",
-            )
-        )
-    if problems:
-        raise SettingsInvalid(problems)
-
-
-def channel_arguments(settings: Settings) -> list[tuple[str, int]]:
-    """Limits that grpcio enforces before any code of ours runs."""
-    age = settings.limits.max_connection_age_seconds
-    return [
-        ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
-        ("grpc.max_send_message_length", 8 << 20),  # a batch of 1,000 attested answers
-        ("grpc.max_metadata_size", MAX_METADATA_BYTES),
-        ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
-        ("grpc.compression_enabled_algorithms_bitset", 1),  # identity only: no compression bombs
-        ("grpc.max_concurrent_streams", 100),
-        ("grpc.max_connection_age_ms", age * 1_000),
-        ("grpc.max_connection_age_grace_ms", 30_000),
-        ("grpc.keepalive_time_ms", 60_000),
-        ("grpc.keepalive_timeout_ms", 20_000),
-        ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.min_ping_interval_without_data_ms", 30_000),
-        ("grpc.so_reuseport", 0),  # a second gateway on the same port is a mistake, not a replica
-    ]
-
-
 def _engine_channel(settings: Settings) -> grpc.Channel:
     engine = settings.engine
     credentials = grpc.ssl_channel_credentials(
@@ -442,17 +319,8 @@ def _engine_channel(settings: Settings) -> grpc.Channel:
     return grpc.secure_channel(str(engine.address), credentials)
 
 
-def _report_tls_problem(problem: pki.FileRefused) -> None:
-    TLS_RELOAD_FAILURES.inc()
-    log.error("certificate not reloaded; the old one stays", path=str(problem.path), why=problem.why)
+def _close(door: grpc.Server) -> None:
+    door.stop(0).wait()
 
 
-def _invalid(field: str, problem: str) -> SettingsInvalid:
-    what, _, remedy = problem.partition("; ")
-    return SettingsInvalid(
-        [Problem(field, what, f"{remedy[:1].upper()}{remedy[1:]}." if remedy else "See its setting.")]
-    )
-
-
-def _taken(field: str, address: str) -> SettingsInvalid:
-    return _invalid(field, f"can't listen on {address}; free it, or choose another port")
+__all__ = ["Gateway", "Seams", "channel_arguments", "housekeep", "require_sound", "wall_clock"]

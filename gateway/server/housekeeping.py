@@ -1,0 +1,54 @@
+"""What a gateway does by itself: record counted refusals each second, delete expired answers each minute."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+from datetime import timedelta
+
+import structlog
+
+from gateway.gate import Gate
+from gateway.ledger import Ledger, LedgerBusy, LedgerUnavailable, Transaction
+from gateway.ledger.answers import sweep
+
+log = structlog.get_logger()
+
+TICK = timedelta(seconds=1)
+SWEEP_EVERY = 60  # ticks
+SWEEP_LIMIT = 1_000
+
+
+def keep_house(gate: Gate, ledger: Ledger, closing: ExitStack) -> None:
+    """Tick in a thread until ``closing`` closes, and once more then."""
+    ended = threading.Event()
+
+    def run() -> None:
+        ticks = 0
+        while not ended.wait(TICK.total_seconds()):
+            ticks += 1
+            housekeep(gate, ledger, with_sweep=ticks % SWEEP_EVERY == 0)
+        housekeep(gate, ledger, with_sweep=False)
+
+    thread = threading.Thread(target=run, name="ticker", daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        ended.set()
+        thread.join()
+
+    closing.callback(stop)
+
+
+def housekeep(gate: Gate, ledger: Ledger, *, with_sweep: bool) -> None:
+    """Record what was turned away; now and then delete answers that have expired."""
+    try:
+        gate.flush()
+        if with_sweep:
+            ledger.change(_sweep)
+    except (LedgerUnavailable, LedgerBusy):
+        log.warning("housekeeping put off: the ledger can't be written")
+
+
+def _sweep(tx: Transaction) -> int:
+    return sweep(tx.connection, now=tx.now, limit=SWEEP_LIMIT)
