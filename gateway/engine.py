@@ -6,7 +6,8 @@ order, range, families and reasons before anything is signed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Protocol
@@ -20,6 +21,7 @@ from scoring.service import Family, NotScored, NotScoredReason, Query, Scored
 
 SCORE_MIN, SCORE_MAX = 350, 950
 MAX_REASONS = 4
+MODEL = re.compile(r"[!-?A-~]{1,64}@[!-?A-~]{1,64}")  # name@version, as the claims have it
 
 
 class EngineUnavailable(Exception):
@@ -166,26 +168,36 @@ def _outcome(outcome: engine_pb2.SubjectOutcome) -> Scored | NotScored:
 
 
 def require_sound(
-    queries: Sequence[Query], outcomes: Sequence[Scored | NotScored], texts: dict[str, str]
+    queries: Sequence[Query],
+    outcomes: Sequence[Scored | NotScored],
+    *,
+    as_of: date,
+    texts: Mapping[str, str],
 ) -> None:
     """Return only if every outcome could be true of its query.
 
     Raises:
-        EngineAnswerInvalid: Wrong count, another person, a number off the scale, an
-            excluded family, an unknown, repeated or fifth reason.
+        EngineAnswerInvalid: Wrong count, another person, an epoch to come, a number off
+            the scale, no family, one that was excluded or named twice, a model without a
+            version, an unknown, repeated or fifth reason.
     """
     if len(outcomes) != len(queries):
         raise EngineAnswerInvalid("another number of outcomes than of queries")
     for query, outcome in zip(queries, outcomes, strict=True):
         if outcome.subject != query.subject:
             raise EngineAnswerInvalid("an outcome about another person")
+        if outcome.epoch > as_of:
+            raise EngineAnswerInvalid("an epoch to come")
         if not isinstance(outcome, Scored):
             continue
         score: object = outcome.score
         if type(score) is not int or not SCORE_MIN <= score <= SCORE_MAX:
             raise EngineAnswerInvalid("a score off the scale")
-        if not outcome.families or query.excluded & set(outcome.families):
-            raise EngineAnswerInvalid("no family, or one that was excluded")
+        families = set(outcome.families)
+        if not families or len(families) != len(outcome.families) or query.excluded & families:
+            raise EngineAnswerInvalid("no family, one twice, or one that was excluded")
+        if not MODEL.fullmatch(outcome.model):
+            raise EngineAnswerInvalid("a model without a name and a version")
         codes = outcome.reason_codes
         if len(codes) > MAX_REASONS or len(set(codes)) != len(codes) or not texts.keys() >= set(codes):
             raise EngineAnswerInvalid("reasons that the model does not know, or too many")

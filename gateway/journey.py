@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from consent import register
 from consent.attest import Attester
@@ -103,7 +103,6 @@ class Journey:
         model: ModelCard,
         attester: Attester,
         signer: Signer,
-        clock: Callable[[], datetime],
         engine_timeout: timedelta,
     ) -> None:
         self._gate = gate
@@ -114,7 +113,6 @@ class Journey:
         self._model = model
         self._attester = attester
         self._signer = signer
-        self._clock = clock
         self._engine_timeout = engine_timeout.total_seconds()
 
     def answer(self, call: Call, parse: Parse) -> Conversation:
@@ -171,7 +169,7 @@ class Journey:
     # --- 4 consent, replay, quota: an optimistic read, begun after the call arrived
 
     def _look(self, caller: Caller, partner: Partner, queries: Sequence[ScoreQuery]) -> _Seen:
-        now = self._clock()
+        now = self._ledger.now()
         with self._store.reading() as connection:
             grants = register.grants_by_id(connection, {query.consent_id for query in queries})
             mine = {key: grant for key, grant in grants.items() if grant.partner_id == caller.partner_id}
@@ -193,7 +191,7 @@ class Journey:
             grant = seen.grants.get(query.consent_id)
             if grant is None:
                 raise Refused("CONSENT_NOT_USABLE")
-            grant.require(query.ask, now=self._clock())
+            grant.require(query.ask, now=self._ledger.now())
             if query.threshold is not None and query.threshold not in partner.contract.thresholds:
                 raise Refused("THRESHOLD_NOT_REGISTERED")
             contract.spend(seen.usage, 1)
@@ -220,8 +218,9 @@ class Journey:
         try:
             if timeout <= 0:
                 raise Refused("DEADLINE_PASSED")
-            outcomes = self._engine.score(queries, as_of=today(self._clock()), timeout=timeout)
-            require_sound(queries, outcomes, self._model.reason_texts)
+            as_of = today(self._ledger.now())
+            outcomes = self._engine.score(queries, as_of=as_of, timeout=timeout)
+            require_sound(queries, outcomes, as_of=as_of, texts=self._model.reason_texts)
         except Exception as error:
             return dict.fromkeys(asked, refused(error))
         return {
@@ -232,23 +231,28 @@ class Journey:
     # --- 6 attest
 
     def _attest(
-        self, caller: Caller, seen: _Seen, found: Mapping[int, Refused | Repeat | Found]
+        self, caller: Caller, seen: _Seen, found: dict[int, Refused | Repeat | Found]
     ) -> dict[int, Prepared]:
-        signing, now = self._signer.signing(), self._clock()
-        return {
-            i: prepare(
-                step,
-                caller=caller,
-                usage=seen.usage,
-                key=seen.keys[owner_subject(step.grant.subject)],
-                signing=signing,
-                attester=self._attester,
-                reason_texts=self._model.reason_texts,
-                now=now,
-            )
-            for i, step in found.items()
-            if isinstance(step, Found)
-        }
+        """Sign and seal what was found; what can't be signed becomes a refusal, and it alone."""
+        signing, now = self._signer.signing(), self._ledger.now()
+        prepared: dict[int, Prepared] = {}
+        for i, step in found.items():
+            if not isinstance(step, Found):
+                continue
+            try:
+                prepared[i] = prepare(
+                    step,
+                    caller=caller,
+                    usage=seen.usage,
+                    key=seen.keys[owner_subject(step.grant.subject)],
+                    signing=signing,
+                    attester=self._attester,
+                    reason_texts=self._model.reason_texts,
+                    now=now,
+                )
+            except Exception as error:
+                found[i] = refused(error)
+        return prepared
 
     # --- 8 answer
 
@@ -288,7 +292,7 @@ class Journey:
         """Add the usage, and to a quota refusal when its period ends; retry loops are told to stop."""
         refusal.usage = usage
         if refusal.code in {"DAILY_QUOTA_EXHAUSTED", "MONTHLY_QUOTA_EXHAUSTED"}:
-            now = self._clock()
+            now = self._ledger.now()
             day_ends, month_ends = contract.ends(usage.contract, now)
             ends = day_ends if refusal.code == "DAILY_QUOTA_EXHAUSTED" else month_ends
             refusal.retry_after = ends - now

@@ -19,10 +19,19 @@ class Call:
 
     method: str  # full gRPC method
     certificate_pem: bytes  # as TLS saw it; empty without one
-    body: bytes
+    receive: Callable[[], bytes]  # waits for the body; steps 1 and 2 come before it
     peer: str  # network address
     deadline: float  # time.monotonic()
     alive: Callable[[], bool]  # False once the caller has gone away
+
+    @property
+    def body(self) -> bytes:
+        """The serialised request, once it is here. Read it once.
+
+        Raises:
+            Refused: The caller closed without a body, or let it wait too long.
+        """
+        return self.receive()
 
     @property
     def seconds_left(self) -> float:

@@ -6,20 +6,18 @@ patched: the clock and the engine come in through the server's seams.
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
 import sqlalchemy as sa
 from google.protobuf.duration_pb2 import Duration
-from google.rpc import error_details_pb2, status_pb2
 
 from gateway import founding, pki
 from gateway.audit.log import read_head, read_leaves
@@ -36,7 +34,7 @@ from scoregate.admin.v1 import (
     partner_admin_pb2,
     partner_admin_pb2_grpc,
 )
-from scoregate.audit.v1 import audit_pb2, audit_pb2_grpc, leaf_pb2
+from scoregate.audit.v1 import audit_pb2_grpc, leaf_pb2
 from scoregate.partner.v1 import (
     consent_pb2,
     consent_pb2_grpc,
@@ -49,8 +47,7 @@ from scoregate.partner.v1 import (
 )
 from scoregate.proof import leaf
 from scoregate.proof.history import History
-
-T = TypeVar("T")
+from tests.wire import open_channel
 
 OF_ITS_OWN_ACCORD = (leaf_pb2.LEAF_KIND_COUNTED_REFUSALS, leaf_pb2.LEAF_KIND_MODEL_CHANGED)
 """What the gateway enters each second and at each start; no call's entry."""
@@ -75,101 +72,6 @@ class Clock:
 
     def move(self, **span: float) -> None:
         self.now += timedelta(**span)
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A refused call, read from its status details."""
-
-    status: grpc.StatusCode
-    reason: str
-    domain: str
-    request_id: str  # RequestInfo's
-    error_id: str  # the one in ErrorInfo
-    violations: tuple[str, ...]
-    quota_subjects: tuple[str, ...]
-    retry_after: float | None
-    pushback: str | None
-    help_url: str
-    message: str
-    initial: dict[str, str]
-    faceless: bytes  # the status details with the request id blanked out
-
-
-def failure_of(error: grpc.RpcError) -> Failure:
-    trailing = dict(error.trailing_metadata() or ())
-    found: dict[str, Any] = {}
-    raw = trailing.get("grpc-status-details-bin")
-    if raw:
-        for detail in status_pb2.Status.FromString(raw).details:
-            for kind in ("ErrorInfo", "RequestInfo", "BadRequest", "QuotaFailure", "RetryInfo", "Help"):
-                message = getattr(error_details_pb2, kind)()
-                if detail.Is(message.DESCRIPTOR):
-                    detail.Unpack(message)
-                    found[kind] = message
-    retry = found.get("RetryInfo")
-    info = found.get("ErrorInfo", error_details_pb2.ErrorInfo())
-    request_id = found["RequestInfo"].request_id if "RequestInfo" in found else ""
-    return Failure(
-        status=error.code(),
-        reason=info.reason,
-        domain=info.domain,
-        request_id=request_id,
-        error_id=info.metadata.get("request_id", ""),
-        violations=tuple(v.field for v in found["BadRequest"].field_violations)
-        if "BadRequest" in found
-        else (),
-        quota_subjects=tuple(v.subject for v in found["QuotaFailure"].violations)
-        if "QuotaFailure" in found
-        else (),
-        retry_after=retry.retry_delay.ToTimedelta().total_seconds() if retry else None,
-        pushback=trailing.get("grpc-retry-pushback-ms"),
-        help_url=found["Help"].links[0].url if "Help" in found else "",
-        message=error.details() or "",
-        initial=dict(error.initial_metadata() or ()),
-        faceless=(raw or b"").replace(request_id.encode(), b"-" * len(request_id))
-        if request_id
-        else raw or b"",
-    )
-
-
-def outcome(call: Callable[..., T], *args: Any, **kwargs: Any) -> T | Failure:
-    """Run a call; return its answer, or how it was refused."""
-    try:
-        return call(*args, **kwargs)
-    except grpc.RpcError as error:
-        return failure_of(error)
-
-
-def refused(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Failure:
-    """Run a call that must be refused, and return how."""
-    result = outcome(call, *args, **kwargs)
-    assert isinstance(result, Failure), "the call was answered"
-    return result
-
-
-@dataclass(frozen=True)
-class Sent:
-    """An answered call as it crossed the wire."""
-
-    body: bytes
-    headers: dict[str, str]
-
-
-def send(channel: grpc.Channel, path: str, body: bytes, *, timeout: float = 10, **options: Any) -> Sent:
-    """Exactly these bytes to this path; no serialiser has a say."""
-    answer, call = channel.unary_unary(path).with_call(body, timeout=timeout, **options)
-    return Sent(answer, dict(call.initial_metadata()))
-
-
-def open_channel(port: int, server_ca: bytes, certificate: bytes | None, key: bytes | None) -> grpc.Channel:
-    credentials = grpc.ssl_channel_credentials(server_ca, key, certificate)
-    options = [
-        ("grpc.enable_retries", 0),
-        ("grpc.max_receive_message_length", 8 << 20),
-        ("grpc.use_local_subchannel_pool", 1),
-    ]
-    return grpc.secure_channel(f"127.0.0.1:{port}", credentials, options)
 
 
 def new_uuid() -> str:
@@ -504,6 +406,3 @@ def open_world(
         yield world
     finally:
         world.close()
-
-
-__all__ = ["Clock", "Failure", "Partner", "World", "audit_pb2", "json", "open_world", "refused", "terms"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NoReturn
@@ -30,6 +30,8 @@ log = structlog.get_logger()
 
 MAX_VIOLATIONS = 20
 """In one refusal: error details travel in trailers, which must stay small."""
+
+OUR_TROUBLE = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL})
 
 REPLAYED = ("scoregate-replayed", "true")
 
@@ -53,13 +55,16 @@ class Frame:
         self._gate = gate
         self._help_url = help_url
         self._default_deadline = default_deadline.total_seconds()
+        self._waiting: dict[grpc.ServicerContext, float] = {}  # for a body, and until when
 
     def service(self, name: str, handlers: Mapping[str, Handler]) -> grpc.GenericRpcHandler:
         """All methods of one service, ``name`` being its full name."""
         return grpc.method_handlers_generic_handler(
             name,
             {
-                method: grpc.unary_unary_rpc_method_handler(self._framed(f"/{name}/{method}", handler))
+                # The same bytes on the wire as a unary method, but the handler runs before the body
+                # is here: a caller that never sends it spends its own burst and its own places.
+                method: grpc.stream_unary_rpc_method_handler(self._framed(f"/{name}/{method}", handler))
                 for method, handler in handlers.items()
             },
         )
@@ -76,11 +81,21 @@ class Frame:
 
         return run
 
-    def _framed(self, method: str, handler: Handler) -> Callable[[bytes, grpc.ServicerContext], bytes]:
-        def serve(body: bytes, context: grpc.ServicerContext) -> bytes:
+    def hang_up(self) -> int:
+        """Cancel calls whose body is overdue; returns how many. Called about once a second."""
+        now = time.monotonic()
+        overdue = [context for context, due in list(self._waiting.items()) if due <= now]
+        for context in overdue:
+            context.cancel()
+        return len(overdue)
+
+    def _framed(
+        self, method: str, handler: Handler
+    ) -> Callable[[Iterator[bytes], grpc.ServicerContext], bytes]:
+        def serve(bodies: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
             refusal: Refused | None = None
             try:
-                reply = handler(self._call(method, body, context))
+                reply = handler(self._call(method, bodies, context))
             except Exception as error:
                 refusal = refused(error)
             if refusal is not None:
@@ -92,14 +107,27 @@ class Frame:
 
         return serve
 
-    def _call(self, method: str, body: bytes, context: grpc.ServicerContext) -> Call:
+    def _receive(self, bodies: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        self._waiting[context] = time.monotonic() + self._default_deadline
+        try:
+            return next(bodies)
+        except (StopIteration, grpc.RpcError) as error:
+            # Where the call is over (cancelled, or grpcio refused the body) nobody hears our answer.
+            over = isinstance(error, grpc.RpcError) or not context.is_active()
+            refusal = Refused("DEADLINE_PASSED" if over else "BODY_MALFORMED")
+            refusal.recorded = over
+            raise refusal from error
+        finally:
+            del self._waiting[context]
+
+    def _call(self, method: str, bodies: Iterator[bytes], context: grpc.ServicerContext) -> Call:
         left = context.time_remaining()
         seconds = self._default_deadline if left is None else min(left, 86_400.0)
         certificates: Iterable[Any] = context.auth_context().get("x509_pem_cert") or [b""]
         return Call(
             method=method,
             certificate_pem=next(iter(certificates)),
-            body=body,
+            receive=lambda: self._receive(bodies, context),
             peer=context.peer(),
             deadline=time.monotonic() + seconds,
             alive=context.is_active,
@@ -110,6 +138,11 @@ class Frame:
         request_id = refusal.request_id or str(uuid.uuid4())
         if refusal.code == "INTERNAL":
             log.error("unexpected failure", method=method, request_id=request_id, exc_info=refusal.__cause__)
+        elif refusal.status in OUR_TROUBLE:
+            # Kinds only: a database's own words can quote rows.
+            log.warning(
+                "refused for a trouble of ours", method=method, request_id=request_id, why=_kinds(refusal)
+            )
         if refusal.headers:
             context.send_initial_metadata(refusal.headers)
         status = error_status(refusal, request_id, self._help_url)
@@ -122,6 +155,16 @@ class Frame:
             )
         context.set_trailing_metadata(tuple(trailers))
         context.abort(refusal.status, status.message)
+
+
+def _kinds(error: BaseException) -> str:
+    """The chain of exception kinds behind a refusal, such as "LedgerUnavailable from OperationalError"."""
+    kinds = []
+    cause = error.__cause__
+    while cause is not None:
+        kinds.append(type(cause).__name__)
+        cause = cause.__cause__
+    return " from ".join(kinds)
 
 
 def error_status(refusal: Refused, request_id: str, help_url: str) -> status_pb2.Status:

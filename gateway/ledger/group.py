@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from sqlalchemy import exc
@@ -27,6 +27,7 @@ from gateway.audit.private import Vault
 from gateway.ledger.attempt import Attempt, Dropped, Failed, Outcome
 from gateway.ledger.release import Guards, run
 from gateway.ledger.transaction import Transaction
+from gateway.metrics import UNWRITABLE
 from gateway.store import Store, StoreUnavailable
 
 T = TypeVar("T")
@@ -80,9 +81,14 @@ class Ledger:
         self._lock = threading.Lock()  # guards the two below
         self._under_way = 0
         self._closed = False
+        self._latest = datetime.min.replace(tzinfo=UTC)  # of the last transaction; written by one thread
         self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._serve, name="ledger", daemon=True)
         self._thread.start()
+
+    def now(self) -> datetime:
+        """The log's time: the clock's, or the latest entry's where the clock was set back."""
+        return max(self._clock(), self._latest)
 
     @contextmanager
     def expecting(self) -> Iterator[None]:
@@ -182,6 +188,7 @@ class Ledger:
         try:
             results = self._transact(tickets)
         except LedgerUnavailable as error:
+            UNWRITABLE.inc()
             self._disconnect()
             for ticket in tickets:
                 ticket.done.set_exception(error)
@@ -199,6 +206,7 @@ class Ledger:
         elif len(tickets[0].attempts) > 1:
             tickets[0].done.set_result([self._run_alone(tickets[0], a) for a in tickets[0].attempts])
         elif isinstance(error, exc.SQLAlchemyError):
+            UNWRITABLE.inc()
             self._disconnect()
             unavailable = LedgerUnavailable("the ledger can't be written")
             unavailable.__cause__ = error
@@ -236,6 +244,7 @@ class Ledger:
         except exc.SQLAlchemyError as error:
             raise LedgerUnavailable("the outcome of COMMIT is unknown") from error
         # From here the entries are durable; a crash costs the callers a retry.
+        self._latest = tx.now
         return results
 
     def _decide(self, tx: Transaction, tickets: list[_Ticket]) -> list[Any]:

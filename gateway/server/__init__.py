@@ -149,7 +149,7 @@ class Gateway:
         admin_services = self._admin_services(frame, store, ledger, engine, signer, usage_door)
         self._serve(partner_services, admin_services)
         self._serve_http(signer)
-        keep_house(gate, ledger, self._closing)
+        keep_house(gate, ledger, frame, self._closing)
         self._serving = True
 
     def _open_store(self) -> Store:
@@ -222,7 +222,6 @@ class Gateway:
             model=model,
             attester=Attester(settings.issuer, timedelta(seconds=settings.attestation.life_seconds)),
             signer=signer,
-            clock=clock,
             engine_timeout=timedelta(milliseconds=settings.engine.timeout_ms),
         )
         return [

@@ -1,4 +1,4 @@
-"""What a gateway does by itself: record counted refusals each second, delete expired answers each minute."""
+"""What a gateway does by itself: record counted refusals, hang up on overdue bodies, sweep answers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import structlog
 
+from gateway.doors.door import Frame
 from gateway.gate import Gate
 from gateway.ledger import Ledger, LedgerBusy, LedgerUnavailable, Transaction
 from gateway.ledger.answers import sweep
@@ -19,7 +20,7 @@ SWEEP_EVERY = 60  # ticks
 SWEEP_LIMIT = 1_000
 
 
-def keep_house(gate: Gate, ledger: Ledger, closing: ExitStack) -> None:
+def keep_house(gate: Gate, ledger: Ledger, frame: Frame, closing: ExitStack) -> None:
     """Tick in a thread until ``closing`` closes, and once more then."""
     ended = threading.Event()
 
@@ -27,6 +28,7 @@ def keep_house(gate: Gate, ledger: Ledger, closing: ExitStack) -> None:
         ticks = 0
         while not ended.wait(TICK.total_seconds()):
             ticks += 1
+            frame.hang_up()
             housekeep(gate, ledger, with_sweep=ticks % SWEEP_EVERY == 0)
         housekeep(gate, ledger, with_sweep=False)
 

@@ -112,7 +112,7 @@ def channel_arguments(settings: Settings) -> list[tuple[str, int]]:
 
 
 def _health(service: health.HealthServicer) -> grpc.GenericRpcHandler:
-    """Check alone. A Watch would hold a thread for as long as a caller likes, and every drain for its grace."""
+    """Check alone: a Watch would hold a thread as long as a caller likes, and every drain for its grace."""
     check = grpc.unary_unary_rpc_method_handler(
         service.Check,
         request_deserializer=health_pb2.HealthCheckRequest.FromString,

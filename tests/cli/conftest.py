@@ -152,11 +152,12 @@ def desk(app: typer.Typer, tmp_path_factory: pytest.TempPathFactory, engine_fold
 
 @dataclass
 class Process:
-    """A command that keeps running, and the JSON with which it said that it was ready."""
+    """A command that keeps running, and what it said when it was ready."""
 
     process: subprocess.Popen[str]
     errors: Path
     told: dict[str, Any] = field(default_factory=dict)
+    text: str = ""
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
@@ -174,31 +175,41 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
-    """Starts commands that keep running, and waits until they are ready; they end with the test."""
+def processes() -> Iterator[list[subprocess.Popen[str]]]:
+    """Whatever a test starts; it ends with the test, whichever way that goes."""
     started: list[subprocess.Popen[str]] = []
-
-    def begin(*words: str, env: dict[str, str]) -> Process:
-        errors = tmp_path / f"stderr-{len(started)}"
-        with errors.open("w") as sink:
-            process = subprocess.Popen(
-                command(*words, "-o", "json"), stdout=subprocess.PIPE, stderr=sink, text=True, env=env
-            )
-        started.append(process)
-        assert process.stdout is not None
-        text = ""
-        for line in process.stdout:
-            text += line
-            if line == "}\n":
-                return Process(process, errors, json.loads(text))
-        raise AssertionError(f"it ended with {process.wait()}: {text}{errors.read_text()}")
-
-    yield begin
+    yield started
     for process in started:
         process.kill()
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
+
+
+@pytest.fixture
+def start(tmp_path: Path, processes: list[subprocess.Popen[str]]) -> Callable[..., Process]:
+    """Starts commands that keep running, and waits until they say that they are ready.
+
+    Without ``until`` they say so in JSON; with it, in text for people that ends with a line holding it.
+    """
+
+    def begin(*words: str, env: dict[str, str], until: str = "", cwd: Path | None = None) -> Process:
+        errors = tmp_path / f"stderr-{len(processes)}"
+        line = command(*words) if until else command(*words, "-o", "json")
+        with errors.open("w") as sink:
+            process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=sink, text=True, env=env, cwd=cwd)
+        processes.append(process)
+        assert process.stdout is not None
+        text = ""
+        for said in process.stdout:
+            text += said
+            if until and until in said:
+                return Process(process, errors, text=text)
+            if not until and said == "}\n":
+                return Process(process, errors, told=json.loads(text))
+        raise AssertionError(f"it ended with {process.wait()}: {text}{errors.read_text()}")
+
+    return begin
 
 
 @contextmanager

@@ -71,32 +71,26 @@ def test_a_signal_drains_the_gateway(
     gateway = start("serve", env=env)
     with operator_channel(Path(env["SCOREGATE_HOME"]), gateway.told["admin"]) as channel:
         grpc.channel_ready_future(channel).result(SECONDS)
-        watched = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
-        assert next(watched).status == health_pb2.HealthCheckResponse.SERVING
-        gateway.process.send_signal(number)
-        assert next(watched).status == health_pb2.HealthCheckResponse.NOT_SERVING
-        watched.cancel()
-        assert gateway.process.wait(SECONDS) == 0
+        check = health_pb2_grpc.HealthStub(channel).Check
+        answer = check(health_pb2.HealthCheckRequest(), timeout=SECONDS)
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        # With a caller still connected, it ends by itself and in good order.
+        assert gateway.stop(number) == 0
+        with pytest.raises(grpc.RpcError):
+            check(health_pb2.HealthCheckRequest(), timeout=SECONDS)
     assert "draining" in gateway.errors.read_text()
 
 
-def test_the_banner_and_the_real_addresses_are_shown(env: dict[str, str]) -> None:
-    process = subprocess.Popen(
-        command("serve"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env
-    )
-    assert process.stdout is not None
-    with process.stdout as lines:
-        shown = ""
-        while "public keys" not in shown:
-            line = next(lines)
-            shown += line
-        address = line.split()[-1]
-        with urllib.request.urlopen(f"{address}/healthz", timeout=SECONDS) as answer:  # noqa: S310
-            assert answer.read() == b"serving\n"
-        process.terminate()
-        assert process.wait(SECONDS) == 0
-    assert "development only" in shown
-    assert ":0 " not in shown
+def test_the_banner_and_the_real_addresses_are_shown(
+    env: dict[str, str], start: Callable[..., Process]
+) -> None:
+    gateway = start("serve", env=env, until="public keys")
+    assert "development only" in gateway.text
+    assert ":0 " not in gateway.text
+    address = gateway.text.split()[-1]
+    with urllib.request.urlopen(f"{address}/healthz", timeout=SECONDS) as answer:  # noqa: S310
+        assert answer.read() == b"serving\n"
+    assert gateway.stop() == 0
 
 
 def test_every_mistake_in_the_settings_is_named_at_once(env: dict[str, str]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import signal
 import subprocess
 from collections.abc import Callable
@@ -13,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Process, Terminal, command, content, environment
+from tests.cli.conftest import Process, Terminal, content, environment
 
 ROOT = Path(__file__).parents[2]  # where make runs it: the protos lie there
 
 
-def answered(call: list[str]) -> dict[str, Any]:
-    ended = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False)
+def answered(call: list[str], folder: Path = ROOT) -> dict[str, Any]:
+    ended = subprocess.run(call, cwd=folder, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     found: dict[str, Any] = json.loads(ended.stdout)
     return found
@@ -45,29 +44,19 @@ def test_up_needs_nothing_and_its_call_is_answered_and_replayed(
     assert second.stop() == 0
 
 
-def test_what_is_printed_can_be_pasted_anywhere(tmp_path: Path, engine_folder: Path) -> None:
+def test_what_is_printed_can_be_pasted_anywhere(
+    tmp_path: Path, engine_folder: Path, start: Callable[..., Process]
+) -> None:
     env = environment(tmp_path / "a home", SCOREGATE_ENGINE__FOLDER=str(engine_folder))
-    process = subprocess.Popen(
-        command("up"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env, cwd=tmp_path
-    )
-    assert process.stdout is not None
-    with process.stdout as lines:
-        shown = ""
-        while "Ctrl-C" not in shown:
-            shown += next(lines)
-        pasted = re.search(r"score:\n\n(.*?)\n\n", shown, re.DOTALL)
-        assert pasted is not None
-        # Away from the protos, buf learns the contract from the gateway itself.
-        answer = subprocess.run(
-            ["bash", "-c", pasted[1]], cwd=tmp_path, capture_output=True, text=True, check=True
-        )
-        process.terminate()
-        assert process.wait(20) == 0
-    assert "scored" in json.loads(answer.stdout)
-    assert "development only" in shown
-    assert "a replay" in shown
-    assert "'a home/demo-lender/key.pem'" in shown
-    assert shlex.split(pasted[1])[0].endswith("buf")
+    gateway = start("up", env=env, until="Ctrl-C", cwd=tmp_path)
+    assert "development only" in gateway.text
+    assert "a replay" in gateway.text
+    pasted = re.search(r"score:\n\n(.*?)\n\n", gateway.text, re.DOTALL)
+    assert pasted is not None
+    assert "'a home/demo-lender/key.pem'" in pasted[1]
+    # Away from the protos, buf learns the contract from the gateway itself.
+    assert "scored" in answered(["bash", "-c", pasted[1]], folder=tmp_path)
+    assert gateway.stop() == 0
 
 
 def test_a_lender_that_was_stopped_leaves_the_gateway_up_and_no_call(

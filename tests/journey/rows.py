@@ -11,7 +11,8 @@ from google.protobuf.message import Message
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.reasons import REASONS
 from tests.journey.contract import BY_REQUEST, PROMISED
-from tests.world import Failure, Partner, Sent, World, refused, send
+from tests.wire import Failure, Sent, refused, send
+from tests.world import Partner, World
 
 
 def ask(caller: Partner, request: Message, **options: Any) -> Sent:

@@ -24,7 +24,8 @@ from scoring.service import Engine, Family
 from tests.journey.conftest import STORES, new_name
 from tests.journey.engines import ScriptedEngine
 from tests.journey.rows import ask
-from tests.world import Partner, World, new_uuid, refused
+from tests.wire import refused
+from tests.world import Partner, World, new_uuid
 
 PERIODIC = {"mode": "CONSENT_MODE_PERIODIC"}
 NOBODY = "nobody-1"  # without a row in the records

@@ -24,7 +24,8 @@ from gateway.settings import SettingsInvalid
 from scoregate.partner.v1 import consent_pb2, score_pb2
 from tests.journey.engines import ScriptedEngine
 from tests.journey.rows import answered, ask, require_explained
-from tests.world import Clock, Partner, World, outcome, refused, send, settings_for
+from tests.wire import outcome, refused, send
+from tests.world import Clock, Partner, World, settings_for
 
 PERIODIC = {"mode": "CONSENT_MODE_PERIODIC"}
 

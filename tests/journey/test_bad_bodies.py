@@ -24,7 +24,8 @@ from tests.journey.rows import (
     turned_down_raw,
 )
 from tests.journey.samples import SOMETHING, good_terms, samples, score_request
-from tests.world import Failure, Partner, World, new_uuid, open_channel, outcome, refused, send
+from tests.wire import Failure, open_channel, outcome, refused, send
+from tests.world import Partner, World, new_uuid
 
 MEBIBYTE = 1 << 20
 

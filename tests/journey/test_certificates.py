@@ -18,7 +18,8 @@ from scoregate.audit.v1 import audit_pb2, leaf_pb2
 from tests.journey.engines import ScriptedEngine
 from tests.journey.rows import ask, require_explained
 from tests.pki_support import CLIENT_AUTH, SERVER_AUTH, MadeCertificate, make_certificate
-from tests.world import Failure, Partner, World, open_channel, refused, send
+from tests.wire import Failure, open_channel, refused, send
+from tests.world import Partner, World
 
 PERIODIC = {"mode": "CONSENT_MODE_PERIODIC"}
 ACME = "spiffe://scoregate.local/partner/acme"

@@ -19,7 +19,8 @@ from scoregate.partner.v1 import consent_pb2, score_pb2, types_pb2
 from tests.journey.conftest import STORES
 from tests.journey.engines import ScriptedEngine
 from tests.journey.rows import answered, ask, require_explained, require_recorded, turned_down
-from tests.world import Partner, World, outcome, refused, seconds
+from tests.wire import outcome, refused
+from tests.world import Partner, World, seconds
 
 PERIODIC = {"mode": "CONSENT_MODE_PERIODIC"}
 MISSING = "a" * 26

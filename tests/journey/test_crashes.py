@@ -24,7 +24,8 @@ from gateway.settings import Settings
 from scoregate.partner.v1 import consent_pb2, score_pb2
 from tests.journey.conftest import STORES
 from tests.journey.rows import ask
-from tests.world import Clock, Failure, Partner, World, outcome, settings_for
+from tests.wire import Failure, outcome
+from tests.world import Clock, Partner, World, settings_for
 
 ROOT = Path(__file__).parents[2]
 CALLERS = 8

@@ -18,7 +18,8 @@ from scoregate.audit.v1 import leaf_pb2
 from scoregate.partner.v1 import score_pb2
 from tests.journey.engines import ScriptedEngine
 from tests.journey.rows import answered, ask, require_explained, turned_down
-from tests.world import Partner, World, outcome, refused
+from tests.wire import outcome, refused
+from tests.world import Partner, World
 
 PERIODIC = {"mode": "CONSENT_MODE_PERIODIC"}
 
@@ -63,7 +64,7 @@ def run_out(call: Any) -> None:
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-@pytest.mark.parametrize(("leave", "timeout"), [(hang_up, 20), (run_out, 0.3)], ids=["cancelled", "too late"])
+@pytest.mark.parametrize(("leave", "timeout"), [(hang_up, 20), (run_out, 1)], ids=["cancelled", "too late"])
 def test_a_call_that_nobody_waits_for_any_more_leaves_nothing(
     own_world: World, engine: ScriptedEngine, leave: Callable[[Any], None], timeout: float
 ) -> None:
@@ -118,7 +119,7 @@ def test_a_call_that_is_too_late_inside_its_transaction_counts_and_can_be_repeat
     acme = own_world.partner()
     request = acme.query(own_world.consent(acme))
     with locked(own_world):
-        failure = refused(ask, acme, request, timeout=0.8)
+        failure = refused(ask, acme, request, timeout=1.2)
     assert failure.status is grpc.StatusCode.DEADLINE_EXCEEDED
     assert ask(acme, request).headers["scoregate-replayed"] == "true"
     assert acme.spent() == {"day": 1, "month": 1}
@@ -133,7 +134,7 @@ def test_a_postgresql_whose_head_is_locked_lets_nothing_out_and_goes_on_afterwar
     with world.reading() as connection:
         connection.exec_driver_sql("BEGIN")
         connection.exec_driver_sql("SELECT * FROM log_head FOR UPDATE")
-        failure = refused(ask, acme, request, timeout=0.8)
+        failure = refused(ask, acme, request, timeout=1.2)
         connection.exec_driver_sql("ROLLBACK")
     assert failure.status is grpc.StatusCode.DEADLINE_EXCEEDED
     assert ask(acme, request).body
@@ -201,7 +202,6 @@ def test_a_clock_set_back_brings_no_expired_consent_back(own_world: World) -> No
     turned_down(acme, acme.query(consent), "CONSENT_EXPIRED")
 
 
-@pytest.mark.xfail(reason="Journey._check goes by the clock alone; it should be max(clock, log head's time)")
 def test_a_clock_set_back_a_little_makes_no_new_consent_invalid(own_world: World) -> None:
     acme = own_world.partner()
     consent = own_world.consent(acme)

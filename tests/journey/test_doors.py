@@ -6,7 +6,6 @@ import ipaddress
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -29,7 +28,8 @@ from tests.journey.contract import METHODS
 from tests.journey.engines import ScriptedEngine
 from tests.journey.rows import answered, ask
 from tests.pki_support import SERVER_AUTH, make_authority, make_certificate
-from tests.world import Clock, Partner, World, open_channel, outcome, refused, settings_for
+from tests.wire import open_channel, outcome, refused
+from tests.world import Clock, Partner, World, settings_for
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -74,26 +74,11 @@ def stopping(gateway: Gateway, grace: timedelta) -> Iterator[threading.Thread]:
         assert not thread.is_alive()
 
 
-def watched(world: World) -> Any:
-    """The stream of a watcher that has heard that all is well."""
+def test_a_watch_that_would_hold_a_thread_and_every_drain_is_not_served(world: World) -> None:
     watch = health_pb2_grpc.HealthStub(world.partner().channel).Watch(health_pb2.HealthCheckRequest())
-    assert next(watch).status == SERVING
-    return watch
-
-
-def test_a_watcher_hears_of_the_drain(own_world: World) -> None:
-    watch = watched(own_world)
-    with stopping(own_world.gateway, timedelta(seconds=0.5)):
-        assert next(watch).status == NOT_SERVING
-
-
-@pytest.mark.xfail(reason="Gateway.stop waits the whole grace for an open Health.Watch")
-def test_a_watcher_does_not_hold_the_drain_up(own_world: World) -> None:
-    watch = watched(own_world)
-    began = time.monotonic()
-    with stopping(own_world.gateway, timedelta(seconds=2)):
-        assert next(watch).status == NOT_SERVING
-    assert time.monotonic() - began < 1.5
+    with pytest.raises(grpc.RpcError) as refusal:
+        next(watch)
+    assert refusal.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_a_call_under_way_is_answered_through_the_drain(own_world: World, engine: ScriptedEngine) -> None:

@@ -12,7 +12,8 @@ from gateway.errors import STATUS
 from scoregate.partner.v1 import error_reason_pb2
 from scoregate.reasons import REASONS
 from tests.journey.contract import PROMISED
-from tests.world import Partner, World, refused
+from tests.wire import refused
+from tests.world import Partner, World
 
 NAMES = error_reason_pb2.DESCRIPTOR.enum_types_by_name["ErrorReason"].values_by_name
 CODES = [name.removeprefix("ERROR_REASON_") for name in NAMES if name != "ERROR_REASON_UNSPECIFIED"]

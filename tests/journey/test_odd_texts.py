@@ -12,7 +12,8 @@ from tests.journey.conftest import STORES, Channels
 from tests.journey.contract import METHODS, Method, by_name
 from tests.journey.rows import require_explained
 from tests.journey.samples import samples, token
-from tests.world import Failure, World, outcome, refused, send
+from tests.wire import Failure, outcome, refused, send
+from tests.world import World
 
 
 @pytest.fixture(scope="module", params=STORES)

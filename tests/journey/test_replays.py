@@ -18,7 +18,8 @@ from tests.journey.conftest import STORES, new_name
 from tests.journey.contract import BY_REQUEST
 from tests.journey.engines import ScriptedEngine
 from tests.journey.rows import answered, ask, require_explained, turned_down
-from tests.world import Failure, Partner, Sent, World, new_uuid, outcome, refused, seconds, terms
+from tests.wire import Failure, Sent, outcome, refused
+from tests.world import Partner, World, new_uuid, seconds, terms
 
 PERIODIC = {"mode": "CONSENT_MODE_PERIODIC"}
 TWINS = 64

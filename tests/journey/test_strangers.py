@@ -13,7 +13,8 @@ from scoregate.partner.v1 import consent_pb2, score_pb2
 from tests.journey.contract import METHODS, Method, by_name
 from tests.journey.rows import answered, require_explained, turned_down
 from tests.pki_support import make_certificate
-from tests.world import Failure, Partner, World, new_uuid, open_channel, outcome, refused, send
+from tests.wire import Failure, open_channel, outcome, refused, send
+from tests.world import Partner, World, new_uuid
 
 CAS = {"partner": AuthorityRole.PARTNER, "admin": AuthorityRole.STAFF}
 ROLES = [role.value for role in Role]
