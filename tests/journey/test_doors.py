@@ -6,6 +6,7 @@ import ipaddress
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -81,6 +82,12 @@ def test_a_watch_that_would_hold_a_thread_and_every_drain_is_not_served(world: W
     assert refusal.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
+def test_a_revoked_caller_may_still_ask_for_the_health_and_for_no_more(world: World, acme: Partner) -> None:
+    world.revoke(acme.fingerprint)
+    assert health_of(acme.channel) == SERVING
+    assert refused(acme.spent).reason == "CERTIFICATE_REVOKED"
+
+
 def test_a_call_under_way_is_answered_through_the_drain(own_world: World, engine: ScriptedEngine) -> None:
     acme = own_world.partner()
     request = acme.query(own_world.consent(acme))
@@ -96,10 +103,19 @@ def test_a_call_under_way_is_answered_through_the_drain(own_world: World, engine
     caller.start()
     assert arrived.wait(10)
     with stopping(own_world.gateway, timedelta(seconds=20)):
+        assert until_other_than_ok(own_world) == "HTTP/1.1 503 Service Unavailable"
         go.set()
         caller.join(20)
     assert score_pb2.GetScoreResponse.FromString(results[0].body).HasField("scored")
     own_world.require_balanced()
+
+
+def until_other_than_ok(world: World) -> str:
+    """Look at the health page until it says something else, for ten seconds at most."""
+    give_up = time.monotonic() + 10
+    while (seen := page(world, "/healthz")).endswith("200 OK") and time.monotonic() < give_up:
+        threading.Event().wait(0.01)
+    return seen
 
 
 def test_after_the_drain_there_is_nobody(own_world: World) -> None:
