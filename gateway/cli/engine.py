@@ -48,15 +48,20 @@ Shown = Annotated[Output, typer.Option("--output", "-o", help="How to show the r
 
 
 def home() -> Path:
-    """Where the engine lies by default: `engine` under SCOREGATE_HOME."""
-    return Path(os.environ.get("SCOREGATE_HOME", ".scoregate")) / "engine"
+    """Where the gateway looks for its engine; `engine` under SCOREGATE_HOME before there are settings."""
+    from gateway.settings import SettingsInvalid, load
+
+    try:
+        return load(os.environ).engine.folder
+    except SettingsInvalid:
+        return Path(os.environ.get("SCOREGATE_HOME", ".scoregate")) / "engine"
 
 
 @app.command()
 def train(
     data: Data = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help=r"Where to write. \[default: $SCOREGATE_HOME/engine]")
+        Path | None, typer.Option(metavar="DIR", help=r"Where to write. \[default: engine.folder]")
     ] = None,
     output: Shown = Output.TABLE,
 ) -> None:
@@ -132,7 +137,7 @@ def evaluate(
 def show(
     folder: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help=r"The engine's folder. \[default: $SCOREGATE_HOME/engine]"),
+        typer.Option(metavar="DIR", help=r"The engine's folder. \[default: engine.folder]"),
     ] = None,
     output: Shown = Output.TABLE,
 ) -> None:

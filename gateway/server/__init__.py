@@ -142,13 +142,16 @@ class Gateway:
             default_deadline=timedelta(milliseconds=settings.limits.default_deadline_ms),
         )
         usage_door = usage.UsageDoor(store, gate, clock=clock)
-        model = self._begin_with_model(engine, ledger)
+        model = _model(engine)
         partner_services = self._partner_services(
             frame, model, store, ledger, vault, engine, gate, signer, usage_door
         )
         admin_services = self._admin_services(frame, store, ledger, engine, signer, usage_door)
-        self._serve(partner_services, admin_services)
+        self._bind(partner_services, admin_services)
         self._serve_http(signer)
+        # The model in use is an entry before the first answer; a start that fails leaves none.
+        self._record(ledger, model)
+        self._serve()
         keep_house(gate, ledger, frame, self._closing)
         self._serving = True
 
@@ -188,17 +191,13 @@ class Gateway:
         except KeyFileError as error:
             raise invalid("attestation.key_folder", str(error)) from error
 
-    def _begin_with_model(self, engine: EngineDoor, ledger: Ledger) -> ModelCard:
+    def _record(self, ledger: Ledger, model: ModelCard) -> None:
         try:
-            model = engine.model()
             ledger.change(lambda tx: _record_model(tx, model))
-        except EngineUnavailable as error:
-            raise invalid("engine.address", "the engine does not answer; start it first") from error
         except LedgerUnavailable as error:
             raise invalid(
                 "database.url", "the ledger can't be written; check the disk and the database"
             ) from error
-        return model
 
     def _partner_services(
         self,
@@ -262,7 +261,7 @@ class Gateway:
             admin_operations.OperationsAdminDoor(store, ledger, signer, usage_door, engine).service(frame),
         ]
 
-    def _serve(
+    def _bind(
         self, partner_services: list[grpc.GenericRpcHandler], admin_services: list[grpc.GenericRpcHandler]
     ) -> None:
         settings = self._settings
@@ -272,6 +271,8 @@ class Gateway:
         tls, listen = settings.tls, settings.listen
         self.partner_port = bind(partner, settings, "listen.partner", listen.partner, tls.partner_ca)
         self.admin_port = bind(admin, settings, "listen.admin", listen.admin, tls.staff_ca)
+
+    def _serve(self) -> None:
         for door in self._doors:
             door.start()
             self._closing.callback(_close, door)
@@ -298,6 +299,13 @@ class Gateway:
             metrics=address.host in {"127.0.0.1", "::1", "localhost"},
         )
         self.http_port = serve_pages(pages, address, self._closing)
+
+
+def _model(engine: EngineDoor) -> ModelCard:
+    try:
+        return engine.model()
+    except EngineUnavailable as error:
+        raise invalid("engine.address", "the engine does not answer; start it first") from error
 
 
 def _record_model(tx: Transaction, model: ModelCard) -> None:
