@@ -17,7 +17,7 @@ from gateway.errors import Refused, refused
 from gateway.ledger import Ledger, LedgerBusy, LedgerUnavailable, Refusal, Transaction
 from gateway.partners import Partner, PartnerRefused
 from gateway.pki import CertificateRefused, identify
-from gateway.query import Call, Caller
+from gateway.query import BodyMissing, Call, Caller
 from gateway.quota.burst import Admission, BurstExceeded, ConcurrencyExceeded, Limit, Verdict
 from gateway.quota.headers import Headers, rate_limit
 from gateway.store import Store, StoreUnavailable
@@ -99,6 +99,9 @@ class Gate:
         """
         try:
             yield
+        except BodyMissing as error:
+            # Whether nothing was sent or grpcio refused it can't be told for certain: counted, like a flood.
+            raise self._turn_away(caller.partner_id, call.method, refused(error)) from error
         except Exception as error:
             refusal = refused(error)
             refusal.headers = headers

@@ -13,6 +13,12 @@ CHECK_THRESHOLD = "/scoregate.partner.v1.ScoreService/CheckThreshold"
 BATCH_GET_SCORES = "/scoregate.partner.v1.ScoreService/BatchGetScores"
 
 
+class BodyMissing(Exception):
+    """The call ended without a body, or grpcio refused it (too large, compressed), or it was overdue."""
+
+    reason = "BODY_MALFORMED"
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One incoming RPC, before anything is believed about it."""
@@ -29,7 +35,7 @@ class Call:
         """The serialised request, once it is here. Read it once.
 
         Raises:
-            Refused: The caller closed without a body, or let it wait too long.
+            BodyMissing: None came.
         """
         return self.receive()
 

@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 from sqlalchemy.engine import URL, Connection, Engine, make_url
@@ -115,11 +117,16 @@ def open_store(url: str, *, readers: int = READER_CONNECTIONS) -> Store:
         event.listen(writer, "connect", _set_up_sqlite)
         event.listen(reader, "connect", _set_up_sqlite)
         event.listen(writer, "begin", _begin_immediate)
+    else:
+        event.listen(writer, "connect", _set_up_postgresql)
     try:
         with writer.begin() as connection:
             _require_durable(connection, sqlite=file is not None)
     except exc.SQLAlchemyError as error:
-        raise StoreUnavailable(f"the database can't be opened: {_cause(error)}") from error
+        raise StoreUnavailable(
+            f"the database can't be opened ({_cause(error)}); "
+            "restore it from its backup, or correct the address"
+        ) from error
     inode = file.stat().st_ino if file is not None else None
     return Store(url=parsed, writer=writer, reader=reader, file=file, inode=inode)
 
@@ -140,6 +147,13 @@ def _set_up_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> No
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
+
+
+def _set_up_postgresql(connection: psycopg.Connection[Any], _: ConnectionPoolEntry) -> None:
+    # A head lock that is held elsewhere for good must not hold every call for good.
+    connection.autocommit = True
+    connection.execute(f"SET lock_timeout = '{int(BUSY_TIMEOUT_SECONDS)}s'")
+    connection.autocommit = False
 
 
 def _begin_immediate(connection: Connection) -> None:

@@ -23,7 +23,7 @@ from gateway.errors import DOMAIN, Refused, refused
 from gateway.gate import Gate, burst_limit
 from gateway.metrics import CALLS
 from gateway.partners import Partner
-from gateway.query import Call, Caller
+from gateway.query import BodyMissing, Call, Caller
 from gateway.quota.headers import Headers, rate_limit
 
 log = structlog.get_logger()
@@ -107,16 +107,17 @@ class Frame:
 
         return serve
 
-    def _receive(self, bodies: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+    def receive(self, bodies: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        """Wait for a call's body.
+
+        Raises:
+            BodyMissing: None came, or none in time.
+        """
         self._waiting[context] = time.monotonic() + self._default_deadline
         try:
             return next(bodies)
         except (StopIteration, grpc.RpcError) as error:
-            # Where the call is over (cancelled, or grpcio refused the body) nobody hears our answer.
-            over = isinstance(error, grpc.RpcError) or not context.is_active()
-            refusal = Refused("DEADLINE_PASSED" if over else "BODY_MALFORMED")
-            refusal.recorded = over
-            raise refusal from error
+            raise BodyMissing from error
         finally:
             del self._waiting[context]
 
@@ -127,7 +128,7 @@ class Frame:
         return Call(
             method=method,
             certificate_pem=next(iter(certificates)),
-            receive=lambda: self._receive(bodies, context),
+            receive=lambda: self.receive(bodies, context),
             peer=context.peer(),
             deadline=time.monotonic() + seconds,
             alive=context.is_active,
@@ -136,13 +137,7 @@ class Frame:
     def _abort(self, method: str, context: grpc.ServicerContext, refusal: Refused) -> NoReturn:
         CALLS.labels(method, refusal.code).inc()
         request_id = refusal.request_id or str(uuid.uuid4())
-        if refusal.code == "INTERNAL":
-            log.error("unexpected failure", method=method, request_id=request_id, exc_info=refusal.__cause__)
-        elif refusal.status in OUR_TROUBLE:
-            # Kinds only: a database's own words can quote rows.
-            log.warning(
-                "refused for a trouble of ours", method=method, request_id=request_id, why=_kinds(refusal)
-            )
+        report(method, request_id, refusal)
         if refusal.headers:
             context.send_initial_metadata(refusal.headers)
         status = error_status(refusal, request_id, self._help_url)
@@ -155,6 +150,15 @@ class Frame:
             )
         context.set_trailing_metadata(tuple(trailers))
         context.abort(refusal.status, status.message)
+
+
+def report(method: str, request_id: str, refusal: Refused) -> None:
+    """Log a refusal that is our own fault, so that its request id finds the cause."""
+    if refusal.code == "INTERNAL":
+        log.error("unexpected failure", method=method, request_id=request_id, exc_info=refusal.__cause__)
+    elif refusal.status in OUR_TROUBLE:
+        # Kinds only: a database's own words can quote rows.
+        log.warning("refused for a fault of ours", method=method, request_id=request_id, why=_kinds(refusal))
 
 
 def _kinds(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import grpc
 
 from consent.grant import Ask
-from gateway.doors.door import REPLAYED, Frame, Handler, Reply
+from gateway.doors.door import REPLAYED, Frame, Handler, Reply, report
 from gateway.doors.wire import ID, NONCE, SUBJECT, Check, read
 from gateway.errors import Refused
 from gateway.journey import Answered, Conversation, Journey
@@ -53,6 +53,7 @@ class ScoreDoor:
             if isinstance(result, Answered):
                 item.answer.ParseFromString(result.response)
             else:
+                report(call.method, query.request_id, result)
                 item.error.CopyFrom(_item_error(result))
         return Reply(response.SerializeToString(), conversation.headers)
 

@@ -57,7 +57,7 @@ def require_current(store: Store) -> None:
         raise SchemaMismatch("the database can't be read; restore it from its backup") from error
     newest = ScriptDirectory(str(FOLDER)).get_current_head()
     if found is None:
-        raise SchemaMismatch("the database is empty; run `scoregate init`")
+        raise SchemaMismatch("the database holds no ledger; run `scoregate init`, or correct the address")
     if found != newest:
         raise SchemaMismatch(
             f"the database is at revision {found}, older than {newest}; run `scoregate upgrade`"

@@ -106,6 +106,8 @@ class Gateway:
         self._stopped.set()
         self._serving = False
         self.health.enter_graceful_shutdown()
+        # Balancers look at health; calls that they still send meanwhile are answered.
+        time.sleep(self._settings.limits.drain_seconds)
         waits = [door.stop(grace.total_seconds()) for door in self._doors]
         for wait in waits:
             wait.wait()
@@ -147,7 +149,7 @@ class Gateway:
             frame, model, store, ledger, vault, engine, gate, signer, usage_door
         )
         admin_services = self._admin_services(frame, store, ledger, engine, signer, usage_door)
-        self._bind(partner_services, admin_services)
+        self._bind(frame, partner_services, admin_services)
         self._serve_http(signer)
         # The model in use is an entry before the first answer; a start that fails leaves none.
         self._record(ledger, model)
@@ -156,6 +158,9 @@ class Gateway:
         self._serving = True
 
     def _open_store(self) -> Store:
+        file = self._settings.database.file
+        if file is not None and not file.exists():
+            raise invalid("database.url", f"there is no ledger at {file}; restore it from its backup")
         try:
             store = open_store(self._settings.database.url)
             self._closing.callback(store.close)
@@ -262,11 +267,14 @@ class Gateway:
         ]
 
     def _bind(
-        self, partner_services: list[grpc.GenericRpcHandler], admin_services: list[grpc.GenericRpcHandler]
+        self,
+        frame: Frame,
+        partner_services: list[grpc.GenericRpcHandler],
+        admin_services: list[grpc.GenericRpcHandler],
     ) -> None:
         settings = self._settings
-        partner = self._new_door(partner_services, PARTNER_SERVICES, settings.limits.worker_threads)
-        admin = self._new_door(admin_services, ADMIN_SERVICES, ADMIN_THREADS)
+        partner = self._new_door(frame, partner_services, PARTNER_SERVICES, settings.limits.worker_threads)
+        admin = self._new_door(frame, admin_services, ADMIN_SERVICES, ADMIN_THREADS)
         self._doors = (partner, admin)
         tls, listen = settings.tls, settings.listen
         self.partner_port = bind(partner, settings, "listen.partner", listen.partner, tls.partner_ca)
@@ -280,12 +288,17 @@ class Gateway:
             self.health.set(name, health_pb2.HealthCheckResponse.SERVING)
 
     def _new_door(
-        self, services: list[grpc.GenericRpcHandler], names: tuple[str, ...], threads: int
+        self,
+        frame: Frame,
+        services: list[grpc.GenericRpcHandler],
+        names: tuple[str, ...],
+        threads: int,
     ) -> grpc.Server:
         return new_door(
             self._settings,
             services,
             names,
+            frame=frame,
             threads=threads,
             health_service=self.health,
             closing=self._closing,
@@ -323,7 +336,9 @@ def _engine_channel(settings: Settings) -> grpc.Channel:
     credentials = grpc.ssl_channel_credentials(
         engine.ca.read_bytes(), engine.key.read_bytes(), engine.certificate.read_bytes()
     )
-    return grpc.secure_channel(str(engine.address), credentials)
+    # An engine that comes back is found within seconds; gRPC's own back-off grows to two minutes.
+    options = [("grpc.max_reconnect_backoff_ms", 2_000)]
+    return grpc.secure_channel(str(engine.address), credentials, options)
 
 
 def _close(door: grpc.Server) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,13 +12,16 @@ from pathlib import Path
 import grpc
 import structlog
 import uvicorn
+from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2
 from grpc_reflection.v1alpha import reflection
 from starlette.applications import Starlette
 
 from gateway import pki
+from gateway.doors.door import Frame
 from gateway.metrics import TLS_RELOAD_FAILURES
 from gateway.pki.credentials import server_credentials
+from gateway.query import BodyMissing
 from gateway.server.soundness import invalid
 from gateway.settings import Address, Settings, SettingsInvalid
 
@@ -26,6 +29,7 @@ log = structlog.get_logger()
 
 MAX_REQUEST_BYTES = 1 << 20
 MAX_METADATA_BYTES = 8 << 10
+HEALTH_THREADS = 2
 
 
 def new_door(
@@ -33,6 +37,7 @@ def new_door(
     services: Sequence[grpc.GenericRpcHandler],
     names: Sequence[str],
     *,
+    frame: Frame,
     threads: int,
     health_service: health.HealthServicer,
     closing: ExitStack,
@@ -42,7 +47,7 @@ def new_door(
     closing.callback(pool.shutdown)
     door = grpc.server(
         pool,
-        handlers=[*services, _health(health_service)],
+        handlers=[*services, _health(health_service, frame, closing)],
         options=channel_arguments(settings),
         maximum_concurrent_rpcs=threads + settings.limits.max_queue,
     )
@@ -111,14 +116,27 @@ def channel_arguments(settings: Settings) -> list[tuple[str, int]]:
     ]
 
 
-def _health(service: health.HealthServicer) -> grpc.GenericRpcHandler:
-    """Check alone: a Watch would hold a thread as long as a caller likes, and every drain for its grace."""
-    check = grpc.unary_unary_rpc_method_handler(
-        service.Check,
-        request_deserializer=health_pb2.HealthCheckRequest.FromString,
-        response_serializer=health_pb2.HealthCheckResponse.SerializeToString,
+def _health(service: health.HealthServicer, frame: Frame, closing: ExitStack) -> grpc.GenericRpcHandler:
+    """Check alone, on a thread of its own; anybody who got through TLS may ask.
+
+    A Watch would hold a thread as long as a caller likes, and every drain for its grace.
+    """
+
+    def check(bodies: Iterator[bytes], context: grpc.ServicerContext) -> health_pb2.HealthCheckResponse:
+        try:
+            request = health_pb2.HealthCheckRequest.FromString(frame.receive(bodies, context))
+        except (BodyMissing, DecodeError):
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "send a grpc.health.v1.HealthCheckRequest")
+        answer: health_pb2.HealthCheckResponse = service.Check(request, context)
+        return answer
+
+    pool = ThreadPoolExecutor(HEALTH_THREADS, thread_name_prefix="health")
+    closing.callback(pool.shutdown)
+    check.experimental_thread_pool = pool  # type: ignore[attr-defined]  # how grpcio takes a pool per method
+    handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_unary_rpc_method_handler(
+        check, response_serializer=health_pb2.HealthCheckResponse.SerializeToString
     )
-    return grpc.method_handlers_generic_handler(health.SERVICE_NAME, {"Check": check})
+    return grpc.method_handlers_generic_handler(health.SERVICE_NAME, {"Check": handler})
 
 
 def _report_tls_problem(problem: pki.FileRefused) -> None:

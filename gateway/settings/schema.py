@@ -158,6 +158,12 @@ class Limits(Section):
     max_connection_age_seconds: Whole = Field(default=1_800, ge=10, le=86_400)
     """When a connection must be made anew, in seconds: 10 to 86400."""
 
+    drain_seconds: Whole = Field(default=0, ge=0, le=60)
+    """How long a stopping gateway says NOT_SERVING before it takes no more calls, in seconds: 0 to 60.
+
+    Longer than the balancer in front needs to notice.
+    """
+
     @field_validator("max_in_flight_per_partner")
     @classmethod
     def _leave_threads_for_others(cls, cap: int, info: ValidationInfo) -> int:

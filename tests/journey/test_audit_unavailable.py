@@ -368,11 +368,11 @@ def somebody_elses(file: Path) -> None:
         (rubbish, "can't be opened"),
         (torn, "malformed"),
         (cut, "database"),
-        (emptied, "the database is empty"),
-        (gone, "the database is empty"),
+        (emptied, "the database holds no ledger"),
+        (gone, "there is no ledger at"),
         (a_folder, "can't be opened"),
         (newer, "a newer scoregate made"),
-        (somebody_elses, "the database is empty"),
+        (somebody_elses, "the database holds no ledger"),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )
@@ -412,7 +412,7 @@ def test_an_empty_postgresql_database_and_one_that_does_not_answer_are_not_start
     founding.found(settings_for(home, f"sqlite:///{home}/ledger.db", engine_folder), now=Clock()())
     nowhere = url.set(database="nobodys").render_as_string(hide_password=False)
     for wrong, said in (
-        (url.render_as_string(hide_password=False), "the database is empty"),
+        (url.render_as_string(hide_password=False), "the database holds no ledger"),
         (nowhere, "can't be opened"),
     ):
         with pytest.raises(SettingsInvalid, match=said):
