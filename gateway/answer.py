@@ -163,6 +163,9 @@ def _private_part(found: Found, caller: Caller, made: Claims) -> leaf_pb2.Privat
     if isinstance(outcome, NotScored):
         part.shown = NOT_SCORED[outcome.reason]
         return part
+    if query.ask.disclosure is Disclosure.BAND:
+        part.shown = f"BAND {results.band_of(outcome.score)}"
+        return part
     part.score = outcome.score
     part.shown = query.ask.disclosure
     if query.threshold is not None:

@@ -167,40 +167,43 @@ def _outcome(outcome: engine_pb2.SubjectOutcome) -> Scored | NotScored:
         raise EngineAnswerInvalid("an outcome that can't be read") from error
 
 
-def require_sound(
-    queries: Sequence[Query],
-    outcomes: Sequence[Scored | NotScored],
-    *,
-    as_of: date,
-    texts: Mapping[str, str],
-) -> None:
-    """Return only if every outcome could be true of its query.
+def require_answers(queries: Sequence[Query], outcomes: Sequence[Scored | NotScored]) -> None:
+    """Return only if every query has its own outcome, in order.
 
     Raises:
-        EngineAnswerInvalid: Wrong count, another person, an epoch to come, a number off
-            the scale, no family, one that was excluded or named twice, a model without a
-            version, an unknown, repeated or fifth reason.
+        EngineAnswerInvalid: Another number of outcomes.
     """
     if len(outcomes) != len(queries):
         raise EngineAnswerInvalid("another number of outcomes than of queries")
-    for query, outcome in zip(queries, outcomes, strict=True):
-        if outcome.subject != query.subject:
-            raise EngineAnswerInvalid("an outcome about another person")
-        if outcome.epoch > as_of:
-            raise EngineAnswerInvalid("an epoch to come")
-        if not isinstance(outcome, Scored):
-            continue
-        score: object = outcome.score
-        if type(score) is not int or not SCORE_MIN <= score <= SCORE_MAX:
-            raise EngineAnswerInvalid("a score off the scale")
-        families = set(outcome.families)
-        if not families or len(families) != len(outcome.families) or query.excluded & families:
-            raise EngineAnswerInvalid("no family, one twice, or one that was excluded")
-        if not MODEL.fullmatch(outcome.model):
-            raise EngineAnswerInvalid("a model without a name and a version")
-        codes = outcome.reason_codes
-        if len(codes) > MAX_REASONS or len(set(codes)) != len(codes) or not texts.keys() >= set(codes):
-            raise EngineAnswerInvalid("reasons that the model does not know, or too many")
+
+
+def require_sound(
+    query: Query, outcome: Scored | NotScored, *, as_of: date, texts: Mapping[str, str]
+) -> None:
+    """Return only if the outcome could be true of its query.
+
+    Raises:
+        EngineAnswerInvalid: Another person, an epoch to come, a number off the scale, no
+            family, one that was excluded or named twice, a model without a version, an
+            unknown, repeated or fifth reason.
+    """
+    if outcome.subject != query.subject:
+        raise EngineAnswerInvalid("an outcome about another person")
+    if outcome.epoch > as_of:
+        raise EngineAnswerInvalid("an epoch to come")
+    if not isinstance(outcome, Scored):
+        return
+    score: object = outcome.score
+    if type(score) is not int or not SCORE_MIN <= score <= SCORE_MAX:
+        raise EngineAnswerInvalid("a score off the scale")
+    families = set(outcome.families)
+    if not families or len(families) != len(outcome.families) or query.excluded & families:
+        raise EngineAnswerInvalid("no family, one twice, or one that was excluded")
+    if not MODEL.fullmatch(outcome.model):
+        raise EngineAnswerInvalid("a model without a name and a version")
+    codes = outcome.reason_codes
+    if len(codes) > MAX_REASONS or len(set(codes)) != len(codes) or not texts.keys() >= set(codes):
+        raise EngineAnswerInvalid("reasons that the model does not know, or too many")
 
 
 def today(now: datetime) -> date:

@@ -13,14 +13,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 
 from consent import register
 from consent.attest import Attester
 from consent.grant import ConsentDenied, Grant
 from gateway.answer import Found, Prepared, prepare, with_receipt
 from gateway.audit.private import DataKey, Vault, owner_subject
-from gateway.engine import EngineDoor, ModelCard, require_sound, today
+from gateway.engine import (
+    EngineAnswerInvalid,
+    EngineDoor,
+    ModelCard,
+    require_answers,
+    require_sound,
+    today,
+)
 from gateway.errors import Refused, refused
 from gateway.gate import Gate, burst_limit
 from gateway.keys import Signer
@@ -30,12 +37,15 @@ from gateway.ledger import (
     Failed,
     Gone,
     Ledger,
+    LedgerBusy,
+    LedgerUnavailable,
     Outcome,
     Refusal,
     Released,
     Repeat,
     Replayed,
     Stale,
+    Transaction,
     answers,
 )
 from gateway.partners import Partner
@@ -44,7 +54,8 @@ from gateway.quota import contract
 from gateway.quota.contract import QuotaExhausted, Usage
 from gateway.quota.headers import rate_limit
 from gateway.store import Store
-from scoring.service import Family, Query
+from scoregate.audit.v1 import leaf_pb2
+from scoring.service import Family, NotScored, Query, Scored
 
 CHUNK = 50
 """Batch items in one transaction: a few milliseconds, which a single query can wait out."""
@@ -54,6 +65,9 @@ ENGINE_SHARE = 0.8
 
 MAX_ROUNDS = 3
 """How often a query may start over because a key was turned, or a first answer expired, meanwhile."""
+
+NO_ENTRY = frozenset({"AUDIT_UNAVAILABLE", "DEADLINE_PASSED"})
+"""Refusals without an entry: the ledger can't be written, or nobody is there any more."""
 
 Parse = Callable[[bytes, Partner], Sequence[ScoreQuery]]
 
@@ -145,9 +159,29 @@ class Journey:
                 done |= self._round(call, caller, partner, todo)
             except Exception as error:
                 # Nothing of this round is known to be recorded, so nothing of it leaves.
-                failure = refused(error)
-                done |= dict.fromkeys(todo, failure)
-        return [done.get(i, Refused("SERVER_BUSY")) for i in range(len(queries))]
+                done |= {i: refused(error) for i in todo}
+        results = [done.get(i) or Refused("SERVER_BUSY") for i in range(len(queries))]
+        self._record_rest(caller, queries, results)
+        return results
+
+    def _record_rest(
+        self, caller: Caller, queries: Sequence[ScoreQuery], results: list[Answered | Refused]
+    ) -> None:
+        """Give refusals that no transaction has recorded their entry, if the ledger can be written."""
+        left = {
+            i: result
+            for i, result in enumerate(results)
+            if isinstance(result, Refused) and not result.recorded and result.code not in NO_ENTRY
+        }
+        if not left:
+            return
+        try:
+            self._ledger.submit([_refusal(caller, queries[i], left[i].code) for i in left])
+        except (LedgerUnavailable, LedgerBusy) as error:
+            for i in left:
+                results[i] = refused(error)
+        for result in left.values():
+            result.recorded = True
 
     def _round(
         self, call: Call, caller: Caller, partner: Partner, queries: Mapping[int, ScoreQuery]
@@ -161,7 +195,10 @@ class Journey:
         outcomes = self._ledger.submit(list(attempts.values()), is_wanted=call.is_wanted)  # 7 ledger
         results: dict[int, Answered | Refused] = {}
         for (i, step), outcome in zip(found.items(), outcomes, strict=True):
-            result = self._render(seen, queries[i], step, prepared.get(i), outcome)  # 8 answer
+            try:
+                result = self._render(seen, queries[i], step, prepared.get(i), outcome)  # 8 answer
+            except Exception as error:  # of this one alone; a retry finds what was committed
+                result = refused(error)
             if result is not None:
                 results[i] = result
         return results
@@ -183,14 +220,15 @@ class Journey:
 
     def _check(self, caller: Caller, partner: Partner, seen: _Seen, query: ScoreQuery) -> Step:
         first = seen.answers.get(_key(caller, query))
-        if first is not None and first.request_sha256 == query.request_sha256:
-            return Repeat(caller, query)  # whether it may be given again, the ledger decides
         try:
-            if first is not None:
+            if first is not None and first.request_sha256 != query.request_sha256:
                 raise Refused("REQUEST_ID_REUSED")
             grant = seen.grants.get(query.consent_id)
-            if grant is None:
+            # A person whose key is gone was erased: what was sealed under it can't be given again.
+            if grant is None or owner_subject(grant.subject) not in seen.keys:
                 raise Refused("CONSENT_NOT_USABLE")
+            if first is not None:
+                return Repeat(caller, query)  # whether it may be given again, the ledger decides
             grant.require(query.ask, now=self._ledger.now())
             if query.threshold is not None and query.threshold not in partner.contract.thresholds:
                 raise Refused("THRESHOLD_NOT_REGISTERED")
@@ -220,13 +258,30 @@ class Journey:
                 raise Refused("DEADLINE_PASSED")
             as_of = today(self._ledger.now())
             outcomes = self._engine.score(queries, as_of=as_of, timeout=timeout)
-            require_sound(queries, outcomes, as_of=as_of, texts=self._model.reason_texts)
+            require_answers(queries, outcomes)
         except Exception as error:
-            return dict.fromkeys(asked, refused(error))
-        return {
-            i: Found(query, grant, outcome)
-            for (i, (query, grant)), outcome in zip(asked.items(), outcomes, strict=True)
-        }
+            return {i: refused(error) for i in asked}
+        found: dict[int, Refused | Found] = {}
+        for (i, (query, grant)), asking, outcome in zip(asked.items(), queries, outcomes, strict=True):
+            try:
+                self._require_sound(asking, outcome, as_of)
+                found[i] = Found(query, grant, outcome)
+            except Exception as error:
+                found[i] = refused(error)
+        return found
+
+    def _require_sound(self, asking: Query, outcome: Scored | NotScored, as_of: date) -> None:
+        if isinstance(outcome, Scored) and outcome.model != self._model.model:
+            self._change_model(outcome.model)
+        require_sound(asking, outcome, as_of=as_of, texts=self._model.reason_texts)
+
+    def _change_model(self, name: str) -> None:
+        """An engine of its own may come back with another model: an entry first, then its scores."""
+        model = self._engine.model()
+        if model.model != name:
+            raise EngineAnswerInvalid("a model that the engine does not announce")
+        self._ledger.change(lambda tx: record_model(tx, model))
+        self._model = model
 
     # --- 6 attest
 
@@ -308,14 +363,29 @@ def _attempt(
         return step
     if prepared is not None:
         return prepared.release
+    return _refusal(caller, query, step.code if isinstance(step, Refused) else "INTERNAL")
+
+
+def _refusal(caller: Caller, query: ScoreQuery, code: str) -> Refusal:
     return Refusal(
         method=query.method,
         caller=caller,
-        reason=step.code if isinstance(step, Refused) else "INTERNAL",
+        reason=code,
         purpose=query.ask.purpose,
         consent_id=query.consent_id,
         request_id=query.request_id,
     )
+
+
+def record_model(tx: Transaction, model: ModelCard) -> None:
+    """The model in use is an entry before the first answer that rests on it."""
+    leaf = leaf_pb2.Leaf(
+        kind=leaf_pb2.LEAF_KIND_MODEL_CHANGED,
+        object_id=model.artefact_sha256.hex(),
+        reason=model.model,
+        actor="gateway",
+    )
+    tx.append(leaf)
 
 
 def _excluded(grant: Grant) -> frozenset[Family]:

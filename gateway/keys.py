@@ -44,6 +44,9 @@ class Signer:
         self._algorithm = algorithm
         self._clock = clock
         self._signing = self.refresh()
+        for key in self.published():
+            if key.state == "NEXT":
+                keys.load(self._folder, key.kid)  # better missed now than when it is turned
 
     def signing(self) -> Signing:
         """As far as this process knows."""
@@ -71,11 +74,23 @@ class Signer:
         return keys.jwks([key.public_jwk for key in self.published()])
 
     def rotate(self, ledger: Ledger, *, actor: str, reason: str) -> list[PublicKey]:
-        """Make the published next key current, and publish a new next one."""
+        """Make the published next key current, and publish a new next one.
+
+        Raises:
+            KeyFileError: The next key's file can't be used here; nothing was turned.
+        """
         fresh = keys.generate(self._folder, self._algorithm)
-        ledger.change(lambda tx: _turn(tx, fresh, actor=actor, reason=reason))
+        ledger.change(lambda tx: self._turn(tx, fresh, actor=actor, reason=reason))
         self.refresh()
         return self.published()
+
+    def _turn(self, tx: Transaction, fresh: SigningKey, *, actor: str, reason: str) -> None:
+        kid = keyring.turn(tx.connection)
+        keys.load(self._folder, kid)  # before anything is committed: a ring that can't sign answers nobody
+        keyring.publish(tx.connection, _public(fresh, "NEXT", tx.now))
+        set_signing_kid(tx.connection, kid)
+        record_key(tx, kid, f"current: {reason}", actor=actor)
+        record_key(tx, fresh.kid, "next", actor=actor)
 
 
 def begin_log(
@@ -85,14 +100,6 @@ def begin_log(
     create_head(connection, origin=origin, signing_kid=current.kid)
     keyring.publish(connection, _public(current, "CURRENT", now))
     keyring.publish(connection, _public(following, "NEXT", now))
-
-
-def _turn(tx: Transaction, fresh: SigningKey, *, actor: str, reason: str) -> None:
-    kid = keyring.turn(tx.connection)
-    keyring.publish(tx.connection, _public(fresh, "NEXT", tx.now))
-    set_signing_kid(tx.connection, kid)
-    record_key(tx, kid, f"current: {reason}", actor=actor)
-    record_key(tx, fresh.kid, "next", actor=actor)
 
 
 def record_key(tx: Transaction, kid: str, what: str, *, actor: str) -> None:

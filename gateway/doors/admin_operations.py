@@ -5,6 +5,7 @@ from __future__ import annotations
 import grpc
 
 from consent.keyring import PublicKey
+from consent.keys import KeyFileError
 from gateway import partners
 from gateway.doors.door import Frame
 from gateway.doors.usage import UsageDoor
@@ -54,7 +55,10 @@ class OperationsAdminDoor:
         check = Check()
         reason = check.printable("reason", request.reason, least=1, most=200)
         check.finish()
-        published = self._signer.rotate(self._ledger, actor=operator.partner_id, reason=reason)
+        try:
+            published = self._signer.rotate(self._ledger, actor=operator.partner_id, reason=reason)
+        except KeyFileError as error:
+            raise Refused("STATE_CONFLICT") from error
         return pb.RotateKeysResponse(keys=[_key(key) for key in published])
 
     def _get_partner_usage(self, call: Call, _: Partner, __: Caller) -> pb.GetPartnerUsageResponse:

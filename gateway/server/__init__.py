@@ -35,9 +35,9 @@ from gateway.doors import (
 from gateway.doors.door import Frame
 from gateway.engine import EmbeddedEngine, EngineDoor, EngineUnavailable, ModelCard, RemoteEngine
 from gateway.gate import Gate
-from gateway.journey import Journey
+from gateway.journey import Journey, record_model
 from gateway.keys import Signer
-from gateway.ledger import Guards, Ledger, LedgerUnavailable, Transaction
+from gateway.ledger import Guards, Ledger, LedgerUnavailable
 from gateway.pages import public
 from gateway.quota.burst import Admission
 from gateway.server.housekeeping import housekeep, keep_house
@@ -45,7 +45,6 @@ from gateway.server.listening import bind, channel_arguments, new_door, serve_pa
 from gateway.server.soundness import invalid, require_sound
 from gateway.settings import Settings, read_secret
 from gateway.store import Store, StoreUnavailable, open_store
-from scoregate.audit.v1 import leaf_pb2
 from scoregate.proof.jwk import Algorithm
 from scoring.errors import ScoringError
 from scoring.service import Engine as Scorer
@@ -187,7 +186,7 @@ class Gateway:
     def _open_signer(self, store: Store) -> Signer:
         settings = self._settings.attestation
         try:
-            return Signer(
+            signer = Signer(
                 store,
                 settings.key_folder,
                 algorithm=Algorithm(settings.algorithm),
@@ -195,10 +194,16 @@ class Gateway:
             )
         except KeyFileError as error:
             raise invalid("attestation.key_folder", str(error)) from error
+        except StoreUnavailable as error:
+            raise invalid("database.url", "the log has no head; restore it from its backup") from error
+        began_as = signer.signing().log_origin
+        if began_as != self._settings.log_origin:
+            raise invalid("log_origin", f"the log began as {began_as}; set it to that")
+        return signer
 
     def _record(self, ledger: Ledger, model: ModelCard) -> None:
         try:
-            ledger.change(lambda tx: _record_model(tx, model))
+            ledger.change(lambda tx: record_model(tx, model))
         except LedgerUnavailable as error:
             raise invalid(
                 "database.url", "the ledger can't be written; check the disk and the database"
@@ -255,7 +260,7 @@ class Gateway:
                 "partner": pki.load_authority(folder, pki.AuthorityRole.PARTNER),
                 "staff": pki.load_authority(folder, pki.AuthorityRole.STAFF),
             },
-            server_ca_pem=settings.engine.ca.read_bytes(),
+            server_ca_pem=settings.tls.server_ca.read_bytes(),
             trust_domain=settings.trust_domain,
             clock=clock,
         )
@@ -319,16 +324,6 @@ def _model(engine: EngineDoor) -> ModelCard:
         return engine.model()
     except EngineUnavailable as error:
         raise invalid("engine.address", "the engine does not answer; start it first") from error
-
-
-def _record_model(tx: Transaction, model: ModelCard) -> None:
-    leaf = leaf_pb2.Leaf(
-        kind=leaf_pb2.LEAF_KIND_MODEL_CHANGED,
-        object_id=model.artefact_sha256.hex(),
-        reason=model.model,
-        actor="gateway",
-    )
-    tx.append(leaf)
 
 
 def _engine_channel(settings: Settings) -> grpc.Channel:

@@ -17,7 +17,8 @@ log = structlog.get_logger()
 
 TICK = timedelta(seconds=1)
 SWEEP_EVERY = 60  # ticks
-SWEEP_LIMIT = 1_000
+SWEEP_LIMIT = 1_000  # rows in one transaction, so that no call waits long behind it
+MAX_SWEEPS = 1_000  # a minute
 
 
 def keep_house(gate: Gate, ledger: Ledger, frame: Frame, closing: ExitStack) -> None:
@@ -47,9 +48,13 @@ def housekeep(gate: Gate, ledger: Ledger, *, with_sweep: bool) -> None:
     try:
         gate.flush()
         if with_sweep:
-            ledger.change(_sweep)
+            for _ in range(MAX_SWEEPS):
+                if ledger.change(_sweep) < SWEEP_LIMIT:
+                    break
     except (LedgerUnavailable, LedgerBusy):
         log.warning("housekeeping put off: the ledger can't be written")
+    except Exception:  # the ticker must outlive whatever this was
+        log.exception("housekeeping failed")
 
 
 def _sweep(tx: Transaction) -> int:

@@ -42,6 +42,7 @@ def check_files(settings: Settings, *, now: datetime) -> list[Problem]:
         return [Problem("home", f"there is no folder {settings.home}", "Run `scoregate init`.")]
     look = _Look(now, production=settings.mode == "production")
     look.at_pair("tls.certificate", settings.tls.certificate, "tls.key", settings.tls.key, "serverAuth")
+    look.at_trust("tls.server_ca", settings.tls.server_ca, AuthorityRole.SERVER)
     look.at_doors(settings)
     look.at_secrets(settings)
     look.at_signing_keys(settings.attestation.key_folder)

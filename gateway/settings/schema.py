@@ -61,6 +61,8 @@ class Tls(Section):
     """The gateway's server certificate, PEM, with the serverAuth usage. Both doors present it."""
     key: PathField = Path("pki/server.key")
     """Its key, PEM, unencrypted, mode 0600."""
+    server_ca: PathField = Path("pki/server-ca.pem")
+    """What partners trust the server certificate by, PEM. Every enrolment hands it out."""
     partner_ca: PathField = Path("pki/partner-ca.pem")
     """The CA certificates that the partner door trusts, PEM; none that the admin door trusts."""
     staff_ca: PathField = Path("pki/staff-ca.pem")

@@ -183,9 +183,9 @@ def _require_receipt(
         entry = leaf.decode(receipt.leaf)
     except leaf.LeafInvalid as error:
         raise ReceiptInvalid("leaf", f"{error}") from error
-    decision = leaf_pb2.DECISION_SCORED
+    decision, reason = leaf_pb2.DECISION_SCORED, ""
     if isinstance(claims.result, NotScored):
-        decision = leaf_pb2.DECISION_NOT_SCORED
+        decision, reason = leaf_pb2.DECISION_NOT_SCORED, claims.result.reason
     for member, holds in (
         ("attestation_sha256", entry.attestation_sha256 == hashlib.sha256(attestation.encode()).digest()),
         ("kind", entry.kind == leaf_pb2.LEAF_KIND_RELEASE),
@@ -193,6 +193,7 @@ def _require_receipt(
         ("method", entry.method in methods),
         ("purpose", entry.purpose == claims.purpose.number),
         ("decision", entry.decision == decision),
+        ("reason", entry.reason == reason),
     ):
         if not holds:
             raise ReceiptInvalid(f"leaf {member}", "does not record this answer")

@@ -146,6 +146,7 @@ def leaf_for(claims: Claims, attestation: str, **changes: Any) -> bytes:
         "method": SCORE_METHODS[0] if isinstance(claims, ScoreClaims) else THRESHOLD_METHODS[0],
         "purpose": claims.purpose.number,
         "decision": leaf_pb2.DECISION_NOT_SCORED if not_scored else leaf_pb2.DECISION_SCORED,
+        "reason": claims.result.reason if isinstance(claims.result, NotScored) else "",
         "cost_units": 1,
         "attestation_sha256": sha256(attestation.encode()).digest(),
         "commitment": sha256(b"commitment").digest(),

@@ -356,6 +356,7 @@ def test_a_field_that_only_a_newer_contract_knows_is_not_part_of_the_view() -> N
         ({"purpose": Purpose.GUARANTOR.number}, "purpose"),
         ({"decision": leaf_pb2.DECISION_NOT_SCORED}, "decision"),
         ({"decision": leaf_pb2.DECISION_REFUSED}, "decision"),
+        ({"reason": "THIN_FILE"}, "reason"),
     ],
 )
 def test_a_leaf_that_records_something_else_is_refused(change: dict[str, Any], member: str) -> None:

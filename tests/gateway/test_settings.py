@@ -260,6 +260,7 @@ BOUNDS = [
     ("engine.timeout_ms", 10, 10_000),
     ("limits.max_queue", 1, 10_000),
     ("limits.linger_ms", 0, 50),
+    ("limits.drain_seconds", 0, 60),
     ("limits.default_deadline_ms", 100, 60_000),
     ("limits.max_connection_age_seconds", 10, 86_400),
     ("limits.worker_threads", 2, 512),
@@ -832,7 +833,9 @@ def test_certificates_that_have_ended_or_not_begun_do_not_start(tmp_path: Path) 
     late = found(settings, now=NOW + timedelta(days=31))
     assert [field for field, _ in late] == ["tls.certificate"]
     early = found(settings, now=NOW - timedelta(hours=1))
-    assert [field for field, _ in early] == ["tls.certificate", "tls.partner_ca", "tls.staff_ca"]
+    assert [field for field, _ in early] == [
+        "tls.certificate", "tls.server_ca", "tls.partner_ca", "tls.staff_ca",
+    ]  # fmt: skip
     assert all("isn't valid yet" in problem for _, problem in early)
 
 
@@ -851,7 +854,7 @@ REMOTE = DEVELOPMENT + '[engine]\nkind = "remote"\n'
         ("gateway.key", ["engine.key"], []),
         ("engine.pem", [], ["engine.server_certificate"]),
         ("engine.key", [], ["engine.server_key"]),
-        ("server-ca.pem", ["engine.ca"], ["engine.ca"]),
+        ("server-ca.pem", ["tls.server_ca", "engine.ca"], ["engine.ca"]),
     ],
 )
 def test_each_side_of_a_remote_engine_needs_its_own_files(
@@ -875,7 +878,8 @@ def test_production_refuses_every_certificate_of_development(tmp_path: Path) -> 
     settings = install(tmp_path, OWN_NAMES + '[engine]\nkind = "remote"\n')
 
     assert [field for field, _ in found(settings)] == [
-        "tls.certificate", "tls.partner_ca", "tls.staff_ca", "engine.ca", "engine.certificate",
+        "tls.certificate", "tls.server_ca", "tls.partner_ca", "tls.staff_ca", "engine.ca",
+        "engine.certificate",
     ]  # fmt: skip
     assert all("development CA" in problem for _, problem in found(settings))
 

@@ -63,6 +63,7 @@ LIES: dict[str, Callable[[str], Any]] = {
     "a reason twice": lambda subject: [scored(subject, 600, reason_codes=known(1) * 2)],
     "five reasons": lambda subject: [scored(subject, 600, reason_codes=known(5))],
     "a model without a version": lambda subject: [scored(subject, 600, model="scripted")],
+    "a model that it does not announce": lambda subject: [scored(subject, 600, model="rogue@99")],
     "an epoch to come": lambda subject: [scored(subject, 600, epoch=date(2999, 1, 1))],
 }
 

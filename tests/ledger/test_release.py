@@ -27,6 +27,7 @@ from gateway.ledger import (
     Stale,
     Transaction,
 )
+from gateway.ledger.answers import sweep
 from gateway.query import GET_SCORE
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.proof.leaf import LeafInvalid
@@ -302,3 +303,16 @@ def one_commit(books: Books, attempts: Sequence[Release]) -> list[Outcome | Base
         go.set()
         holding.result()
         return [each.exception() or each.result()[0] for each in waiting]
+
+
+def test_expired_answers_are_swept_and_kept_ones_are_not(books: Books) -> None:
+    acme = books.caller()
+    grant = books.grant(acme, terms=periodic(9, CalendarUnit.MONTH))
+    old, young = books.query(acme, grant), books.query(acme, grant)
+    books.submit(books.release(acme, grant, query=old))
+    books.now += timedelta(hours=12)
+    books.submit(books.release(acme, grant, query=young))
+    books.now += timedelta(hours=12)
+    assert books.ledger.change(lambda tx: sweep(tx.connection, now=tx.now, limit=10)) == 1
+    assert isinstance(books.submit(Repeat(acme, young))[0], Replayed)
+    assert isinstance(books.submit(Repeat(acme, old))[0], Gone)
