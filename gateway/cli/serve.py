@@ -120,7 +120,9 @@ def run(ready: Callable[[], None], *, stop: Callable[[], None]) -> None:
     import structlog
 
     try:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # SIGINT by name too: whoever starts us in the background may have it ignored.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.default_int_handler)
         ready()
         threading.Event().wait()
     except KeyboardInterrupt:
