@@ -25,6 +25,7 @@ class ScriptedEngine:
     def reset(self) -> None:
         """Forget script and count."""
         self.calls = 0
+        self.announces: ModelCard | None = None
         self.queries: list[Query] = []
         self.before: Callable[[], object] = lambda: None
         self.reply: Callable[[Sequence[Query], Outcomes], Any] = lambda _, found: found
@@ -38,7 +39,7 @@ class ScriptedEngine:
         return answer
 
     def model(self) -> ModelCard:
-        return self._real.model()
+        return self.announces or self._real.model()
 
     def close(self) -> None:
         self._real.close()

@@ -14,6 +14,7 @@ import pytest
 from google.protobuf.message import Message
 
 from gateway.server import Seams
+from scoregate.admin.v1 import operations_admin_pb2
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.errors import BindingMismatch, SignatureInvalid, ViewMismatch
 from scoregate.partner.v1 import receipt_pb2, score_pb2, types_pb2
@@ -452,3 +453,17 @@ def test_one_item_fails_alone(world: World, acme: Partner) -> None:
     assert all(result.error.code == 7 and result.error.remedy for result in results[1:])
     assert [entry.reason for entry in entries] == ["", *reasons]
     assert acme.spent() == {"day": 1, "month": 1}
+
+
+def test_a_ring_whose_next_key_is_gone_is_not_turned_and_goes_on_signing(own_world: World) -> None:
+    acme = own_world.partner()
+    folder = own_world.settings.attestation.key_folder
+    keys = own_world.operations.ListKeys(operations_admin_pb2.ListKeysRequest()).keys
+    [following] = [key.kid for key in keys if key.state == operations_admin_pb2.KEY_STATE_NEXT]
+    (folder / f"{following}.pem").rename(folder / "elsewhere.pem")
+    request = operations_admin_pb2.RotateKeysRequest(reason="a test")
+    assert refused(own_world.operations.RotateKeys, request).reason == "STATE_CONFLICT"
+    assert acme.score(own_world.consent(acme)).HasField("scored")
+    (folder / "elsewhere.pem").rename(folder / f"{following}.pem")
+    assert own_world.operations.RotateKeys(request).keys
+    assert acme.score(own_world.consent(acme)).HasField("scored")

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -330,3 +331,20 @@ def test_without_its_engine_a_gateway_does_not_start(tmp_path: Path, engine_fold
     with pytest.raises(SettingsInvalid) as caught:
         Gateway.start(settings)
     assert [problem.field for problem in caught.value.problems] == ["engine.address"]
+
+
+# --- another model
+
+
+def test_an_engine_that_comes_back_with_another_model_is_an_entry_before_its_first_score(
+    own_world: World, engine: ScriptedEngine
+) -> None:
+    acme = own_world.partner()
+    consent = own_world.consent(acme, **PERIODIC)
+    engine.announces = replace(engine.model(), model="uci-card@2", artefact_sha256=b"2" * 32)
+    engine.answers(600, model="uci-card@2")
+    for _ in range(2):
+        assert answered(acme, acme.query(consent)).scored.model == "uci-card@2"
+    changed, *released = own_world.leaves()[-3:]
+    assert (changed.kind, changed.object_id) == (leaf_pb2.LEAF_KIND_MODEL_CHANGED, "32" * 32)
+    assert [entry.kind for entry in released] == [leaf_pb2.LEAF_KIND_RELEASE] * 2
