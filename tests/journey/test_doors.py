@@ -171,7 +171,8 @@ PRODUCTION = {
 
 def test_in_production_neither_door_describes_itself(tmp_path: Path, engine_folder: Path) -> None:
     home, url = tmp_path / "home", f"sqlite:///{tmp_path}/home/ledger.db"
-    founding.found(settings_for(home, url, engine_folder), now=Clock()())
+    origin = {"SCOREGATE_LOG_ORIGIN": PRODUCTION["SCOREGATE_LOG_ORIGIN"]}  # a log keeps its name
+    founding.found(settings_for(home, url, engine_folder, **origin), now=Clock()())
     server, partner, staff = (own_authority(home / "pki", role) for role in AuthorityRole)
     made = make_certificate(server, uris=(), other_names=(LOOPBACK,), usages=(SERVER_AUTH,))
     (home / "pki" / "server.pem").write_bytes(made.certificate_pem)
