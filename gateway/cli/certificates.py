@@ -36,6 +36,7 @@ def sign(admin: Admin, partner_id: str, csr: Path, out: Path, *, days: int) -> s
 
     csr_pem = _read(csr)
     read_request(csr_pem.encode())  # here already: a key that was taken for a request goes nowhere
+    _require_name(csr, csr_pem, partner_id)
     asked = pb.EnrollPartnerRequest(partner_id=partner_id, csr_pem=csr_pem, valid_days=days)
     _make_folder(out)
     _require_new(out / CERTIFICATE, out / SERVER_CA)  # before the gateway signs what could not be kept
@@ -58,6 +59,17 @@ def _read(csr: Path) -> str:
     except UnicodeDecodeError as error:
         remedy = "Give the request.csr that `scoregate partner request` made."
         raise misconfigured("--csr", f"{csr} is not a request in PEM.", remedy) from error
+
+
+def _require_name(csr: Path, csr_pem: str, partner_id: str) -> None:
+    """A request that names somebody else is another caller's key, about to be let in as this one."""
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    names = x509.load_pem_x509_csr(csr_pem.encode()).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    if any(name.value != partner_id for name in names):
+        remedy = f"Take the request that {partner_id} made: `scoregate partner request {partner_id}`."
+        raise misconfigured("--csr", f"{csr} names somebody else than {partner_id}.", remedy)
 
 
 def _make_folder(out: Path) -> None:

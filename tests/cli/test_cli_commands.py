@@ -357,3 +357,15 @@ def test_a_key_of_another_certificate_is_refused_before_anything_is_sent(desk: D
     pki.create_private(tmp_path / "other.key", key_pem)
     told = desk.terminal.stopped("keys", "list", "--key", tmp_path / "other.key", code=2)
     assert told["problems"][0]["field"] == "--key"
+
+
+def test_a_request_that_names_somebody_else_is_not_sent(desk: Desk, tmp_path: Path) -> None:
+    desk.terminal.told("partner", "add", "mistaken", "--name", "Mistaken Ltd")
+    desk.terminal.told("partner", "request", "another", "--out", tmp_path / "another")
+    told = desk.terminal.stopped(
+        *("partner", "enroll", "mistaken", "--csr", tmp_path / "another" / "request.csr"),
+        *("--out", tmp_path / "mistaken"),
+        code=2,
+    )
+    assert "names somebody else than mistaken" in str(told)
+    assert not (tmp_path / "mistaken").exists()
