@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from threading import Lock
 
@@ -72,9 +72,12 @@ class Gate:
             Refused: BURST_EXCEEDED or CONCURRENCY_EXCEEDED, with the wait that is enough.
         """
         limit = burst_limit(partner)
+        with ExitStack() as place:
+            yield self._enter(place, partner, method, limit)
+
+    def _enter(self, place: ExitStack, partner: Partner, method: str, limit: Limit) -> Verdict:
         try:
-            admitted = self._admission.admit(partner.partner_id, limit)
-            verdict = admitted.__enter__()
+            return place.enter_context(self._admission.admit(partner.partner_id, limit))
         except BurstExceeded as error:
             wait = timedelta(microseconds=error.verdict.retry_after_us)
             headers = rate_limit(limit, error.verdict, None)
@@ -83,10 +86,6 @@ class Gate:
         except ConcurrencyExceeded as error:
             refusal = Refused(error.reason, retry_after=BUSY_RETRY, quota_subject="concurrency")
             raise self._turn_away(partner.partner_id, method, refusal) from error
-        try:
-            yield verdict
-        finally:
-            admitted.__exit__(None, None, None)
 
     @contextmanager
     def recording(self, call: Call, caller: Caller, headers: Headers) -> Iterator[None]:

@@ -8,7 +8,6 @@ names the right one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -36,13 +35,10 @@ class Signing:
 class Signer:
     """Knows the current key."""
 
-    def __init__(
-        self, store: Store, folder: Path, *, algorithm: Algorithm, clock: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, store: Store, folder: Path, *, algorithm: Algorithm) -> None:
         self._store = store
         self._folder = folder
         self._algorithm = algorithm
-        self._clock = clock
         self._signing = self.refresh()
         for key in self.published():
             if key.state == "NEXT":

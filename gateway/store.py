@@ -57,11 +57,6 @@ class Store:
     file: Path | None  # the SQLite file; None for PostgreSQL
     inode: int | None  # of `file` when it was opened
 
-    @property
-    def is_sqlite(self) -> bool:
-        """Whether the database is a SQLite file."""
-        return self.file is not None
-
     def require_same_file(self) -> None:
         """Return only if the path still names the file that was opened.
 

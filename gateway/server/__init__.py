@@ -190,7 +190,6 @@ class Gateway:
                 store,
                 settings.key_folder,
                 algorithm=Algorithm(settings.algorithm),
-                clock=self._seams.clock,
             )
         except KeyFileError as error:
             raise invalid("attestation.key_folder", str(error)) from error
