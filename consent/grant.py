@@ -109,7 +109,7 @@ class Grant:
     subject: str
     subject_ref: str
     terms: Terms
-    sha256: bytes  # of the agreed terms; in every attestation
+    sha256: bytes  # of the consent as it was agreed (register.terms); in every attestation
     granted_at: datetime  # UTC
     not_before: datetime  # UTC; holds from this instant on
     expires_at: datetime  # UTC; dead at this instant

@@ -15,6 +15,10 @@ from dataclasses import dataclass, field
 KEY_BYTES = 32
 
 
+class ForeignReference(Exception):
+    """A reference that another secret made."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pairwise:
     """Makes references under one version of the secret."""
@@ -25,6 +29,15 @@ class Pairwise:
     def __post_init__(self) -> None:
         if len(self.secret) != KEY_BYTES:
             raise ValueError(f"the pairwise secret has {len(self.secret)} bytes; {KEY_BYTES} needed")
+
+    def require_made(self, reference: str, partner_id: str, subject: str) -> None:
+        """Return only if this secret made ``reference``.
+
+        Raises:
+            ForeignReference: Another secret did; from now on one person would have two names.
+        """
+        if not hmac.compare_digest(reference, self.reference(partner_id, subject)):
+            raise ForeignReference
 
     def reference(self, partner_id: str, subject: str) -> str:
         """This partner's reference for this person: "s1-" and 26 characters.

@@ -16,12 +16,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from consent import keys
 from gateway import migrations, pki
 from gateway.audit.private import Vault
-from gateway.doors.admin_partners import add_partner, enroll_certificate
 from gateway.keys import begin_log, record_key
 from gateway.ledger import Transaction
 from gateway.partners import Partner, Role
 from gateway.pki import Authority, AuthorityRole
 from gateway.quota.contract import Contract
+from gateway.registry import add_partner, enroll_certificate
 from gateway.settings import Settings, create_secret
 from gateway.store import Store, StoreUnavailable, open_store
 from scoregate.proof.jwk import Algorithm

@@ -24,6 +24,10 @@ from scoregate.audit.v1 import leaf_pb2
 from scoregate.proof.jwk import Algorithm
 
 
+class RingBroken(Exception):
+    """The database doesn't say which key signs, or which one comes next."""
+
+
 @dataclass(frozen=True, slots=True)
 class Signing:
     """What an attestation is made with, and for which log."""
@@ -33,16 +37,23 @@ class Signing:
 
 
 class Signer:
-    """Knows the current key."""
+    """Knows the current key.
+
+    Raises:
+        StoreUnavailable: The database does not answer, or the log has no head.
+        KeyFileError: A key's file is missing or not as it should be.
+        RingBroken: The database's keys don't fit each other.
+    """
 
     def __init__(self, store: Store, folder: Path, *, algorithm: Algorithm) -> None:
         self._store = store
         self._folder = folder
         self._algorithm = algorithm
         self._signing = self.refresh()
-        for key in self.published():
-            if key.state == "NEXT":
-                keys.load(self._folder, key.kid)  # better missed now than when it is turned
+        states = {key.state: key.kid for key in self.published() if key.state != "RETIRED"}
+        if states.get("CURRENT") != self._signing.key.kid or "NEXT" not in states:
+            raise RingBroken("the table signing_keys does not fit the log's head")
+        keys.load(self._folder, states["NEXT"])  # better missed now than when it is turned
 
     def signing(self) -> Signing:
         """As far as this process knows."""

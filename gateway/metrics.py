@@ -9,6 +9,11 @@ CALLS = Counter(
     "Calls by method and outcome (OK or the refusal's reason).",
     ["method", "outcome"],
 )
+ITEMS = Counter(
+    "scoregate_batch_items_total",
+    "Items of batches by outcome (OK or the refusal's reason); their batch counts as one call.",
+    ["outcome"],
+)
 UNWRITABLE = Counter(
     "scoregate_audit_unwritable_total", "Transactions that could not be written; nothing was released."
 )

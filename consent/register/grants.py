@@ -43,6 +43,13 @@ def grants_by_id(connection: Connection, consent_ids: Iterable[str]) -> dict[str
     return {row.consent_id: _grant(row) for row in rows}
 
 
+def any_grants(connection: Connection) -> list[Grant]:
+    """The grants at both ends of the register, which ids in no order make two of any age."""
+    ends = (grants.c.consent_id.asc(), grants.c.consent_id.desc())
+    rows = [connection.execute(_with_freeze.order_by(end).limit(1)).one_or_none() for end in ends]
+    return [_grant(row) for row in rows if row is not None]
+
+
 def entry(connection: Connection, consent_id: str, *, partner_id: str | None = None) -> Entry:
     """One grant; ``partner_id`` None means any partner's (operators only).
 

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection, Row
 from consent.grant import Grant, State, Terms, window
 from consent.register.grants import Entry, NotFound, entry, frozen_at
 from consent.register.tables import grants, invitations
-from consent.register.terms import NOTICE_VERSION, dump, load, terms_digest
+from consent.register.terms import NOTICE_VERSION, consent_digest, dump, load
 from scoregate.instants import micros, moment
 
 
@@ -149,12 +149,13 @@ def allow(connection: Connection, handle: str, *, subject: str, subject_ref: str
         subject=subject,
         subject_ref=subject_ref,
         terms=terms,
-        sha256=terms_digest(terms, not_before, expires_at),
+        sha256=b"",  # covers the rest, so it comes last
         granted_at=now,
         not_before=not_before,
         expires_at=expires_at,
         state=State.ACTIVE,
     )
+    grant = replace(grant, sha256=consent_digest(grant, NOTICE_VERSION))
     connection.execute(
         sa.insert(grants).values(
             consent_id=grant.consent_id,

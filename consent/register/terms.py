@@ -1,36 +1,43 @@
-"""Agreed terms: their digest, and how a column holds them. Pure."""
+"""Agreed terms: the digest of a consent to them, and how a column holds them. Pure."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import lru_cache
 
-from consent.grant import Frequency, Terms
+from consent.grant import Frequency, Grant, Terms
 from scoregate.instants import micros, moment
-from scoregate.proof.digest import consent_terms, terms_sha256
+from scoregate.proof.digest import consent_form
 from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Purpose
 
 NOTICE_VERSION = "2026-11"
 """The version of the words that the person saw."""
 
 
-def terms_digest(terms: Terms, not_before: datetime, expires_at: datetime) -> bytes:
-    """SHA-256 over the RFC 8785 form of what the person agreed to."""
-    return terms_sha256(
-        consent_terms(
-            purpose=terms.purpose,
-            disclosures=terms.disclosures,
-            mode=terms.mode,
-            not_before=not_before,
-            expires_at=expires_at,
-            frequency=(terms.frequency.uses, terms.frequency.unit) if terms.frequency else None,
-            time_zone=terms.time_zone,
-            data_life=terms.data_life,
-            excluded_families=terms.excluded_families,
-            notice_version=NOTICE_VERSION,
-        )
+def consent_digest(grant: Grant, notice_version: str) -> bytes:
+    """SHA-256 over the RFC 8785 form of what one person agreed to, with one partner, in one consent.
+
+    The register keeps it from the grant on, so a row of an earlier form keeps the digest that it had.
+    """
+    terms = grant.terms
+    form = consent_form(
+        consent_id=grant.consent_id,
+        partner_id=grant.partner_id,
+        subject_ref=grant.subject_ref,
+        purpose=terms.purpose,
+        disclosures=terms.disclosures,
+        mode=terms.mode,
+        not_before=grant.not_before,
+        expires_at=grant.expires_at,
+        frequency=(terms.frequency.uses, terms.frequency.unit) if terms.frequency else None,
+        time_zone=terms.time_zone,
+        data_life=terms.data_life,
+        excluded_families=terms.excluded_families,
+        notice_version=notice_version,
     )
+    return hashlib.sha256(form).digest()
 
 
 def dump(terms: Terms) -> str:

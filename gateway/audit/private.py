@@ -18,6 +18,8 @@ from threading import Lock
 import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 from sqlalchemy.engine import Connection
 
@@ -123,6 +125,22 @@ class Vault:
         self._version = master_version
         self._lock = Lock()  # guards the cache
         self._by_owner: OrderedDict[str, DataKey] = OrderedDict()
+
+    def derive(self, purpose: str) -> bytes:
+        """32 bytes for one other purpose (HKDF, RFC 5869); the master key itself only wraps."""
+        info = f"scoregate {purpose} v1".encode()
+        return HKDF(SHA256(), KEY_BYTES, salt=None, info=info).derive(self._master)
+
+    def require_same_master(self, connection: Connection) -> None:
+        """Return only if the master key is the one that wrapped what is here.
+
+        Raises:
+            Unreadable: It is another one; what it would seal, and what is sealed, could never be read
+                together.
+        """
+        wrapped = connection.execute(sa.select(data_keys.c.wrapped).limit(1)).scalar_one_or_none()
+        if wrapped is not None:
+            self._unwrap(wrapped)
 
     def ensure(self, connection: Connection, owner: str) -> DataKey:
         """The owner's key, made if there is none. Called under the head lock.

@@ -139,13 +139,14 @@ class ConsentAdminDoor:
         self._change(set_freeze)
         return pb.SetFreezeResponse(frozen=request.frozen)
 
-    def _list(self, call: Call, _: Partner, __: Caller) -> pb.ListSubjectConsentsResponse:
+    def _list(self, call: Call, operator: Partner, _: Caller) -> pb.ListSubjectConsentsResponse:
         request = read(pb.ListSubjectConsentsRequest, call.body)
         check = Check()
         subject = check.text("subject", request.subject, SUBJECT, A_SUBJECT)
         size = check.page_size(request.page_size, default=100, most=500)
         after = check.page_token(request.page_token)
         check.finish()
+        self._ledger.change(lambda tx: _record_read(tx, call, operator, subject))
         with self._store.reading() as connection:
             found = register.entries_of_subject(connection, subject, after=after, limit=size + 1)
         page, more = found[:size], found[size:]
@@ -168,6 +169,18 @@ class ConsentAdminDoor:
             raise Refused("STATE_CONFLICT") from error
         except SubjectIsFrozen as error:
             raise Refused("SUBJECT_FROZEN") from error
+
+
+def _record_read(tx: Transaction, call: Call, operator: Partner, subject: str) -> None:
+    """Whoever looks into a person's file is seen by that person."""
+    leaf = leaf_pb2.Leaf(
+        kind=leaf_pb2.LEAF_KIND_OFFICER_READ,
+        partner_id=operator.partner_id,
+        method=call.method,
+        reason="CONSENTS_OF_A_PERSON",
+        actor=operator.partner_id,
+    )
+    tx.append(leaf, tx.bind(leaf_pb2.PrivatePart(subject=subject), partner_id=operator.partner_id))
 
 
 def _append(tx: Transaction, kind: leaf_pb2.LeafKind, operator: Partner, entry: Entry) -> None:

@@ -9,12 +9,13 @@ from consent.keys import KeyFileError
 from gateway import partners
 from gateway.doors.door import Frame
 from gateway.doors.usage import UsageDoor
-from gateway.doors.wire import PARTNER_ID, Check, read, timestamp
+from gateway.doors.wire import Check, read, timestamp
 from gateway.engine import EngineDoor
 from gateway.errors import Refused
 from gateway.keys import Signer
 from gateway.ledger import Ledger
 from gateway.partners import Partner, PartnerMissing
+from gateway.pki import PARTNER_ID
 from gateway.query import Call, Caller
 from gateway.store import Store
 from scoregate.admin.v1 import operations_admin_pb2 as pb

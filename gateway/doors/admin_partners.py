@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 import grpc
 
-from gateway import partners, pki
-from gateway.audit.private import owner_partner
+from gateway import partners, pki, registry
 from gateway.doors.door import Frame
-from gateway.doors.wire import FINGERPRINT, PARTNER_ID, Check, page_token, read, timestamp
+from gateway.doors.wire import FINGERPRINT, Check, page_token, read, timestamp
 from gateway.errors import Refused, Violation
 from gateway.ledger import Ledger, Transaction
 from gateway.partners import Enrolled, Partner, PartnerExists, PartnerMissing, Role
-from gateway.pki import Authority, RequestRefused
+from gateway.pki import PARTNER_ID, Authority, RequestRefused
 from gateway.query import Call, Caller
 from gateway.quota.contract import Contract
 from gateway.store import Store
 from scoregate.admin.v1 import partner_admin_pb2 as pb
-from scoregate.audit.v1 import leaf_pb2
 
 SERVICE = "scoregate.admin.v1.PartnerAdminService"
 MAX_UNITS = 1_000_000_000
@@ -79,7 +78,7 @@ class PartnerAdminDoor:
         )
         check.finish()
         try:
-            self._ledger.change(lambda tx: add_partner(tx, new, actor=operator.partner_id))
+            self._ledger.change(lambda tx: registry.add_partner(tx, new, actor=operator.partner_id))
         except PartnerExists as error:
             raise Refused("ALREADY_EXISTS") from error
         return pb.AddPartnerResponse(partner=_message(new))
@@ -103,7 +102,7 @@ class PartnerAdminDoor:
             violation = Violation(error.field, f"{error.why}; {error.remedy}")
             raise Refused("FIELD_INVALID", violations=(violation,)) from error
         self._ledger.change(
-            lambda tx: enroll_certificate(tx, partner_id, certificate_pem, actor=operator.partner_id)
+            lambda tx: registry.enroll_certificate(tx, partner_id, certificate_pem, actor=operator.partner_id)
         )
         return pb.EnrollPartnerResponse(
             certificate_pem=certificate_pem.decode(),
@@ -136,33 +135,19 @@ class PartnerAdminDoor:
 
     def _suspend(self, call: Call, operator: Partner, _: Caller) -> pb.SuspendPartnerResponse:
         request = read(pb.SuspendPartnerRequest, call.body)
-        return pb.SuspendPartnerResponse(partner=self._set_suspended(request, operator, suspended=True))
+        partner_id, reason = _read_stop(request, operator)
+        change = partial(
+            registry.suspend_partner, partner_id=partner_id, actor=operator.partner_id, reason=reason
+        )
+        return pb.SuspendPartnerResponse(partner=_message(self._change(change)))
 
     def _resume(self, call: Call, operator: Partner, _: Caller) -> pb.ResumePartnerResponse:
         request = read(pb.ResumePartnerRequest, call.body)
-        return pb.ResumePartnerResponse(partner=self._set_suspended(request, operator, suspended=False))
-
-    def _set_suspended(
-        self,
-        request: pb.SuspendPartnerRequest | pb.ResumePartnerRequest,
-        operator: Partner,
-        *,
-        suspended: bool,
-    ) -> pb.Partner:
-        check = Check()
-        partner_id = check.text("partner_id", request.partner_id, PARTNER_ID, A_PARTNER_ID)
-        reason = check.printable("reason", request.reason, least=1, most=200)
-        if partner_id == operator.partner_id:
-            check.refuse("partner_id", "must be another partner than the operator who asks")
-        check.finish()
-        kind = leaf_pb2.LEAF_KIND_PARTNER_SUSPENDED if suspended else leaf_pb2.LEAF_KIND_PARTNER_RESUMED
-
-        def change(tx: Transaction) -> Partner:
-            changed = partners.set_suspended(tx.connection, partner_id, suspended=suspended)
-            _append(tx, kind, partner_id, operator, reason)
-            return changed
-
-        return _message(self._change(change))
+        partner_id, reason = _read_stop(request, operator)
+        change = partial(
+            registry.resume_partner, partner_id=partner_id, actor=operator.partner_id, reason=reason
+        )
+        return pb.ResumePartnerResponse(partner=_message(self._change(change)))
 
     def _revoke(self, call: Call, operator: Partner, caller: Caller) -> pb.RevokeCertificateResponse:
         request = read(pb.RevokeCertificateRequest, call.body)
@@ -172,13 +157,9 @@ class PartnerAdminDoor:
         if fingerprint == caller.fingerprint:
             check.refuse("fingerprint", "must be another certificate than the one that asks")
         check.finish()
-
-        def change(tx: Transaction) -> Enrolled:
-            revoked = partners.revoke(tx.connection, fingerprint, now=tx.now)
-            partner_id = revoked.partner.partner_id
-            _append(tx, leaf_pb2.LEAF_KIND_CERTIFICATE_REVOKED, partner_id, operator, reason, fingerprint)
-            return revoked
-
+        change = partial(
+            registry.revoke_certificate, fingerprint=fingerprint, actor=operator.partner_id, reason=reason
+        )
         return pb.RevokeCertificateResponse(certificate=_certificate(self._change(change)))
 
     def _set_contract(self, call: Call, operator: Partner, _: Caller) -> pb.SetContractResponse:
@@ -188,12 +169,13 @@ class PartnerAdminDoor:
         reason = check.printable("reason", request.reason, least=1, most=200)
         new = _read_contract(check, "contract.", request.contract)
         check.finish()
-
-        def change(tx: Transaction) -> Partner:
-            changed = partners.set_contract(tx.connection, partner_id, new)
-            _append(tx, leaf_pb2.LEAF_KIND_CONTRACT_CHANGED, partner_id, operator, reason)
-            return changed
-
+        change = partial(
+            registry.set_contract,
+            partner_id=partner_id,
+            contract=new,
+            actor=operator.partner_id,
+            reason=reason,
+        )
         return pb.SetContractResponse(partner=_message(self._change(change)))
 
     def _find(self, partner_id: str) -> Partner:
@@ -210,61 +192,24 @@ class PartnerAdminDoor:
             raise Refused("NOT_FOUND") from error
 
 
-def add_partner(tx: Transaction, new: Partner, *, actor: str) -> None:
-    """Register a partner, with the key for entries about nobody we know, and record it."""
-    partners.add(tx.connection, new)
-    tx.vault.ensure(tx.connection, owner_partner(new.partner_id))
-    tx.append(
-        leaf_pb2.Leaf(
-            kind=leaf_pb2.LEAF_KIND_PARTNER_ADDED, partner_id=new.partner_id, actor=actor, reason=new.role
-        )
-    )
-
-
-def enroll_certificate(tx: Transaction, partner_id: str, certificate_pem: bytes, *, actor: str) -> None:
-    """Register a certificate that was just signed, and record it."""
-    peer = pki.parse_peer(certificate_pem)
-    partners.enroll(
-        tx.connection,
-        fingerprint=peer.fingerprint,
-        partner_id=partner_id,
-        expires_at=peer.not_after,
-        now=tx.now,
-    )
-    tx.append(
-        leaf_pb2.Leaf(
-            kind=leaf_pb2.LEAF_KIND_CERTIFICATE_ISSUED,
-            partner_id=partner_id,
-            actor=actor,
-            object_id=peer.fingerprint,
-        )
-    )
-
-
-def _append(
-    tx: Transaction,
-    kind: leaf_pb2.LeafKind,
-    partner_id: str,
-    operator: Partner,
-    reason: str,
-    object_id: str = "",
-) -> None:
-    tx.append(
-        leaf_pb2.Leaf(
-            kind=kind,
-            partner_id=partner_id,
-            actor=operator.partner_id,
-            reason=reason,
-            object_id=object_id,
-        )
-    )
-
-
 def _read_partner_id(partner_id: str) -> str:
     check = Check()
     check.text("partner_id", partner_id, PARTNER_ID, A_PARTNER_ID)
     check.finish()
     return partner_id
+
+
+def _read_stop(
+    request: pb.SuspendPartnerRequest | pb.ResumePartnerRequest, operator: Partner
+) -> tuple[str, str]:
+    """Whom to stop or let in, and why."""
+    check = Check()
+    partner_id = check.text("partner_id", request.partner_id, PARTNER_ID, A_PARTNER_ID)
+    reason = check.printable("reason", request.reason, least=1, most=200)
+    if partner_id == operator.partner_id:
+        check.refuse("partner_id", "must be another partner than the operator who asks")
+    check.finish()
+    return partner_id, reason
 
 
 def _read_role(check: Check, number: int) -> Role:

@@ -1,9 +1,16 @@
-"""scoregate.audit.v1.AuditService: the log's head and its leaves, for officers."""
+"""scoregate.audit.v1.AuditService: the log's head and its leaves, for officers.
+
+An opened cursor leaves an entry. So that nobody reads without one, a page token is sealed
+(RFC 2104) to the officer and the range that the entry names, and ages: whoever comes back
+later opens a cursor of their own.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import grpc
 
@@ -15,19 +22,31 @@ from gateway.partners import Partner
 from gateway.query import Call, Caller
 from gateway.store import Store
 from scoregate.audit.v1 import audit_pb2, leaf_pb2
+from scoregate.instants import micros
 
 SERVICE = "scoregate.audit.v1.AuditService"
-A_TOKEN = "must be the next_page_token of the page before"  # noqa: S105
+A_TOKEN = "must be the page before's next_page_token, within an hour; else begin at start_index"  # noqa: S105
+TOKEN_LIFE = timedelta(hours=1)
+MAC_BYTES = 16
 
 
 class AuditDoor:
     """Pages through the log. Every opened cursor is an entry itself."""
 
-    def __init__(self, store: Store, ledger: Ledger, roots: Roots, *, cursor_secret: bytes) -> None:
+    def __init__(
+        self,
+        store: Store,
+        ledger: Ledger,
+        roots: Roots,
+        *,
+        cursor_secret: bytes,
+        clock: Callable[[], datetime],
+    ) -> None:
         self._store = store
-        self._cursor_secret = cursor_secret  # a made-up page token would read without an entry
+        self._cursor_secret = cursor_secret
         self._ledger = ledger
         self._roots = roots
+        self._clock = clock
 
     def service(self, frame: Frame) -> grpc.GenericRpcHandler:
         """The service's handlers."""
@@ -65,16 +84,20 @@ class AuditDoor:
         return audit_pb2.ListEntriesResponse(first_index=begin, leaves=leaves, next_page_token=following)
 
     def _position(self, officer: Partner, begin: int, end: int) -> str:
-        what = f"{begin}:{end}"
-        mac = hmac.digest(self._cursor_secret, f"{officer.partner_id}:{what}".encode(), hashlib.sha256)
-        return f"{what}:{mac.hex()[:32]}"
+        """Where the next page begins, where the cursor ends, and until when it may be asked for."""
+        return self._sealed(officer, f"{begin}:{end}:{micros(self._clock() + TOKEN_LIFE)}")
 
-    def _read_position(self, check: Check, officer: Partner, position: str) -> tuple[int, int]:
-        begin, end = [*position.split(":"), "", ""][:2]
-        if all(part.isascii() and part.isdecimal() and len(part) < 19 for part in (begin, end)):
-            expected = self._position(officer, int(begin), int(end))
-            if hmac.compare_digest(position.encode(), expected.encode()):
-                return int(begin), int(end)
+    def _sealed(self, officer: Partner, position: str) -> str:
+        said = f"{officer.partner_id}:{position}".encode()
+        mac = hmac.digest(self._cursor_secret, said, hashlib.sha256)[:MAC_BYTES]
+        return f"{position}:{mac.hex()}"
+
+    def _read_position(self, check: Check, officer: Partner, token: str) -> tuple[int, int]:
+        position, _, _ = token.rpartition(":")
+        if hmac.compare_digest(token.encode(), self._sealed(officer, position).encode()):
+            begin, end, expires_us = map(int, position.split(":"))
+            if micros(self._clock()) < expires_us:
+                return begin, end
         check.refuse("page_token", A_TOKEN)
         return 0, 0
 

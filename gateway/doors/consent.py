@@ -52,7 +52,7 @@ class ConsentDoor:
     ) -> consent_pb2.CreateConsentInvitationResponse:
         request = read(consent_pb2.CreateConsentInvitationRequest, call.body)
         check = Check()
-        request_id = check.uuid("request_id", request.request_id)
+        request.request_id = request_id = check.uuid("request_id", request.request_id)
         terms = read_terms(check, request.terms, now=self._clock())
         reference = check.printable("partner_reference", request.partner_reference, least=0, most=64)
         within = DECIDE_WITHIN

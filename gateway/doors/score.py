@@ -11,6 +11,7 @@ from gateway.doors.door import REPLAYED, Frame, Handler, Reply, report
 from gateway.doors.wire import ID, NONCE, SUBJECT, Check, read
 from gateway.errors import Refused
 from gateway.journey import Answered, Conversation, Journey
+from gateway.metrics import ITEMS
 from gateway.partners import Partner
 from gateway.query import CHECK_THRESHOLD, GET_SCORE, Call, ScoreQuery
 from scoregate.partner.v1 import score_pb2
@@ -51,8 +52,10 @@ class ScoreDoor:
         for query, result in zip(conversation.queries, conversation.results, strict=True):
             item = response.results.add(request_id=query.request_id)
             if isinstance(result, Answered):
+                ITEMS.labels("OK").inc()
                 item.answer.ParseFromString(result.response)
             else:
+                ITEMS.labels(result.code).inc()
                 report(call.method, query.request_id, result)
                 item.error.CopyFrom(_item_error(result))
         return Reply(response.SerializeToString(), conversation.headers)

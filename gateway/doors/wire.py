@@ -28,7 +28,6 @@ W = TypeVar("W", bound=Word)
 ID = re.compile(r"[a-z2-7]{26}")
 NONCE = re.compile(r"[A-Za-z0-9_-]{16,128}")
 SUBJECT = re.compile(r"[!-~]{1,64}")
-PARTNER_ID = re.compile(r"[a-z][a-z0-9-]{1,39}")
 FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 PAGE_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}={0,2}")
 

@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import MetaData, exc
+from sqlalchemy import MetaData, exc, inspect
 from sqlalchemy.engine import Connection
 
 import consent.keyring  # noqa: F401
@@ -53,6 +53,7 @@ def require_current(store: Store) -> None:
     try:
         with store.writer.begin() as connection:
             found = _require_known(connection)
+            lacking = _lacking(connection)
     except exc.SQLAlchemyError as error:
         raise SchemaMismatch("the database can't be read; restore it from its backup") from error
     newest = ScriptDirectory(str(FOLDER)).get_current_head()
@@ -62,6 +63,19 @@ def require_current(store: Store) -> None:
         raise SchemaMismatch(
             f"the database is at revision {found}, older than {newest}; run `scoregate upgrade`"
         )
+    if lacking:
+        raise SchemaMismatch(f"the database lacks {', '.join(lacking)}; restore it from its backup")
+
+
+def _lacking(connection: Connection) -> list[str]:
+    """Tables and columns that somebody took away, such as "grants" and "partners.role"."""
+    there = inspect(connection)
+    tables = {table.name: table for each in ALL for table in each.sorted_tables}
+    gone = sorted(tables.keys() - set(there.get_table_names()))
+    for name in sorted(tables.keys() - set(gone)):
+        found = {column["name"] for column in there.get_columns(name)}
+        gone += [f"{name}.{column.name}" for column in tables[name].columns if column.name not in found]
+    return gone
 
 
 def _require_known(connection: Connection) -> str | None:

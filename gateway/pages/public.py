@@ -39,6 +39,15 @@ HEADERS = {
     "referrer-policy": "no-referrer",
 }
 
+INDEX = (
+    (
+        "/.well-known/jwks.json",
+        "The public keys that attestations are verified with, old and new.",
+    ),
+    ("/errors", "Every reason for a refusal, and what to do about it."),
+    ("/healthz", "Whether this gateway answers queries now."),
+)
+
 
 def application(jwks: Callable[[], str], *, is_serving: Callable[[], bool], metrics: bool) -> Starlette:
     """The public pages. ``metrics`` only where nobody but the operator can connect: they show volumes."""
@@ -56,6 +65,7 @@ def application(jwks: Callable[[], str], *, is_serving: Callable[[], bool], metr
         return PlainTextResponse("serving\n" if serving else "draining\n", 200 if serving else 503)
 
     routes = [
+        Route("/", _index),
         Route("/.well-known/jwks.json", keys),
         Route("/healthz", health),
         Route("/errors", _errors),
@@ -66,6 +76,13 @@ def application(jwks: Callable[[], str], *, is_serving: Callable[[], bool], metr
             Route("/metrics", lambda _: Response(generate_latest(), media_type=CONTENT_TYPE_LATEST))
         )
     return Starlette(routes=routes)
+
+
+def _index(_: Request) -> Response:
+    rows = "".join(
+        f'<dt><a href="{path}"><code>{path}</code></a></dt><dd>{what}</dd>' for path, what in INDEX
+    )
+    return _page("What anybody may read here", f"<dl>{rows}</dl>")
 
 
 def _errors(_: Request) -> Response:

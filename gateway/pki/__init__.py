@@ -26,9 +26,10 @@ from gateway.pki.peer import (
     parse_peer,
 )
 from gateway.pki.request import RequestRefused, new_key_and_request
-from gateway.pki.spiffe import RolePath, SpiffeInvalid, spiffe_uri
+from gateway.pki.spiffe import PARTNER_ID, RolePath, SpiffeInvalid, spiffe_uri
 
 __all__ = [
+    "PARTNER_ID",
     "Authority",
     "AuthorityRole",
     "CertificateExpired",

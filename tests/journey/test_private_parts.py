@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from gateway.audit.log import private_parts
 from gateway.audit.private import Sealed, Vault, data_keys, owner_partner, owner_subject
 from gateway.settings import read_secret
+from scoregate.admin.v1 import consent_admin_pb2
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.partner.v1 import score_pb2
 from scoregate.proof import leaf
@@ -76,3 +77,14 @@ def test_one_person_whose_key_is_gone_is_refused_alone_and_recorded(own_world: W
         leaf_pb2.LEAF_KIND_RELEASE,
         leaf_pb2.LEAF_KIND_REFUSAL,
     ]
+
+
+def test_a_look_into_a_persons_consents_is_in_that_persons_file(own_world: World) -> None:
+    own_world.consent(own_world.partner(), "uci-00007")
+    index = own_world.log_size()
+    request = consent_admin_pb2.ListSubjectConsentsRequest(subject="uci-00007")
+    with own_world.entries() as entries:
+        assert len(own_world.people.ListSubjectConsents(request).consents) == 1
+    [entry] = entries
+    assert (entry.kind, entry.actor) == (leaf_pb2.LEAF_KIND_OFFICER_READ, "operator")
+    assert opened(own_world, owner_subject("uci-00007"), index).subject == "uci-00007"

@@ -306,6 +306,13 @@ def test_a_repeated_invitation_is_the_first_one_and_leaves_no_entry(world: World
     assert entries == []
 
 
+def test_an_upper_case_spelling_repeats_an_invitation_too(world: World, acme: Partner) -> None:
+    request = consent_pb2.CreateConsentInvitationRequest(request_id=new_uuid(), terms=terms())
+    first = answered(acme, request)
+    request.request_id = request.request_id.upper()
+    assert answered(acme, request) == first
+
+
 def test_an_invitations_request_id_belongs_to_one_body(world: World, acme: Partner) -> None:
     request = consent_pb2.CreateConsentInvitationRequest(request_id=new_uuid(), terms=terms())
     ask(acme, request)

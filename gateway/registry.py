@@ -1,0 +1,96 @@
+"""Changes of the registry: who may call, with which certificate, under which contract.
+
+Each runs under the ledger's head lock and leaves its entry in the same transaction, so
+that the log and the registry never tell different stories.
+"""
+
+from __future__ import annotations
+
+from gateway import partners, pki
+from gateway.audit.private import owner_partner
+from gateway.ledger import Transaction
+from gateway.partners import Enrolled, Partner
+from gateway.quota.contract import Contract
+from scoregate.audit.v1 import leaf_pb2
+
+
+def add_partner(tx: Transaction, new: Partner, *, actor: str) -> None:
+    """Register a partner, with the key for entries about nobody we know.
+
+    Raises:
+        PartnerExists: The id is taken.
+    """
+    partners.add(tx.connection, new)
+    tx.vault.ensure(tx.connection, owner_partner(new.partner_id))
+    _record(tx, leaf_pb2.LEAF_KIND_PARTNER_ADDED, new.partner_id, actor, new.role)
+
+
+def enroll_certificate(tx: Transaction, partner_id: str, certificate_pem: bytes, *, actor: str) -> None:
+    """Register a certificate that was just signed."""
+    peer = pki.parse_peer(certificate_pem)
+    partners.enroll(
+        tx.connection,
+        fingerprint=peer.fingerprint,
+        partner_id=partner_id,
+        expires_at=peer.not_after,
+        now=tx.now,
+    )
+    _record(tx, leaf_pb2.LEAF_KIND_CERTIFICATE_ISSUED, partner_id, actor, object_id=peer.fingerprint)
+
+
+def revoke_certificate(tx: Transaction, fingerprint: str, *, actor: str, reason: str) -> Enrolled:
+    """Refuse a certificate from now on.
+
+    Raises:
+        PartnerMissing: No such certificate.
+    """
+    revoked = partners.revoke(tx.connection, fingerprint, now=tx.now)
+    partner_id = revoked.partner.partner_id
+    _record(tx, leaf_pb2.LEAF_KIND_CERTIFICATE_REVOKED, partner_id, actor, reason, fingerprint)
+    return revoked
+
+
+def suspend_partner(tx: Transaction, partner_id: str, *, actor: str, reason: str) -> Partner:
+    """Stop a partner.
+
+    Raises:
+        PartnerMissing: No such id.
+    """
+    changed = partners.set_suspended(tx.connection, partner_id, suspended=True)
+    _record(tx, leaf_pb2.LEAF_KIND_PARTNER_SUSPENDED, partner_id, actor, reason)
+    return changed
+
+
+def resume_partner(tx: Transaction, partner_id: str, *, actor: str, reason: str) -> Partner:
+    """Let a suspended partner in again.
+
+    Raises:
+        PartnerMissing: No such id.
+    """
+    changed = partners.set_suspended(tx.connection, partner_id, suspended=False)
+    _record(tx, leaf_pb2.LEAF_KIND_PARTNER_RESUMED, partner_id, actor, reason)
+    return changed
+
+
+def set_contract(tx: Transaction, partner_id: str, contract: Contract, *, actor: str, reason: str) -> Partner:
+    """Replace a partner's contract.
+
+    Raises:
+        PartnerMissing: No such id.
+    """
+    changed = partners.set_contract(tx.connection, partner_id, contract)
+    _record(tx, leaf_pb2.LEAF_KIND_CONTRACT_CHANGED, partner_id, actor, reason)
+    return changed
+
+
+def _record(
+    tx: Transaction,
+    kind: leaf_pb2.LeafKind,
+    partner_id: str,
+    actor: str,
+    reason: str = "",
+    object_id: str = "",
+) -> None:
+    tx.append(
+        leaf_pb2.Leaf(kind=kind, partner_id=partner_id, actor=actor, reason=reason, object_id=object_id)
+    )

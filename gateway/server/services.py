@@ -1,0 +1,77 @@
+"""Which services stand behind which door."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import grpc
+
+from consent.attest import Attester
+from gateway import pki
+from gateway.audit.log import Roots
+from gateway.doors import (
+    admin_consents,
+    admin_operations,
+    admin_partners,
+    audit,
+    consent,
+    receipt,
+    score,
+    usage,
+)
+from gateway.doors.door import Frame
+from gateway.journey import Journey
+from gateway.server.parts import Parts
+
+PARTNER = (consent.SERVICE, score.SERVICE, usage.SERVICE, receipt.SERVICE)
+ADMIN = (audit.SERVICE, admin_partners.SERVICE, admin_consents.SERVICE, admin_operations.SERVICE)
+
+
+def partner_services(parts: Parts, frame: Frame) -> list[grpc.GenericRpcHandler]:
+    """What lenders call."""
+    settings, store, ledger = parts.settings, parts.store, parts.ledger
+    journey = Journey(
+        gate=parts.gate,
+        store=store,
+        ledger=ledger,
+        vault=parts.vault,
+        engine=parts.engine,
+        model=parts.model,
+        attester=Attester(settings.issuer, timedelta(seconds=settings.attestation.life_seconds)),
+        signer=parts.signer,
+        engine_timeout=timedelta(milliseconds=settings.engine.timeout_ms),
+    )
+    return [
+        score.ScoreDoor(journey).service(frame),
+        consent.ConsentDoor(store, ledger, clock=parts.clock).service(frame),
+        usage.UsageDoor(store, parts.gate, clock=parts.clock).service(frame),
+        receipt.ReceiptDoor(parts.signer, issuer=settings.issuer).service(frame),
+    ]
+
+
+def admin_services(parts: Parts, frame: Frame) -> list[grpc.GenericRpcHandler]:
+    """What operators and compliance officers call."""
+    settings, store, ledger, clock = parts.settings, parts.store, parts.ledger, parts.clock
+    folder = settings.tls.authorities
+    audit_door = audit.AuditDoor(
+        store, ledger, Roots(store), cursor_secret=parts.vault.derive("audit cursor"), clock=clock
+    )
+    partners_door = admin_partners.PartnerAdminDoor(
+        store,
+        ledger,
+        authorities={
+            "partner": pki.load_authority(folder, pki.AuthorityRole.PARTNER),
+            "staff": pki.load_authority(folder, pki.AuthorityRole.STAFF),
+        },
+        server_ca_pem=settings.tls.server_ca.read_bytes(),
+        trust_domain=settings.trust_domain,
+        clock=clock,
+    )
+    meters = usage.UsageDoor(store, parts.gate, clock=clock)
+    operations_door = admin_operations.OperationsAdminDoor(store, ledger, parts.signer, meters, parts.engine)
+    return [
+        audit_door.service(frame),
+        partners_door.service(frame),
+        admin_consents.ConsentAdminDoor(store, ledger, parts.pairwise, clock=clock).service(frame),
+        operations_door.service(frame),
+    ]
