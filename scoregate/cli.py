@@ -14,21 +14,24 @@ from collections.abc import Iterable
 from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
+from typer.core import TyperGroup
 
 from scoregate.instants import moment
 from scoregate.proof.faults import LogDiverged, LogError, LogIncomplete, LogInvalid
 from scoregate.proof.pulled import Report, verify
 
 COMMANDS_GROUP = "scoregate.commands"
-SERVER_MISSING = r'Partner and audit tools only. [bold]pip install "scoregate\[server]"[/bold] adds the rest.'
+INSTALL = 'pip install "scoregate[server]"'
+SERVER_MISSING = f"Partner and audit tools only. [bold]{escape(INSTALL)}[/bold] adds the rest."
 
 _OUR_PACKAGES = frozenset({"scoregate", "gateway", "consent", "scoring"})
 _OUTCOMES: tuple[tuple[type[LogError], str, int], ...] = (
@@ -45,8 +48,20 @@ class Output(StrEnum):
     JSON = "json"
 
 
+class _Commands(TyperGroup):
+    """Where the server is not installed, an unknown command may be one of its own."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command of this name; where it may only be missing, fail with how to get it."""
+        found = super().get_command(ctx, cmd_name)
+        if found is None and self.epilog == SERVER_MISSING:
+            ctx.fail(f"There is no command {cmd_name!r} here; {INSTALL} adds those that run a gateway.")
+        return found
+
+
 app = typer.Typer(
     name="scoregate",
+    cls=_Commands,
     help="Consumer credit scores that everyone can later prove were lawful.",
     no_args_is_help=True,
     add_completion=False,
@@ -56,8 +71,18 @@ log_app = typer.Typer(name="log", help="Check a pulled audit log, offline.", no_
 app.add_typer(log_app)
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        version()
+        raise typer.Exit
+
+
 @app.callback()
-def _scoregate() -> None:
+def _scoregate(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_tell_version, is_eager=True)
+    ] = False,
+) -> None:
     # Without a callback a lone command would take the whole name for itself.
     pass
 
@@ -94,7 +119,8 @@ def log_verify(
     """Recompute a pulled log from its first byte: every entry, every hash, the root.
 
     It needs no server and no key, and trusts nothing in DIR.
-    With --receipts it also finds the entry behind each answer that a lender holds.
+    With --receipts it also finds the entry behind each answer that a lender holds,
+    and recomputes from the question beside it that it is the one that was answered.
 
     Exit codes
       0  All of it holds.
@@ -183,6 +209,7 @@ def _plain(report: Report) -> dict[str, str | int | None]:
         "replays": report.replays,
         "units": report.units,
         "receipts": report.receipts,
+        "requests": report.requests,
     }
 
 
@@ -208,7 +235,7 @@ def _table(report: Report) -> Table:
         ("replays", f"{report.replays:,}; each repeats an earlier release to the same partner"),
         (
             "receipts",
-            "not looked at; add --receipts DIR" if report.receipts is None else _receipts(report.receipts),
+            "not looked at; add --receipts DIR" if report.receipts is None else _receipts(report),
         ),
     ]
     for checked, found in rows:
@@ -216,8 +243,11 @@ def _table(report: Report) -> Table:
     return table
 
 
-def _receipts(count: int) -> str:
-    return f"{count:,}; each one's entry and attestation are in the log"
+def _receipts(report: Report) -> str:
+    return (
+        f"{report.receipts:,}; each one's entry and attestation are in the log, "
+        f"and {report.requests:,} hold the request that was answered"
+    )
 
 
 def _count(number: int, noun: str) -> str:

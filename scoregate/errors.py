@@ -94,8 +94,10 @@ class Refused(ScoregateError):
         self.stop = stop
         self.violations = violations
         self.help_url = help_url
-        details = "".join(f" {violation.field}: {violation.description}." for violation in violations)
-        super().__init__(f"{code or status}: {message}{details} {self.remedy}")
+        # A limit that was met is described in the title's own words.
+        told = [f"{each.field}: {each.description}" for each in violations if each.description != message]
+        sentences = [f"{text.rstrip('.')}." for text in (message, *told) if text]
+        super().__init__(" ".join((f"{code or status}:", *sentences, self.remedy)))
 
 
 class AuthenticationRefused(Refused):
@@ -137,11 +139,23 @@ class ServerFault(Refused):
 class VerificationFailed(ScoregateError):
     """An answer came and must not be used.
 
+    The gateway released it all the same: a unit is spent, and a one-time consent used up. Once the cause
+    is mended, such as a key that the issuer turned, the same question with the same request id and nonce
+    brings the first answer again, within 24 hours and at no cost:
+
+        try:
+            answer = client.score(consent_id, purpose)
+        except KeyUnknown as error:
+            renewed = Client(..., jwks=new_jwks)  # compared with the issuer's over another channel
+            answer = renewed.score(consent_id, purpose, request_id=error.request_id, nonce=error.nonce)
+
     Attributes:
         request_id: The request that was answered, "" outside the client.
+        nonce: The request's own, "" outside the client.
     """
 
     request_id: str = ""
+    nonce: str = ""
 
 
 class AttestationMalformed(VerificationFailed):
@@ -241,7 +255,7 @@ class ReceiptConflict(ScoregateError):
 
 
 class ClientMisconfigured(ScoregateError):
-    """The client was not given what it needs."""
+    """The client was not given what it needs; the message begins with the argument's name."""
 
 
 def _remedy(status: str, code: str) -> str:

@@ -8,6 +8,9 @@
 Every answer is verified before it is returned (`scoregate.proof.verify`), and there is no way to turn
 that off. Whatever a gateway or the network does, what is raised is of the one family in
 `scoregate.errors`; TypeError and ValueError are left for arguments that no message can hold.
+
+grpc-core writes lines of its own to stderr, such as a failed handshake's; a program that wants none sets
+GRPC_VERBOSITY=NONE in its environment before it imports this module.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -26,6 +29,7 @@ from scoregate.client.answers import (
     new_nonce,
     new_request_id,
 )
+from scoregate.client.arguments import span
 from scoregate.client.connection import Clock, Connection, Reply
 from scoregate.client.consents import (
     Consent,
@@ -35,7 +39,6 @@ from scoregate.client.consents import (
     InvitationState,
     Terms,
     Usage,
-    span,
 )
 from scoregate.client.trust import PublishedKeys, Trust, published_keys
 from scoregate.errors import BindingMismatch, ClientMisconfigured, Refused
@@ -200,12 +203,13 @@ class Client:
 
         Raises:
             Refused: The gateway said no.
+            ClientMisconfigured: An argument is of another type; the message names it.
         """
         request = consent_pb2.CreateConsentInvitationRequest(
             request_id=(request_id or new_request_id()).lower(),
             terms=terms.message(),
             partner_reference=partner_reference,
-            decide_within=None if decide_within is None else span(decide_within),
+            decide_within=None if decide_within is None else span("decide_within", decide_within),
         )
         reply = self._connection.call(
             self._consents.CreateConsentInvitation, request, timeout=timeout, request_id=request.request_id
@@ -273,7 +277,8 @@ class Client:
 
         Raises:
             Refused: The gateway said no. The error carries request id and nonce for a repeat.
-            VerificationFailed: An answer came and must not be used.
+            VerificationFailed: An answer came and must not be used. It carries them too, so that the
+                answer can be asked for again once the cause is mended.
         """
         query = ScoreQuery(
             consent_id=consent_id,

@@ -82,6 +82,7 @@ class Answer:
         claims: What the issuer signed.
         attestation: The compact JWS; keep it.
         receipt: Where the log records it; keep it too.
+        request: The question in the canonical form that the claim `request_sha256` covers.
         request_id: The question's.
         replayed: Whether this was the first answer given again; None for an item of a batch.
     """
@@ -89,8 +90,14 @@ class Answer:
     claims: Claims
     attestation: str = field(repr=False)
     receipt: Receipt
+    request: bytes = field(repr=False)
     request_id: str
     replayed: bool | None
+
+    @property
+    def nonce(self) -> str:
+        """The question's; with the request id, it brings this answer again."""
+        return self.claims.nonce
 
     @property
     def event_id(self) -> str:
@@ -135,22 +142,24 @@ class Answer:
     def save(self, folder: Path | str) -> Path:
         """File the receipt where `scoregate log verify --receipts` finds it, and return its path.
 
-        The file is whole or not there, also after a crash. One folder holds the receipts of one log.
+        It holds what a later check needs: attestation, leaf, and the question with request id and nonce
+        (`scoregate.proof.receipts`). The file is whole or not there, also after a crash. One folder holds
+        the receipts of one log.
 
         Raises:
             ReceiptConflict: Another receipt lies there under this index.
             OSError: The disk refuses.
         """
-        content = json.dumps(
-            {
-                "log_origin": self.receipt.log_origin,
-                "leaf_index": self.receipt.leaf_index,
-                "leaf": b64encode(self.receipt.leaf).decode(),
-                "attestation": self.attestation,
-            }
-        ).encode()
+        receipt = {
+            "log_origin": self.receipt.log_origin,
+            "leaf_index": self.receipt.leaf_index,
+            "leaf": b64encode(self.receipt.leaf).decode(),
+            "attestation": self.attestation,
+        }
+        content = json.dumps(receipt | {"request": json.loads(self.request)}).encode()
         path = Path(folder) / f"{self.receipt.leaf_index}.json"
-        if path.exists() and path.read_bytes() != content:
+        # The first clients filed no request; this one is added to their receipt.
+        if path.exists() and path.read_bytes() not in (content, json.dumps(receipt).encode()):
             raise ReceiptConflict(f"{path} holds another receipt; use one folder for each log")
         path.parent.mkdir(parents=True, exist_ok=True)
         _write_whole(path, content)

@@ -15,6 +15,7 @@ call is tried more than MAX_ATTEMPTS times.
 """
 
 import random
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from typing import Any
 import grpc
 
 from scoregate.client import refusals
+from scoregate.client.arguments import require_span
 from scoregate.errors import ClientMisconfigured, RateLimited, Refused
 
 MAX_ATTEMPTS = 5
@@ -47,6 +49,8 @@ CHANNEL_OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
 )
+
+_HOST_AND_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]+):[0-9]{1,5}")
 
 
 def _utc_now() -> datetime:
@@ -75,14 +79,17 @@ class Connection:
     """Calls a gateway within deadlines, and again where that is safe. Safe to share between threads.
 
     Raises:
-        ClientMisconfigured: On a target that is a URL.
+        ClientMisconfigured: The target is not host and port, or the timeout no timedelta.
     """
 
     def __init__(
         self, target: str, credentials: grpc.ChannelCredentials, *, timeout: timedelta, clock: Clock
     ) -> None:
-        if target.startswith(("http://", "https://")):
-            raise ClientMisconfigured("target: give host:port alone, without a scheme")
+        if not _HOST_AND_PORT.fullmatch(target):
+            raise ClientMisconfigured(
+                'target: give host and port, such as "gateway.example:8443", without a scheme'
+            )
+        require_span("timeout", timeout)
         self.channel = grpc.secure_channel(target, credentials, options=CHANNEL_OPTIONS)
         self._timeout = timeout
         self._clock = clock
@@ -104,9 +111,11 @@ class Connection:
 
         Raises:
             Refused: The last refusal.
-            ClientMisconfigured: The client was closed.
+            ClientMisconfigured: The client was closed, or the timeout is no timedelta.
         """
-        deadline = self._clock.monotonic() + (timeout or self._timeout).total_seconds()
+        allowed = self._timeout if timeout is None else timeout
+        require_span("timeout", allowed)
+        deadline = self._clock.monotonic() + allowed.total_seconds()
         attempt = 0
         while True:
             attempt += 1
@@ -116,14 +125,15 @@ class Connection:
                 refused = refusals.from_call(error, request_id=request_id, nonce=nonce)
                 pause = self._pause(refused, attempt)
                 if pause is None or self._clock.monotonic() + pause >= deadline:
-                    raise refused from error
+                    # What the gateway says of itself is whole; the transport's own account may say more.
+                    raise refused from None if refused.code else error
             self._clock.sleep(pause)
 
     def _send(self, method: Any, request: Any, seconds: float) -> Reply:
         try:
             response, call = method.with_call(request, timeout=seconds)
-        except ValueError as error:  # grpcio's word for a closed channel
-            raise ClientMisconfigured("the client is closed; open another one") from error
+        except ValueError:  # grpcio's word for a closed channel
+            raise ClientMisconfigured("the client is closed; open another one") from None
         return Reply(response, (REPLAYED, "true") in (call.initial_metadata() or ()))
 
     def _pause(self, refused: Refused, attempt: int) -> float | None:

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from scoregate.errors import ClientMisconfigured
+from scoregate.client.arguments import numbers, require_instant, span
 from scoregate.partner.v1 import consent_pb2, types_pb2, usage_pb2
 from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Purpose, Word
 
@@ -58,23 +57,23 @@ class Terms:
 
         Raises:
             WordUnknown: A word is not one of the contract.
-            ClientMisconfigured: `not_before` has no time zone.
+            ClientMisconfigured: A length of time is no timedelta, `not_before` has no time zone, or
+                `disclosures` or `excluded_families` is one word instead of several.
         """
         message = consent_pb2.ConsentTerms(
             purpose=Purpose.read(self.purpose).number,
-            disclosures=[Disclosure.read(word).number for word in self.disclosures],
+            disclosures=numbers("disclosures", self.disclosures, Disclosure),
             mode=ConsentMode.read(self.mode).number,
-            valid_for=span(self.valid_for),
+            valid_for=span("valid_for", self.valid_for),
             time_zone=self.time_zone,
-            data_life=span(self.data_life),
-            excluded_families=[InputFamily.read(word).number for word in self.excluded_families],
+            data_life=span("data_life", self.data_life),
+            excluded_families=numbers("excluded_families", self.excluded_families, InputFamily),
         )
         if self.frequency is not None:
             unit = CalendarUnit.read(self.frequency.unit).number
             message.frequency.CopyFrom(types_pb2.Frequency(uses=self.frequency.uses, unit=unit))
         if self.not_before is not None:
-            if self.not_before.tzinfo is None:
-                raise ClientMisconfigured("not_before: give the instant with its time zone")
+            require_instant("not_before", self.not_before)
             message.not_before.FromDatetime(self.not_before)
         return message
 
@@ -191,13 +190,6 @@ class Usage:
             resets_at=instant(message.resets_at),
             time_zone=message.time_zone,
         )
-
-
-def span(length: timedelta) -> Duration:
-    """Return a length of time as a message."""
-    message = Duration()
-    message.FromTimedelta(length)
-    return message
 
 
 def instant(message: Timestamp) -> datetime:

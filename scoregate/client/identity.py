@@ -10,8 +10,9 @@ from cryptography.hazmat.primitives import serialization
 from scoregate.errors import ClientMisconfigured
 
 MAX_FILE_BYTES = 1024 * 1024
+_PEM_BEGINS = "-----BEGIN "
 
-Pem = bytes | str | Path  # the PEM itself, or where it lies
+Pem = bytes | str | Path  # the PEM itself, or where it lies; a str is the PEM if it looks like one
 _DER, _SPKI = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
 
 
@@ -25,15 +26,19 @@ def credentials(certificate: Pem, key: Pem, server_ca: Pem) -> grpc.ChannelCrede
     authority_pem = read("server_ca", server_ca)
     try:
         private = serialization.load_pem_private_key(key_pem, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise ClientMisconfigured("key: not an unencrypted private key in PEM") from error
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise ClientMisconfigured(
+            "key: not an unencrypted private key in PEM; give the one whose certificate was enrolled"
+        ) from None
     enrolled = _parse(certificate_pem).public_key()
     if private.public_key().public_bytes(_DER, _SPKI) != enrolled.public_bytes(_DER, _SPKI):
         raise ClientMisconfigured("key: not the key of this certificate; give the pair that was enrolled")
     try:
         x509.load_pem_x509_certificates(authority_pem)
-    except ValueError as error:
-        raise ClientMisconfigured("server_ca: not a certificate in PEM; `scoregate init` wrote it") from error
+    except ValueError:
+        raise ClientMisconfigured(
+            "server_ca: not a certificate in PEM; give the server-ca.pem that came with your certificate"
+        ) from None
     return grpc.ssl_channel_credentials(authority_pem, key_pem, certificate_pem)
 
 
@@ -64,12 +69,16 @@ def read(name: str, given: Pem) -> bytes:
     """
     if isinstance(given, bytes):
         return given
+    if isinstance(given, str) and _PEM_BEGINS in given:
+        return given.encode()
     try:
         with Path(given).open("rb") as file:
             return file.read(MAX_FILE_BYTES)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a path"
-        raise ClientMisconfigured(f"{name}: {reason}: give a readable file, or its content") from error
+    except OSError as error:
+        why = f"{str(given)[:200]!r} can't be read ({error.strerror})"
+    except (ValueError, TypeError):
+        why = "not a path"
+    raise ClientMisconfigured(f"{name}: {why}; give a readable file, or its content")
 
 
 def jwks_text(given: str | Path) -> str:
@@ -82,12 +91,14 @@ def jwks_text(given: str | Path) -> str:
         return given
     try:
         return read("jwks", given).decode()
-    except UnicodeDecodeError as error:
-        raise ClientMisconfigured("jwks: not text; give the issuer's JWK Set") from error
+    except UnicodeDecodeError:
+        raise ClientMisconfigured("jwks: not text; give the issuer's JWK Set") from None
 
 
 def _parse(certificate: bytes) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(certificate)
-    except ValueError as error:
-        raise ClientMisconfigured("certificate: not a certificate in PEM") from error
+    except ValueError:
+        raise ClientMisconfigured(
+            "certificate: not a certificate in PEM; give the one that was enrolled"
+        ) from None

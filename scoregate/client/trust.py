@@ -10,8 +10,9 @@ from scoregate.client.answers import Receipt, ScoreAnswer, ThresholdAnswer
 from scoregate.client.connection import Connection
 from scoregate.errors import AttestationMalformed, Refused, VerificationFailed
 from scoregate.partner.v1 import receipt_pb2, receipt_pb2_grpc, score_pb2
+from scoregate.proof.digest import request_form
 from scoregate.proof.jwk import VerificationKeys
-from scoregate.proof.verify import verify_score, verify_threshold
+from scoregate.proof.verify import Request, verify_score, verify_threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ def published_keys(connection: Connection) -> PublishedKeys:
 class Trust:
     """The keys, the issuer, and who this partner is.
 
-    Every method raises VerificationFailed with the question's request id for an answer that must not be used.
+    Every method raises VerificationFailed with the question's request id and nonce for an answer that must
+    not be used.
     """
 
     keys: VerificationKeys
@@ -54,7 +56,7 @@ class Trust:
         replayed: bool | None,
     ) -> ScoreAnswer:
         """Return the verified answer to a question for a score."""
-        with _naming(request.request_id):
+        with _naming(request):
             claims = verify_score(
                 response,
                 request,
@@ -63,8 +65,14 @@ class Trust:
                 audience=self.audience,
                 now=self.now(),
             )
-        receipt = _receipt(response.receipt)
-        return ScoreAnswer(claims, response.attestation, receipt, request.request_id, replayed)
+        return ScoreAnswer(
+            claims,
+            response.attestation,
+            _receipt(response.receipt),
+            request_form(request),
+            request.request_id,
+            replayed,
+        )
 
     def threshold(
         self,
@@ -74,7 +82,7 @@ class Trust:
         replayed: bool,
     ) -> ThresholdAnswer:
         """Return the verified answer to a question about a threshold."""
-        with _naming(request.request_id):
+        with _naming(request):
             claims = verify_threshold(
                 response,
                 request,
@@ -83,9 +91,14 @@ class Trust:
                 audience=self.audience,
                 now=self.now(),
             )
-        receipt = _receipt(response.receipt)
         return ThresholdAnswer(
-            claims, response.attestation, receipt, request.request_id, replayed, request.threshold
+            claims,
+            response.attestation,
+            _receipt(response.receipt),
+            request_form(request),
+            request.request_id,
+            replayed,
+            request.threshold,
         )
 
     def outcome(
@@ -98,18 +111,18 @@ class Trust:
             case "error":
                 return refusals.from_item(result.error, request_id=request.request_id, nonce=request.nonce)
             case _:
-                with _naming(request.request_id):
+                with _naming(request):
                     raise AttestationMalformed(
                         "an item has neither answer nor error; a newer scoregate may know it"
                     )
 
 
 @contextmanager
-def _naming(request_id: str) -> Iterator[None]:
+def _naming(request: Request) -> Iterator[None]:
     try:
         yield
     except VerificationFailed as error:
-        error.request_id = request_id
+        error.request_id, error.nonce = request.request_id, request.nonce
         raise
 
 

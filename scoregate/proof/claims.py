@@ -85,7 +85,7 @@ class Claims:
     nonce: str  # the caller's own
     request_sha256: str  # digest.request_sha256, hex
     consent_id: str
-    consent_sha256: str  # digest.terms_sha256, hex
+    consent_sha256: str  # SHA-256 of digest.consent_form, hex
     purpose: Purpose
     disclosure: Disclosure
     inquiry: InquiryType

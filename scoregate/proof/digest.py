@@ -1,4 +1,4 @@
-"""Canonical JSON, and the digests that bind an attestation to a request and to a consent's terms.
+"""Canonical JSON, and the digests that bind an attestation to a request and to a consent.
 
 Pure. Source: RFC 8785 (JCS) without floating-point numbers, so that every value has one spelling:
 objects with string keys, arrays, strings, booleans, null, and integers within ±(2^53 - 1).
@@ -8,7 +8,14 @@ A digest covers the canonical form of named fields, never wire bytes, so any lan
     request_sha256 = SHA-256 of {"consent_id":…,"disclosure":"SCORE","method":"GetScore","nonce":…,
                      "purpose":"CREDIT_APPLICATION","request_id":…,"subject_ref":"","with_reasons":false}
 
-Every field is always there; an absent subject_ref is "". An item of a batch digests as GetScore.
+Every field is always there; an absent subject_ref is "". An item of a batch digests as GetScore. The
+request id is digested in lower case, however it was sent: one UUID is one id (RFC 9562, 4).
+
+    consent_sha256 = SHA-256 of {"consent_id":…,"data_life_seconds":…,"disclosures":[…],
+                     "excluded_families":[…],"expires_at":…,"frequency":…,"mode":…,"not_before":…,
+                     "notice_version":…,"partner_id":…,"purpose":…,"subject_ref":…,"time_zone":…}
+
+It covers whose consent it is and for whom, beside the terms, so no two consents share a digest.
 """
 
 import hashlib
@@ -57,14 +64,14 @@ def parse(data: bytes | str) -> Json:
     return value
 
 
-def request_sha256(request: score_pb2.GetScoreRequest | score_pb2.CheckThresholdRequest) -> bytes:
-    """Return the 32-byte digest that binds an answer to its question.
+def request_form(request: score_pb2.GetScoreRequest | score_pb2.CheckThresholdRequest) -> bytes:
+    """Return the canonical form of a question, which `request_sha256` covers.
 
     Raises:
         WordUnknown: Purpose or disclosure is unset or newer than this contract.
     """
     fields: dict[str, Json] = {
-        "request_id": request.request_id,
+        "request_id": request.request_id.lower(),
         "consent_id": request.consent_id,
         "subject_ref": request.subject_ref,
         "purpose": Purpose.of(request.purpose),
@@ -77,11 +84,23 @@ def request_sha256(request: score_pb2.GetScoreRequest | score_pb2.CheckThreshold
     else:
         fields["method"] = "CheckThreshold"
         fields["threshold"] = request.threshold
-    return hashlib.sha256(canonical(fields)).digest()
+    return canonical(fields)
 
 
-def consent_terms(
+def request_sha256(request: score_pb2.GetScoreRequest | score_pb2.CheckThresholdRequest) -> bytes:
+    """Return the 32-byte digest that binds an answer to its question.
+
+    Raises:
+        WordUnknown: Purpose or disclosure is unset or newer than this contract.
+    """
+    return hashlib.sha256(request_form(request)).digest()
+
+
+def consent_form(
     *,
+    consent_id: str,
+    partner_id: str,
+    subject_ref: str,
     purpose: Purpose,
     disclosures: Iterable[Disclosure],
     mode: ConsentMode,
@@ -92,10 +111,13 @@ def consent_terms(
     data_life: timedelta,
     excluded_families: Iterable[InputFamily],
     notice_version: str,
-) -> dict[str, Json]:
-    """Return a consent's agreed terms in the form that `consent_sha256` covers.
+) -> bytes:
+    """Return the canonical form of a consent, which `consent_sha256` covers.
 
     Args:
+        consent_id: The consent's own id.
+        partner_id: The one partner that it is for: an attestation's `aud`.
+        subject_ref: That partner's reference for the person.
         purpose: What the person agreed to.
         disclosures: What an answer may show, in any order.
         mode: One time or periodic.
@@ -112,23 +134,23 @@ def consent_terms(
     """
     if data_life % timedelta(seconds=1):
         raise JsonRefused("data_life: give whole seconds")
-    return {
-        "purpose": purpose,
-        "disclosures": sorted(disclosures),
-        "mode": mode,
-        "not_before": _instant("not_before", not_before),
-        "expires_at": _instant("expires_at", expires_at),
-        "frequency": None if frequency is None else {"uses": frequency[0], "unit": frequency[1]},
-        "time_zone": time_zone,
-        "data_life_seconds": data_life // timedelta(seconds=1),
-        "excluded_families": sorted(excluded_families),
-        "notice_version": notice_version,
-    }
-
-
-def terms_sha256(terms: Mapping[str, Json]) -> bytes:
-    """Return the 32-byte digest of agreed terms: an attestation's `consent_sha256`."""
-    return hashlib.sha256(canonical(terms)).digest()
+    return canonical(
+        {
+            "consent_id": consent_id,
+            "partner_id": partner_id,
+            "subject_ref": subject_ref,
+            "purpose": purpose,
+            "disclosures": sorted(disclosures),
+            "mode": mode,
+            "not_before": _instant("not_before", not_before),
+            "expires_at": _instant("expires_at", expires_at),
+            "frequency": None if frequency is None else {"uses": frequency[0], "unit": frequency[1]},
+            "time_zone": time_zone,
+            "data_life_seconds": data_life // timedelta(seconds=1),
+            "excluded_families": sorted(excluded_families),
+            "notice_version": notice_version,
+        }
+    )
 
 
 def _write(value: Json) -> str:

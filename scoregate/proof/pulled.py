@@ -152,6 +152,7 @@ class Report:
     replays: int
     units: int  # contract units spent
     receipts: int | None  # None: none were given
+    requests: int | None  # receipts whose question was recomputed; older ones name none
     first_micros: int  # time of the first entry since 1970; 0 in an empty log
     last_micros: int  # time of the last entry since 1970; 0 in an empty log
 
@@ -162,10 +163,10 @@ def verify(
     """Recompute the log in `folder` from its first byte, and return only if all of it holds.
 
     Every leaf decodes strictly and is in its place (history.py), the root over all of them is the
-    head's, and each receipt in the folder `receipts` has its entry. Receipts are read first; then
-    the first fault in the order of the log is the one reported. Memory does not grow with the log,
-    but for four bytes an entry and about 300 bytes a receipt. `progress(done, total)` is called
-    after each bundle.
+    head's, and each receipt in the folder `receipts` has its entry and answers the request that it
+    holds. Receipts are read first; then the first fault in the order of the log is the one reported.
+    Memory does not grow with the log, but for four bytes an entry and about 300 bytes a receipt.
+    `progress(done, total)` is called after each bundle.
 
     Raises:
         LogInvalid: Bytes are wrong.
@@ -205,6 +206,7 @@ def _verify(folder: Path, receipts: Path | None, progress: Callable[[int, int], 
         replays=history.kinds[leaf_pb2.LEAF_KIND_REPLAY],
         units=history.units,
         receipts=None if receipts is None else len(awaited),
+        requests=None if receipts is None else sum(receipt.names_request for receipt in awaited),
         first_micros=history.first_micros,
         last_micros=history.last_micros,
     )

@@ -1,20 +1,27 @@
 """The receipts that a lender's client files beside its answers, one JSON file each.
 
-    {"log_origin": "...", "leaf_index": 7, "leaf": "(base64)", "attestation": "(compact JWS)"}
+    {"log_origin": "...", "leaf_index": 7, "leaf": "(base64)", "attestation": "(compact JWS)",
+     "request": {"consent_id": "...", "method": "GetScore", "nonce": "...", "request_id": "...", ...}}
 
 A receipt ties an answer to the log twice: its leaf must be the entry at that index, and that leaf
-names the SHA-256 of the attestation's compact form. `parse_receipt` is pure and checks the second;
-the first is for the one who reads the log. The attestation's signature is not checked here: that
-takes the issuer's keys, and claims.py.
+names the SHA-256 of the attestation's compact form. `request` is the question in the form of digest.py:
+its digest must be the attestation's `request_sha256`. Files that were written before there was a
+`request` are receipts too.
+
+`parse_receipt` is pure and checks all of it but the entry, which is for the one who reads the log. The
+attestation's signature is not checked here: that takes the issuer's keys, and claims.py.
 """
 
 import json
-from base64 import b64decode
+from base64 import b64decode, urlsafe_b64decode
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+from scoregate.errors import JsonRefused
 from scoregate.proof import leaf, merkle
+from scoregate.proof.digest import canonical, parse
 from scoregate.proof.faults import LogDiverged, LogIncomplete, LogInvalid
 
 MAX_RECEIPT_BYTES = 64 * 1024
@@ -27,6 +34,7 @@ class Receipt:
     leaf_index: int
     name: str  # its file, for messages
     leaf_hash: bytes  # RFC 9162, 2.1.1; 32 bytes
+    names_request: bool = False  # whether the question is there, and is the one that was answered
 
 
 def parse_receipt(data: bytes, name: str, origin: str) -> Receipt:
@@ -34,7 +42,8 @@ def parse_receipt(data: bytes, name: str, origin: str) -> Receipt:
 
     Raises:
         LogInvalid: It is not a receipt; the message names the field.
-        LogDiverged: It is of another log, or its leaf names another attestation.
+        LogDiverged: It is of another log, its leaf names another attestation, or that answers
+            another request.
     """
     try:
         fields = json.loads(data)
@@ -59,7 +68,9 @@ def parse_receipt(data: bytes, name: str, origin: str) -> Receipt:
         raise LogDiverged(
             f"receipt {name}: its attestation is not the one that entry {index:,} names", index=index
         )
-    return Receipt(index, name, merkle.leaf_hash(entry))
+    if "request" in fields:
+        _require_answered(fields["request"], attestation, name, index)
+    return Receipt(index, name, merkle.leaf_hash(entry), "request" in fields)
 
 
 def read_receipts(folder: Path, origin: str) -> list[Receipt]:
@@ -82,6 +93,20 @@ def read_receipts(folder: Path, origin: str) -> list[Receipt]:
             f"{folder} holds no receipts (*.json); name the folder where the client files them"
         )
     return sorted(receipts)
+
+
+def _require_answered(request: Any, attestation: str, name: str, index: int) -> None:
+    try:
+        asked = sha256(canonical(request)).hexdigest()
+    except JsonRefused as error:
+        raise LogInvalid(f"receipt {name}: request has no canonical form: {error}", index=index) from error
+    try:
+        _, payload, _ = attestation.split(".")
+        claims = parse(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (ValueError, JsonRefused) as error:
+        raise LogInvalid(f"receipt {name}: attestation is not a compact JWS", index=index) from error
+    if not isinstance(claims, dict) or claims.get("request_sha256") != asked:
+        raise LogDiverged(f"receipt {name}: its attestation answers another request", index=index)
 
 
 def _text(fields: dict[str, object], field: str, name: str) -> str:

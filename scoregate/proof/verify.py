@@ -8,8 +8,9 @@ same result. The order, each step only after the one before:
  3. bindings     iss, aud, nonce, request digest, consent, purpose, disclosure, subject
  4. time         issued not later than now, give or take the skew; not expired
  5. view         the typed result, made again from the claims, is the one that came
- 6. receipt      the leaf is in its one form, records this release to this partner, and holds the
-                 digest of this very attestation
+ 6. receipt      the leaf is in its one form, records this release to this partner inside the
+                 attestation's time, costs at most a unit of that day and month, and holds the digest
+                 of this very attestation
 
 Whether the leaf is in the log is another question; `scoregate log verify --receipts` answers it.
 """
@@ -25,11 +26,13 @@ from scoregate.errors import (
     AttestationExpired,
     AttestationNotYetValid,
     BindingMismatch,
+    ClaimInvalid,
     ReceiptInvalid,
     ViewMismatch,
 )
+from scoregate.instants import moment
 from scoregate.partner.v1 import receipt_pb2, score_pb2
-from scoregate.proof import digest, jws, leaf
+from scoregate.proof import digest, jws, leaf, shapes
 from scoregate.proof.claims import Claims, ScoreClaims, ThresholdClaims
 from scoregate.proof.jwk import VerificationKeys
 from scoregate.proof.results import NotScored, Scored, ThresholdAnswer
@@ -39,6 +42,15 @@ K = TypeVar("K", bound=Claims)
 Request: TypeAlias = score_pb2.GetScoreRequest | score_pb2.CheckThresholdRequest
 
 DEFAULT_SKEW = timedelta(seconds=60)
+
+LEAF_TOLERANCE = timedelta(minutes=5)
+"""How far an entry's time may lie outside its attestation's `iat` to `exp`.
+
+A replica reads `iat` just before the transaction that takes the entry's time, which never goes back. So
+only a clock that was set, or one that differs from another replica's, parts them: five minutes is what
+Kerberos allows clocks to differ (RFC 4120, 3.2.3), and little beside the hours for which answers live.
+"""
+
 SCORE_METHODS = (
     "/scoregate.partner.v1.ScoreService/GetScore",
     "/scoregate.partner.v1.ScoreService/BatchGetScores",
@@ -48,7 +60,6 @@ THRESHOLD_METHODS = ("/scoregate.partner.v1.ScoreService/CheckThreshold",)
 _BESIDE_THE_VIEW = ("attestation", "receipt")  # each is checked by itself
 _OUTCOMES = ("scored", "answer", "not_scored")
 _OTHER = {
-    "iss": "somebody else issued this",
     "aud": "this was answered to another partner",
     "nonce": "this answers another call; an old answer may have been replayed",
     "request_sha256": "this answers another question",
@@ -82,7 +93,7 @@ def verify_score(
         audience: The partner's own id.
         now: The time by which freshness is judged, with its time zone.
         skew: How far the issuer's clock may be ahead.
-        archival: Accept an answer that has expired; `claims.expired(now)` reports it.
+        archival: Accept an answer that has expired; `claims.expires_at` says when.
 
     Raises:
         AttestationMalformed: Not an attestation of a score, or ClaimInvalid: one claim breaks its rule.
@@ -135,7 +146,8 @@ def _read(kind: type[K], attestation: str, keys: VerificationKeys) -> K:
 
 
 def _bind(claims: Claims, request: Request, issuer: str, audience: str) -> None:
-    _require_same("iss", claims.iss, issuer)
+    if claims.iss != issuer:
+        raise BindingMismatch("iss", f"{claims.iss!r} issued this, where {issuer!r} was expected as issuer")
     _require_same("aud", claims.aud, audience)
     _require_same("nonce", claims.nonce, request.nonce)
     _require_same("request_sha256", claims.request_sha256, digest.request_sha256(request).hex())
@@ -194,6 +206,34 @@ def _require_receipt(
         ("purpose", entry.purpose == claims.purpose.number),
         ("decision", entry.decision == decision),
         ("reason", entry.reason == reason),
+        ("cost_units", entry.cost_units <= 1),
     ):
         if not holds:
             raise ReceiptInvalid(f"leaf {member}", "does not record this answer")
+    _require_its_time(claims, entry)
+    _require_its_periods(entry)
+
+
+def _require_its_time(claims: Claims, entry: leaf_pb2.Leaf) -> None:
+    # In integers: five minutes after the last second of the year 9999 there is no datetime.
+    tolerance = LEAF_TOLERANCE // timedelta(microseconds=1)
+    begin, end = claims.iat * 1_000_000 - tolerance, claims.exp * 1_000_000 + tolerance
+    if not begin <= entry.time_micros <= end:
+        minutes = LEAF_TOLERANCE // timedelta(minutes=1)
+        raise ReceiptInvalid(
+            "leaf time_micros", f"lies more than {minutes} minutes outside the attestation's iat to exp"
+        )
+
+
+def _require_its_periods(entry: leaf_pb2.Leaf) -> None:
+    """Return only if a unit was taken from the entry's own day, in some time zone, and that day's month."""
+    if not entry.cost_units and not entry.quota_periods:
+        return
+    try:
+        day, month = entry.quota_periods
+        apart = abs(shapes.day("day", day) - moment(entry.time_micros).date())
+        fits = bool(entry.cost_units) and month == day[:7] and apart <= timedelta(days=1)
+    except (ValueError, ClaimInvalid):
+        fits = False
+    if not fits:
+        raise ReceiptInvalid("leaf quota_periods", "are not the day and the month of this entry's unit")

@@ -148,6 +148,7 @@ def leaf_for(claims: Claims, attestation: str, **changes: Any) -> bytes:
         "decision": leaf_pb2.DECISION_NOT_SCORED if not_scored else leaf_pb2.DECISION_SCORED,
         "reason": claims.result.reason if isinstance(claims.result, NotScored) else "",
         "cost_units": 1,
+        "quota_periods": [f"{claims.issued_at:%Y-%m-%d}", f"{claims.issued_at:%Y-%m}"],
         "attestation_sha256": sha256(attestation.encode()).digest(),
         "commitment": sha256(b"commitment").digest(),
         "salt": sha256(attestation.encode()).digest()[:16],

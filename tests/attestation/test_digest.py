@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import rfc8785
@@ -16,16 +17,19 @@ from scoregate.errors import JsonRefused, WordUnknown
 from scoregate.proof.digest import (
     MAX_INTEGER,
     canonical,
-    consent_terms,
+    consent_form,
     parse,
+    request_form,
     request_sha256,
-    terms_sha256,
 )
 from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Purpose
 from tests.attestation.made_answers import score_request, threshold_request
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "attestation"
-TERMS: dict[str, Any] = {
+CONSENT: dict[str, Any] = {
+    "consent_id": "mfrggzdfmztwq2lknnwg23tpob",
+    "partner_id": "acme",
+    "subject_ref": "p1-kq3w7zv5m2x4c6b8n1d0f9g7h5",
     "purpose": Purpose.ACCOUNT_REVIEW,
     "disclosures": (Disclosure.SCORE, Disclosure.REASONS, Disclosure.BAND),
     "mode": ConsentMode.PERIODIC,
@@ -117,6 +121,7 @@ def test_no_bytes_crash_the_reader(data: bytes) -> None:
 def test_request_digests_are_those_of_the_vectors() -> None:
     for row in json.loads((VECTORS / "request-digests.json").read_text()):
         make = score_request if row["method"] == "GetScore" else threshold_request
+        assert request_form(make(**row["request"])) == row["canonical"].encode()
         digest = request_sha256(make(**row["request"]))
         assert digest.hex() == row["sha256"]
         assert digest == sha256(row["canonical"].encode()).digest()
@@ -150,6 +155,13 @@ def test_every_field_of_a_threshold_request_is_bound(change: dict[str, Any]) -> 
     assert request_sha256(threshold_request(**change)) != request_sha256(threshold_request())
 
 
+@given(st.uuids())
+def test_one_request_id_has_one_digest_however_it_is_spelled(request_id: UUID) -> None:
+    lower, upper = str(request_id), str(request_id).upper()
+    for make in (score_request, threshold_request):
+        assert request_sha256(make(request_id=upper)) == request_sha256(make(request_id=lower))
+
+
 def test_a_field_cannot_slip_into_its_neighbour() -> None:
     one = score_request(request_id="ab", consent_id="c")
     other = score_request(request_id="a", consent_id="bc")
@@ -162,29 +174,32 @@ def test_a_request_with_an_unknown_word_has_no_digest(change: dict[str, Any]) ->
         request_sha256(score_request(**change))
 
 
-def test_consent_terms_are_those_of_the_vector() -> None:
-    expected = (VECTORS / "consent-terms.json").read_bytes().rstrip(b"\n")
-    assert canonical(consent_terms(**TERMS)) == expected
-    assert terms_sha256(consent_terms(**TERMS)) == sha256(expected).digest()
+def test_a_consents_form_is_that_of_the_vector() -> None:
+    vector = json.loads((VECTORS / "consent-digest.json").read_text())
+    assert consent_form(**CONSENT) == vector["canonical"].encode()
+    assert sha256(consent_form(**CONSENT)).hexdigest() == vector["sha256"]
 
 
-def test_the_same_instant_in_another_zone_is_the_same_terms() -> None:
+def test_the_same_instant_in_another_zone_is_the_same_consent() -> None:
     shanghai = timezone(timedelta(hours=8))
-    moved = TERMS | {"not_before": TERMS["not_before"].astimezone(shanghai)}
-    assert consent_terms(**moved) == consent_terms(**TERMS)
+    moved = CONSENT | {"not_before": CONSENT["not_before"].astimezone(shanghai)}
+    assert consent_form(**moved) == consent_form(**CONSENT)
 
 
 def test_the_order_of_disclosures_and_families_leaves_no_trace() -> None:
-    turned = TERMS | {
-        "disclosures": TERMS["disclosures"][::-1],
-        "excluded_families": TERMS["excluded_families"][::-1],
+    turned = CONSENT | {
+        "disclosures": CONSENT["disclosures"][::-1],
+        "excluded_families": CONSENT["excluded_families"][::-1],
     }
-    assert terms_sha256(consent_terms(**turned)) == terms_sha256(consent_terms(**TERMS))
+    assert consent_form(**turned) == consent_form(**CONSENT)
 
 
 @pytest.mark.parametrize(
     "change",
     [
+        {"consent_id": "mfrggzdfmztwq2lknnwg23tpoc"},
+        {"partner_id": "bike-share"},
+        {"subject_ref": "p1-somebody-else"},
         {"purpose": Purpose.COLLECTION},
         {"disclosures": (Disclosure.SCORE,)},
         {"mode": ConsentMode.ONE_TIME},
@@ -199,8 +214,8 @@ def test_the_order_of_disclosures_and_families_leaves_no_trace() -> None:
         {"notice_version": "2026-12"},
     ],
 )
-def test_every_term_is_bound(change: dict[str, Any]) -> None:
-    assert terms_sha256(consent_terms(**(TERMS | change))) != terms_sha256(consent_terms(**TERMS))
+def test_whose_consent_it_is_and_every_term_are_bound(change: dict[str, Any]) -> None:
+    assert consent_form(**(CONSENT | change)) != consent_form(**CONSENT)
 
 
 @pytest.mark.parametrize(
@@ -213,4 +228,4 @@ def test_every_term_is_bound(change: dict[str, Any]) -> None:
 )
 def test_terms_that_could_be_read_in_two_ways_are_refused(change: dict[str, Any], field: str) -> None:
     with pytest.raises(JsonRefused, match=field):
-        consent_terms(**(TERMS | change))
+        consent_form(**(CONSENT | change))

@@ -101,7 +101,7 @@ def test_a_folder_that_others_may_enter_is_refused(folder: Path, key: SigningKey
 
 def test_a_missing_key_is_missing(folder: Path, key: SigningKey) -> None:
     file_of(folder, key).unlink()
-    with pytest.raises(KeyFileMissing, match="backup"):
+    with pytest.raises(KeyFileMissing, match="restore it"):
         keys.load(folder, key.kid)
     with pytest.raises(KeyFileMissing):
         keys.load(folder / "nowhere", key.kid)

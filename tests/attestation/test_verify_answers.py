@@ -21,10 +21,11 @@ from scoregate.errors import (
     SignatureInvalid,
     ViewMismatch,
 )
+from scoregate.instants import micros
 from scoregate.partner.v1 import score_pb2
 from scoregate.proof.claims import ScoreClaims, ThresholdClaims
 from scoregate.proof.jwk import Algorithm, VerificationKeys
-from scoregate.proof.verify import verify_score, verify_threshold
+from scoregate.proof.verify import LEAF_TOLERANCE, verify_score, verify_threshold
 from scoregate.proof.view import score_view, threshold_view
 from scoregate.words import Disclosure, NotScoredReason, Purpose
 from tests.attestation.made_answers import (
@@ -59,6 +60,10 @@ REQUESTS = [SCORE, REASONS, BAND, THRESHOLD]
 NAMES = ["score", "reasons", "band", "threshold"]
 
 
+def periods(instant: datetime) -> list[str]:
+    return [f"{instant:%Y-%m-%d}", f"{instant:%Y-%m}"]
+
+
 def check(response: Any, request: Request, **changes: Any) -> ScoreClaims | ThresholdClaims:
     terms: dict[str, Any] = {"keys": KEYS, "issuer": ISSUER, "audience": ACME, "now": NOW} | changes
     if isinstance(request, score_pb2.GetScoreRequest):
@@ -76,6 +81,11 @@ def test_a_true_answer_is_accepted(request_: Request) -> None:
 def test_a_true_answer_without_score_is_accepted(request_: Request) -> None:
     claims = claims_for(request_, result=NO_DATA)
     assert check(answer(claims), request_) == claims
+
+
+def test_a_request_id_in_upper_case_is_answered_like_the_same_in_lower_case() -> None:
+    upper = score_request(request_id=SCORE.request_id.upper())
+    assert check(answer(claims_for(SCORE)), upper) == check(answer(claims_for(upper)), SCORE)
 
 
 def test_a_true_answer_signed_with_ed25519_is_accepted() -> None:
@@ -116,6 +126,13 @@ def test_each_binding_that_differs_is_named(change: dict[str, Any], claim: str) 
     with pytest.raises(BindingMismatch) as error:
         check(answer(claims_for(SCORE, **change)), SCORE)
     assert error.value.claim == claim
+
+
+def test_another_issuer_is_named_beside_the_one_that_was_expected() -> None:
+    with pytest.raises(BindingMismatch, match="iss") as error:
+        check(answer(claims_for(SCORE)), SCORE, issuer="https://scoregate.local")
+    assert ISSUER in str(error.value)
+    assert "https://scoregate.local" in str(error.value)
 
 
 def test_reasons_that_were_asked_for_and_are_missing_are_noticed() -> None:
@@ -357,12 +374,79 @@ def test_a_field_that_only_a_newer_contract_knows_is_not_part_of_the_view() -> N
         ({"decision": leaf_pb2.DECISION_NOT_SCORED}, "decision"),
         ({"decision": leaf_pb2.DECISION_REFUSED}, "decision"),
         ({"reason": "THIN_FILE"}, "reason"),
+        ({"cost_units": 2}, "cost_units"),
     ],
 )
 def test_a_leaf_that_records_something_else_is_refused(change: dict[str, Any], member: str) -> None:
     with pytest.raises(ReceiptInvalid) as error:
         check(answer(claims_for(SCORE), **change), SCORE)
     assert error.value.member == f"leaf {member}"
+
+
+ISSUED, EXPIRES = NOW, NOW + timedelta(hours=24)
+TICK = timedelta(microseconds=1)
+
+
+@pytest.mark.parametrize("logged", [ISSUED - LEAF_TOLERANCE, ISSUED, EXPIRES, EXPIRES + LEAF_TOLERANCE])
+@pytest.mark.parametrize("archival", [False, True])
+def test_an_entry_of_the_attestations_time_give_or_take_the_tolerance_is_accepted(
+    logged: datetime, archival: bool
+) -> None:
+    response = answer(claims_for(SCORE), time_micros=micros(logged), quota_periods=periods(logged))
+    check(response, SCORE, archival=archival)
+
+
+@pytest.mark.parametrize("logged", [ISSUED - LEAF_TOLERANCE - TICK, EXPIRES + LEAF_TOLERANCE + TICK])
+@pytest.mark.parametrize("archival", [False, True])
+def test_an_entry_of_another_time_than_the_attestations_is_refused(logged: datetime, archival: bool) -> None:
+    response = answer(claims_for(SCORE), time_micros=micros(logged), quota_periods=periods(logged))
+    with pytest.raises(ReceiptInvalid) as error:
+        check(response, SCORE, archival=archival)
+    assert error.value.member == "leaf time_micros"
+
+
+def test_the_last_times_that_can_be_written_are_compared_too() -> None:
+    claims = claims_for(SCORE, exp=253_402_300_799)
+    last: dict[str, Any] = {
+        "time_micros": 253_402_300_799_999_999,
+        "quota_periods": ["9999-12-31", "9999-12"],
+    }
+    check(answer(claims, **last), SCORE)
+
+
+@pytest.mark.parametrize("day", ["2026-11-22", "2026-11-23", "2026-11-24"])
+def test_a_unit_may_be_of_the_day_that_it_was_in_any_time_zone(day: str) -> None:
+    check(answer(claims_for(SCORE), quota_periods=[day, "2026-11"]), SCORE)
+
+
+@pytest.mark.parametrize(("day", "month"), [("2026-11-30", "2026-11"), ("2026-12-01", "2026-12")])
+def test_the_month_is_the_days_own(day: str, month: str) -> None:
+    late = datetime(2026, 11, 30, 20, tzinfo=UTC)
+    claims = claims_for(SCORE, iat=micros(late) // 1_000_000, exp=micros(late) // 1_000_000 + 60)
+    check(answer(claims, quota_periods=[day, month]), SCORE, now=late)
+    other = "2026-12" if month == "2026-11" else "2026-11"
+    with pytest.raises(ReceiptInvalid, match="quota_periods"):
+        check(answer(claims, quota_periods=[day, other]), SCORE, now=late)
+
+
+@pytest.mark.parametrize(
+    "periods",
+    [[], ["2026-11-23"], ["2026-11"], ["2026-11", "2026-11-23"], ["2026-11-23", "2026-11", "2026"],
+     ["2026-11-21", "2026-11"], ["2026-11-25", "2026-11"], ["2025-11-23", "2025-11"],
+     ["2026-11-23", "2026-10"], ["20261123", "2026-11"], ["2026-W48-1", "2026-W4"], ["", ""],
+     ["2026-11-31", "2026-11"]],
+)  # fmt: skip
+def test_a_unit_of_other_periods_is_refused(periods: list[str]) -> None:
+    with pytest.raises(ReceiptInvalid) as error:
+        check(answer(claims_for(SCORE), quota_periods=periods), SCORE)
+    assert error.value.member == "leaf quota_periods"
+
+
+def test_an_answer_that_cost_nothing_is_taken_from_no_period() -> None:
+    claims = claims_for(SCORE, result=NO_DATA)
+    check(answer(claims, cost_units=0, quota_periods=[]), SCORE)
+    with pytest.raises(ReceiptInvalid, match="quota_periods"):
+        check(answer(claims, cost_units=0), SCORE)
 
 
 @pytest.mark.parametrize("method", ["GetScore", "BatchGetScores"])

@@ -74,28 +74,6 @@ def test_everything_may_be_given_as_files(
     assert client.jwks == JWKS
 
 
-@pytest.mark.parametrize("name", ["certificate", "key", "server_ca", "jwks"])
-def test_a_file_that_cannot_be_read_is_named(
-    connect: Callable[..., Client], tmp_path: Path, name: str
-) -> None:
-    with pytest.raises(ClientMisconfigured, match=f"^{name}: No such file"):
-        connect(**{name: tmp_path / "nowhere"})
-
-
-@pytest.mark.parametrize("name", ["certificate", "key", "server_ca"])
-def test_what_is_not_pem_is_named(connect: Callable[..., Client], name: str) -> None:
-    with pytest.raises(ClientMisconfigured, match=f"^{name}: .*PEM"):
-        connect(**{name: b"-----BEGIN NOTHING-----\n", "partner_id": "acme"})
-
-
-def test_odd_paths_are_refused(connect: Callable[..., Client], tmp_path: Path) -> None:
-    (tmp_path / "binary").write_bytes(b"\xff\xfe")
-    with pytest.raises(ClientMisconfigured, match="not text"):
-        connect(jwks=tmp_path / "binary")
-    with pytest.raises(ClientMisconfigured, match="not a path"):
-        connect(certificate="a\0b")
-
-
 def test_a_key_of_another_certificate_is_refused(
     connect: Callable[..., Client], authority: Authority
 ) -> None:
@@ -126,19 +104,6 @@ def test_a_certificate_that_names_no_one_partner_asks_for_the_partner_id(
     with pytest.raises(ClientMisconfigured, match="partner_id"):
         connect(certificate=certificate, key=key)
     assert connect(certificate=certificate, key=key, partner_id="acme").partner_id == "acme"
-
-
-def test_a_url_is_not_a_target(authority: Authority) -> None:
-    certificate, key = authority.client_pair
-    with pytest.raises(ClientMisconfigured, match="scheme"):
-        Client(
-            "https://localhost:8443",
-            certificate=certificate,
-            key=key,
-            server_ca=authority.pem,
-            jwks=JWKS,
-            issuer=ISSUER,
-        )
 
 
 def test_a_gateway_of_another_authority_is_not_spoken_to(

@@ -11,9 +11,12 @@ import pytest
 from scoregate.client import Client, Receipt, ScoreAnswer
 from scoregate.errors import ReceiptConflict
 from scoregate.proof import leaf
+from scoregate.proof.digest import canonical
+from scoregate.proof.faults import LogDiverged
 from scoregate.proof.receipts import read_receipts
 from scoregate.words import Purpose
 from tests.attestation.made_answers import ORIGIN
+from tests.client.scripted_gateway import ScriptedGateway
 
 CONSENT = "mfrggzdfmztwq2lknnwg23tpob"
 
@@ -27,11 +30,43 @@ def test_a_receipt_holds_what_the_log_verifier_needs(answer: ScoreAnswer, tmp_pa
     path = answer.save(tmp_path)
     assert path == tmp_path / "41.json"
     members = json.loads(path.read_text())
-    assert set(members) == {"log_origin", "leaf_index", "leaf", "attestation"}
+    assert set(members) == {"log_origin", "leaf_index", "leaf", "attestation", "request"}
     assert (members["log_origin"], members["leaf_index"]) == (ORIGIN, 41)
     assert members["attestation"] == answer.attestation
     found = leaf.decode(b64decode(members["leaf"], validate=True))
     assert found.attestation_sha256 == sha256(members["attestation"].encode()).digest()
+
+
+def test_a_receipt_holds_the_question_as_its_digest_covers_it(
+    answer: ScoreAnswer, client: Client, gateway: ScriptedGateway, tmp_path: Path
+) -> None:
+    for number, each in enumerate([answer, client.reaches(CONSENT, Purpose.PREQUALIFICATION, 650)]):
+        request = json.loads(each.save(tmp_path / str(number)).read_text())["request"]
+        sent = gateway.requests[number]
+        assert (request["request_id"], request["nonce"]) == (sent.request_id, sent.nonce)
+        assert (each.request_id, each.nonce) == (sent.request_id, sent.nonce)
+        assert sha256(canonical(request)).hexdigest() == each.claims.request_sha256
+
+
+def test_the_log_verifier_recomputes_the_question(answer: ScoreAnswer, tmp_path: Path) -> None:
+    path = answer.save(tmp_path)
+    (receipt,) = read_receipts(tmp_path, ORIGIN)
+    assert receipt.names_request
+    members = json.loads(path.read_text())
+    members["request"]["consent_id"] = "a" * 26
+    path.write_text(json.dumps(members))
+    with pytest.raises(LogDiverged, match="another request"):
+        read_receipts(tmp_path, ORIGIN)
+
+
+def test_a_receipt_of_an_earlier_client_is_read_and_completed(answer: ScoreAnswer, tmp_path: Path) -> None:
+    path = answer.save(tmp_path)
+    whole = path.read_bytes()
+    members = json.loads(whole)
+    del members["request"]
+    path.write_text(json.dumps(members))
+    assert [receipt.names_request for receipt in read_receipts(tmp_path, ORIGIN)] == [False]
+    assert answer.save(tmp_path).read_bytes() == whole
 
 
 def test_the_log_verifier_reads_it(answer: ScoreAnswer, tmp_path: Path) -> None:

@@ -79,6 +79,40 @@ def test_a_met_limit_is_named(client: Client, gateway: ScriptedGateway) -> None:
     assert found.stop
     assert found.reason is not None
     assert found.reason.retry is Retry.AFTER_THE_PERIOD
+    title, remedy = found.reason.title, found.remedy
+    assert str(found) == f"DAILY_QUOTA_EXHAUSTED: {title} day: 1,000 units are spent. {remedy}"
+
+
+@pytest.mark.parametrize("code", ["DAILY_QUOTA_EXHAUSTED", "MONTHLY_QUOTA_EXHAUSTED", "BURST_EXCEEDED"])
+def test_a_limit_described_in_the_titles_own_words_is_told_once(
+    client: Client, gateway: ScriptedGateway, code: str
+) -> None:
+    row = error_details_pb2.QuotaFailure.Violation(subject="day", description=REASONS[code].title)
+    failure = error_details_pb2.QuotaFailure(violations=[row])
+    found = refusal(client, gateway, grpc.StatusCode.RESOURCE_EXHAUSTED, code, failure, pushback="-1")
+    assert found.violations == (Violation("day", REASONS[code].title),)
+    assert str(found) == f"{code}: {REASONS[code].title} {REASONS[code].remedy}"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("", "NOT_FOUND: Check"), ("No", "NOT_FOUND: No. Check"), ("No.", "NOT_FOUND: No. Check")],
+)
+def test_each_sentence_of_a_refusal_ends_once(
+    client: Client, gateway: ScriptedGateway, text: str, told: str
+) -> None:
+    found = refusal(client, gateway, grpc.StatusCode.NOT_FOUND, text=text)
+    assert str(found).startswith(told)
+
+
+def test_what_the_gateway_says_is_told_without_the_transports_account(
+    client: Client, gateway: ScriptedGateway
+) -> None:
+    told = refusal(client, gateway, grpc.StatusCode.PERMISSION_DENIED, "CONSENT_REVOKED")
+    assert told.__suppress_context__
+    assert told.__cause__ is None
+    bare = refusal(client, gateway, grpc.StatusCode.PERMISSION_DENIED)
+    assert isinstance(bare.__cause__, grpc.RpcError)
 
 
 @pytest.mark.parametrize("code", sorted(REASONS))

@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import pytest
 
+from consent.keys import jwks
 from scoregate.client import Client, ScoreQuery
 from scoregate.errors import (
     AttestationExpired,
@@ -29,6 +30,7 @@ from scoregate.partner.v1 import score_pb2
 from scoregate.proof import jws
 from scoregate.words import Band, Disclosure, InquiryType, NotScoredReason, Purpose
 from tests.attestation.made_answers import (
+    ISSUER,
     KEY,
     NO_DATA,
     NOW,
@@ -153,6 +155,11 @@ def without_claim(request: Any, context: Any) -> Any:
     return response
 
 
+def logged(**changes: Any) -> Step:
+    """A truly signed answer whose entry says something else."""
+    return lambda request, context: answer(claims_for(request), **changes)
+
+
 FUTURE = int((NOW + timedelta(seconds=61)).timestamp())
 LIES: dict[str, tuple[Step, type[ScoregateError], str]] = {
     "for another partner": (claiming(aud="bike-share"), BindingMismatch, "aud"),
@@ -193,6 +200,17 @@ LIES: dict[str, tuple[Step, type[ScoregateError], str]] = {
         ReceiptInvalid,
         "attestation_sha256",
     ),
+    "an entry from before the attestation": (
+        logged(time_micros=int((NOW - timedelta(minutes=5, seconds=1)).timestamp()) * 1_000_000),
+        ReceiptInvalid,
+        "time_micros",
+    ),
+    "a cost of two": (logged(cost_units=2), ReceiptInvalid, "cost_units"),
+    "a unit of another day": (
+        logged(quota_periods=["2026-11-21", "2026-11"]),
+        ReceiptInvalid,
+        "quota_periods",
+    ),
     "nothing at all": (say(score_pb2.GetScoreResponse()), AttestationMalformed, "three parts"),
 }
 
@@ -205,6 +223,7 @@ def test_each_lie_is_refused_with_its_own_error(client: Client, gateway: Scripte
         client.score(CONSENT, APPLICATION, subject_ref="p1-somebody")
     assert isinstance(error.value, VerificationFailed)
     assert error.value.request_id == gateway.requests[0].request_id
+    assert error.value.nonce == gateway.requests[0].nonce
     assert len(gateway.requests) == 1  # a lie is not asked for again
 
 
@@ -224,7 +243,7 @@ def test_each_lie_inside_a_batch_is_refused_too(client: Client, gateway: Scripte
     with pytest.raises(kind, match=text) as error:
         next(outcomes)
     assert isinstance(error.value, VerificationFailed)
-    assert error.value.request_id == queries[1].request_id
+    assert (error.value.request_id, error.value.nonce) == (queries[1].request_id, queries[1].nonce)
 
 
 @pytest.mark.parametrize(
@@ -246,6 +265,7 @@ def test_a_lie_about_a_threshold_is_refused(
         client.reaches(CONSENT, Purpose.PREQUALIFICATION, 650)
     assert isinstance(error.value, VerificationFailed)
     assert error.value.request_id == gateway.requests[0].request_id
+    assert error.value.nonce == gateway.requests[0].nonce
 
 
 def test_freshness_is_judged_by_the_clients_own_clock(client: Client, time: FrozenTime) -> None:
@@ -263,8 +283,21 @@ def test_a_client_of_another_partner_refuses_the_same_answer(connect: Callable[.
 
 
 def test_a_client_of_another_issuer_refuses_the_same_answer(connect: Callable[..., Client]) -> None:
-    with pytest.raises(BindingMismatch, match="iss"):
+    with pytest.raises(BindingMismatch, match=rf"{ISSUER}.*https://other\.example"):
         connect(issuer="https://other.example").score(CONSENT, APPLICATION)
+
+
+def test_an_answer_that_came_before_its_key_was_known_is_asked_for_again(
+    connect: Callable[..., Client], gateway: ScriptedGateway
+) -> None:
+    stale = connect(jwks=jwks([signing_key(seed=9).public_jwk]))
+    with pytest.raises(KeyUnknown) as error:
+        stale.score(CONSENT, APPLICATION)
+    lost = error.value
+    again = connect().score(CONSENT, APPLICATION, request_id=lost.request_id, nonce=lost.nonce)
+    assert again.score == 712
+    first, second = gateway.requests
+    assert first == second
 
 
 def test_there_is_no_switch_that_turns_verification_off() -> None:

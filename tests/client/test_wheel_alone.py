@@ -95,6 +95,10 @@ def test_log_verify_works_and_the_help_says_how_to_get_the_rest(alone: Path, tmp
     helped = run(alone, main, "--help")
     assert helped.returncode == 0, helped.stderr
     assert "scoregate[server]" in helped.stdout
+    served = run(alone, main, "serve")
+    assert served.returncode == 2
+    assert "scoregate[server]" in served.stderr
+    assert run(alone, main, "--version").stdout.startswith("scoregate ")
 
 
 def test_the_wheel_holds_the_rooms_and_no_tests(alone: Path) -> None:

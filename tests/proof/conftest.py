@@ -1,7 +1,7 @@
 """Small logs that keep every rule, for the tests to pull, break and verify."""
 
 import json
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64encode
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +12,7 @@ import pytest
 
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.proof import leaf, merkle
+from scoregate.proof.digest import canonical
 from scoregate.proof.pulled import PulledLog
 
 ORIGIN = "scoregate.example/log/2026h2"
@@ -52,7 +53,9 @@ class SampleLog:
 
     def release(self, partner: str) -> int:
         index = len(self.leaves)
-        self.attestations[index] = f"header.claims-of-{index}.signature"
+        asked = sha256(canonical(self.request(index))).hexdigest()
+        claims = urlsafe_b64encode(canonical({"request_sha256": asked})).rstrip(b"=").decode()
+        self.attestations[index] = f"header.{claims}.signature-{index}"
         return self.add(
             partner,
             kind=leaf_pb2.LEAF_KIND_RELEASE,
@@ -92,6 +95,10 @@ class SampleLog:
         pulled.append(entries)
         return folder
 
+    def request(self, index: int) -> dict[str, str]:
+        """The question that the release at `index` answers; its form is the digest's own affair."""
+        return {"request_id": f"request {index}", "nonce": "Zm9yLXRlc3RzLW9ubHkhISE"}
+
     def receipt(self, index: int, **changes: object) -> bytes:
         """The file that a client would have written for the release at `index`."""
         fields = {
@@ -99,6 +106,7 @@ class SampleLog:
             "leaf_index": index,
             "leaf": b64encode(leaf.encode(self.leaves[index])).decode(),
             "attestation": self.attestations[index],
+            "request": self.request(index),
         }
         return json.dumps(fields | changes).encode()
 

@@ -90,7 +90,8 @@ def test_an_untouched_log_holds(folder: Folder) -> None:
         "3; each one's entries count from 1",
     ):
         assert expected in result.stdout
-    assert f"{len(folder.log.attestations)}; each one's entry and attestation" in result.stdout
+    shown, held = " ".join(result.stdout.split()), len(folder.log.attestations)
+    assert f"{held}; each one's entry and attestation are in the log, and {held} hold the request" in shown
     assert result.stderr == ""
 
 
@@ -127,6 +128,7 @@ def test_json_holds_what_the_table_says(folder: Folder) -> None:
         "replays": 43,
         "units": releases,
         "receipts": releases,
+        "requests": releases,
     }
     assert result.stderr == ""
 
@@ -265,6 +267,7 @@ TAMPERED: list[tuple[str, int, int | None, Callable[[Folder], object]]] = [
     # receipts
     ("a receipt for another entry", DIVERGED, 2, lambda f: write_receipt(f, 1, leaf_index=2)),
     ("a receipt with another leaf", DIVERGED, 1, receipt_with_another_leaf),
+    ("a request that was not answered", DIVERGED, 1, lambda f: write_receipt(f, 1, request=f.log.request(2))),
     ("a swapped attestation", DIVERGED, 1, lambda f: write_receipt(f, 1, attestation=f.log.attestations[2])),
     ("a receipt of another log", DIVERGED, 1, lambda f: write_receipt(f, 1, log_origin="other/log")),
     ("a receipt beyond the log", INCOMPLETE, 300, lambda f: write_receipt(f, 1, leaf_index=300)),
@@ -348,9 +351,10 @@ def test_the_help_lists_every_exit_code() -> None:
 
 
 def test_version_is_one_line() -> None:
-    result = CliRunner().invoke(app, ["version"])
-    assert result.exit_code == OK
-    assert re.fullmatch(r"scoregate .+\n", result.stdout)
+    for asked in ("version", "--version"):
+        result = CliRunner().invoke(app, [asked])
+        assert result.exit_code == OK
+        assert re.fullmatch(r"scoregate .+\n", result.stdout)
 
 
 # --- as a process of its own ------------------------------------------------------------------------
@@ -437,6 +441,16 @@ def test_without_the_server_extra_the_base_works_and_says_how_to_get_it(
     assert (help_shown.returncode, help_shown.stderr) == (OK, "")
     assert 'pip install "scoregate[server]"' in help_shown.stdout
     assert run(site, "-m", "scoregate", "log", "verify", str(folder.path)).returncode == OK
+    served = run(site, "-m", "scoregate", "serve", COLUMNS="160")
+    assert (served.returncode, served.stdout) == (USAGE, "")
+    assert """There is no command 'serve' here; pip install "scoregate[server]" adds""" in served.stderr
+
+
+def test_with_nothing_missing_an_unknown_command_is_just_that(site: Path) -> None:
+    result = run(site, "-m", "scoregate", "serve")
+    assert result.returncode == USAGE
+    assert "No such command 'serve'" in result.stderr
+    assert "pip install" not in result.stderr
 
 
 def test_with_nothing_missing_the_help_asks_for_nothing(site: Path) -> None:

@@ -1,5 +1,6 @@
 """The pulled folder: one log makes one folder, however often the pull broke off."""
 
+import json
 import subprocess
 import sys
 import tracemalloc
@@ -251,9 +252,19 @@ def test_a_log_that_holds_is_reported(log: Any, tmp_path: Path) -> None:
         replays=43,
         units=releases,
         receipts=releases,
+        requests=releases,
         first_micros=log.leaves[0].time_micros,
         last_micros=log.leaves[-1].time_micros,
     )
+
+
+def test_receipts_that_name_no_request_are_told_apart(log: Any, tmp_path: Path) -> None:
+    receipts = log.file_receipts(tmp_path / "receipts")
+    older = json.loads((receipts / "1.json").read_bytes())
+    del older["request"]
+    (receipts / "1.json").write_text(json.dumps(older))
+    report = verify(log.pull(tmp_path / "log"), receipts=receipts)
+    assert (report.receipts, report.requests) == (len(log.attestations), len(log.attestations) - 1)
 
 
 @pytest.mark.parametrize("size", [0, 1, 255, 256, 257, 512])

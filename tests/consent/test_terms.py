@@ -1,0 +1,128 @@
+"""A consent's digest is its own: it cannot be moved to another consent, partner or person."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from consent import register
+from consent.grant import Frequency, Grant, State, Terms
+from consent.register.terms import NOTICE_VERSION, consent_digest, dump, load
+from scoregate.proof.digest import consent_form
+from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Purpose
+
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+TERMS = Terms(
+    purpose=Purpose.ACCOUNT_REVIEW,
+    disclosures=frozenset({Disclosure.SCORE, Disclosure.REASONS}),
+    mode=ConsentMode.PERIODIC,
+    not_before=None,
+    valid_for=timedelta(days=30),
+    frequency=Frequency(2, CalendarUnit.DAY),
+    time_zone="Asia/Shanghai",
+    data_life=timedelta(days=90),
+    excluded_families=frozenset({InputFamily.SOCIAL}),
+)
+GRANT = Grant(
+    consent_id="c" * 26,
+    partner_id="acme",
+    subject="uci-00001",
+    subject_ref="s1-acme-one",
+    terms=TERMS,
+    sha256=b"",
+    granted_at=NOON,
+    not_before=NOON,
+    expires_at=NOON + timedelta(days=30),
+    state=State.ACTIVE,
+)
+
+
+@pytest.fixture
+def connection() -> Iterator[Connection]:
+    engine = sa.create_engine("sqlite://")
+    with engine.begin() as connection:
+        register.metadata.create_all(connection)
+        yield connection
+    engine.dispose()
+
+
+def allowed(connection: Connection, number: int, partner_id: str = "acme", ref: str = "s1-one") -> Grant:
+    invitation, _ = register.invite(
+        connection,
+        partner_id=partner_id,
+        request_id=f"request {number}",
+        request_sha256=bytes(32),
+        terms=TERMS,
+        partner_reference="",
+        now=NOON,
+        decide_within=timedelta(days=1),
+    )
+    return register.allow(connection, invitation.handle, subject="uci-1", subject_ref=ref, now=NOON).grant
+
+
+def test_the_digest_is_that_of_the_consents_canonical_form() -> None:
+    form = consent_form(
+        consent_id="c" * 26,
+        partner_id="acme",
+        subject_ref="s1-acme-one",
+        purpose=Purpose.ACCOUNT_REVIEW,
+        disclosures=[Disclosure.REASONS, Disclosure.SCORE],
+        mode=ConsentMode.PERIODIC,
+        not_before=NOON,
+        expires_at=NOON + timedelta(days=30),
+        frequency=(2, CalendarUnit.DAY),
+        time_zone="Asia/Shanghai",
+        data_life=timedelta(days=90),
+        excluded_families=[InputFamily.SOCIAL],
+        notice_version="2026-11",
+    )
+    assert consent_digest(GRANT, "2026-11") == hashlib.sha256(form).digest()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"consent_id": "d" * 26},
+        {"partner_id": "basin"},
+        {"subject_ref": "s1-acme-two"},
+        {"terms": replace(TERMS, purpose=Purpose.COLLECTION)},
+        {"not_before": NOON + timedelta(microseconds=1)},
+        {"expires_at": NOON + timedelta(days=31)},
+    ],
+)
+def test_what_makes_it_another_consent_makes_another_digest(change: dict[str, Any]) -> None:
+    assert consent_digest(replace(GRANT, **change), NOTICE_VERSION) != consent_digest(GRANT, NOTICE_VERSION)
+
+
+def test_where_a_consent_stands_is_not_what_was_agreed() -> None:
+    later = replace(GRANT, state=State.REVOKED, consumed_by=7, frozen_at=NOON)
+    assert consent_digest(later, NOTICE_VERSION) == consent_digest(GRANT, NOTICE_VERSION)
+
+
+def test_no_two_consents_to_the_same_terms_at_the_same_instant_share_a_digest(connection: Connection) -> None:
+    grants = [
+        allowed(connection, 1),
+        allowed(connection, 2),
+        allowed(connection, 3, partner_id="basin"),
+        allowed(connection, 4, ref="s1-two"),
+    ]
+    assert len({grant.sha256 for grant in grants}) == len(grants)
+    for grant in grants:
+        assert grant.sha256 == consent_digest(grant, NOTICE_VERSION)
+
+
+def test_a_digest_of_an_earlier_form_is_kept_as_it_was_stored(connection: Connection) -> None:
+    grant = allowed(connection, 1)
+    connection.execute(sa.text("UPDATE grants SET sha256 = :it"), {"it": b"e" * 32})
+    assert register.entry(connection, grant.consent_id).grant.sha256 == b"e" * 32
+
+
+def test_terms_come_back_from_their_column() -> None:
+    assert load(dump(TERMS)) == TERMS
