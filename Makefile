@@ -35,12 +35,19 @@ image: .venv/dev  ## replace the contract's image; only at a release
 clean:  ## remove what was built; .scoregate is kept
 	@rm -rf .venv build dist
 
+# What breaks off a first installation takes .venv along: half of one would only mislead the next make.
 .venv/run: requirements/run.txt pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "installing requirements/run.txt …"
-	@$(PIP) install --require-hashes -r requirements/run.txt
-	@$(PIP) install --no-deps --no-build-isolation -e .
-	@touch $@
+	@set -e; if ! $(PIP) --version >/dev/null 2>&1; then \
+	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	    { echo '$(PYTHON) is not Python 3.11 or newer. Name one that is: make PYTHON=python3.11' >&2; exit 1; }; \
+	  $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	    { echo '$(PYTHON) lacks venv or pip. Install them (Debian: python3-venv), or name another PYTHON=…' >&2; exit 1; }; \
+	  trap 'rm -rf .venv' EXIT; $(PYTHON) -m venv --clear .venv; \
+	fi; \
+	echo "installing requirements/run.txt …"; \
+	$(PIP) install --require-hashes -r requirements/run.txt; \
+	$(PIP) install --no-deps --no-build-isolation -e .; \
+	touch $@; trap - EXIT
 
 .venv/dev: requirements/dev.txt .venv/run
 	@echo "installing requirements/dev.txt …"

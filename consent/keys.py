@@ -101,7 +101,9 @@ def load(folder: Path, kid: str) -> SigningKey:
         _require_closed(folder, folder.stat().st_mode, "700")
         pem = _read(path)
     except FileNotFoundError:
-        raise KeyFileMissing(path, "no such key; restore it from its backup or rotate to a new one") from None
+        raise KeyFileMissing(
+            path, "no such key; restore it from your copy: partners hold its public half and believe no other"
+        ) from None
     except OSError as error:
         raise KeyFileInvalid(
             path, f"{error.strerror}; a plain file readable by this user is needed"
@@ -109,9 +111,9 @@ def load(folder: Path, kid: str) -> SigningKey:
     try:
         private = serialization.load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise KeyFileInvalid(path, "not an unencrypted PKCS #8 key; restore it from its backup") from error
+        raise KeyFileInvalid(path, "not an unencrypted PKCS #8 key; restore it from your copy") from error
     if not _usable(private):
-        raise KeyFileInvalid(path, "neither a P-256 nor an Ed25519 key; restore it from its backup")
+        raise KeyFileInvalid(path, "neither a P-256 nor an Ed25519 key; restore it from your copy")
     key = _named(private)
     if key.kid != kid:
         raise KeyFileInvalid(path, f"holds key {key.kid}; give the file that name, or restore the right one")

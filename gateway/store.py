@@ -118,9 +118,9 @@ def open_store(url: str, *, readers: int = READER_CONNECTIONS) -> Store:
         with writer.begin() as connection:
             _require_durable(connection, sqlite=file is not None)
     except exc.SQLAlchemyError as error:
+        remedy = "restore it from its backup" if file else "start it"
         raise StoreUnavailable(
-            f"the database can't be opened ({_cause(error)}); "
-            "restore it from its backup, or correct the address"
+            f"the database can't be opened ({_cause(error)}); {remedy}, or correct the address"
         ) from error
     inode = file.stat().st_ino if file is not None else None
     return Store(url=parsed, writer=writer, reader=reader, file=file, inode=inode)

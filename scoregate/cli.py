@@ -8,13 +8,14 @@ checking is in scoregate.proof.
 Errors in what the user gave are one calm line on stderr and an exit code. A traceback means a bug.
 """
 
+import difflib
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 from rich import box
@@ -33,6 +34,8 @@ COMMANDS_GROUP = "scoregate.commands"
 INSTALL = 'pip install "scoregate[server]"'
 SERVER_MISSING = f"Partner and audit tools only. [bold]{escape(INSTALL)}[/bold] adds the rest."
 
+W = TypeVar("W", bound=StrEnum)
+
 _OUR_PACKAGES = frozenset({"scoregate", "gateway", "consent", "scoring"})
 _OUTCOMES: tuple[tuple[type[LogError], str, int], ...] = (
     (LogInvalid, "invalid", 3),
@@ -46,6 +49,28 @@ class Output(StrEnum):
 
     TABLE = "table"
     JSON = "json"
+
+
+def one_of(kind: type[W]) -> Callable[[str], W]:
+    """Reads one word of a kind; anything else is told all of them, and which is nearest."""
+
+    def read(text: str) -> W:
+        words = {word.casefold(): word for word in kind}
+        if text in words.values():
+            return kind(text)
+        nearest = difflib.get_close_matches(text.casefold(), words, n=1)
+        meant = f" Did you mean {words[nearest[0]]}?" if nearest else ""
+        raise typer.BadParameter(f"{text!r} is not one of {', '.join(kind)}.{meant}")
+
+    return read
+
+
+Shown = Annotated[
+    Output,
+    typer.Option(
+        "--output", "-o", metavar="table|json", parser=one_of(Output), help="How to show the result."
+    ),
+]
 
 
 class _Commands(TyperGroup):
@@ -114,13 +139,13 @@ def log_verify(
             help="Receipts that the client filed: find each in the log.",
         ),
     ] = None,
-    output: Annotated[Output, typer.Option("--output", "-o", help="How to show the result.")] = Output.TABLE,
+    output: Shown = Output.TABLE,
 ) -> None:
     """Recompute a pulled log from its first byte: every entry, every hash, the root.
 
     It needs no server and no key, and trusts nothing in DIR.
-    With --receipts it also finds the entry behind each answer that a lender holds,
-    and recomputes from the question beside it that it is the one that was answered.
+    With --receipts it also finds the entry behind each answer that a lender
+    holds, and recomputes that it answers the question filed beside it.
 
     Exit codes
       0  All of it holds.

@@ -240,13 +240,14 @@ class JsonRefused(ScoregateError):
 
 
 class WordUnknown(ScoregateError):
-    """An enum value that this contract does not know."""
+    """An enum value that this contract does not know; ``known`` are those that it does."""
 
-    def __init__(self, kind: str, value: int | str) -> None:
+    def __init__(self, kind: str, value: int | str, known: tuple[str, ...]) -> None:
         self.kind = kind
         self.value = value
         super().__init__(
-            f"{value!r} is not a {kind} of this contract; if the gateway is newer, upgrade scoregate"
+            f"{value!r} is not a {kind} of this contract, which knows {', '.join(known)}; "
+            "if the gateway is newer, upgrade scoregate"
         )
 
 

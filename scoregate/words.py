@@ -48,7 +48,7 @@ def _find(kind: type[W], key: int | str) -> W:
     try:
         return cast(W, _table(kind)[key])
     except KeyError:
-        raise WordUnknown(kind.__name__, key) from None
+        raise WordUnknown(kind.__name__, key, tuple(kind)) from None
 
 
 @cache

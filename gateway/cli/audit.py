@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.console import Admin, asks_gateway, facts
+from gateway.cli.console import Admin, asks_gateway
 from gateway.cli.failures import REFUSED, Problem, Stopped, misconfigured
+from gateway.cli.tables import facts
 from scoregate.cli import Output
 
 if TYPE_CHECKING:

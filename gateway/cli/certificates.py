@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,11 +22,11 @@ def make_request(partner_id: str, out: Path) -> tuple[Path, Path]:
     from gateway.pki import create_private, create_public, new_key_and_request
 
     key, csr = out / KEY, out / REQUEST
-    _make_folder(out)
-    _require_new(key, csr)
-    key_pem, csr_pem = new_key_and_request(partner_id)
-    create_private(key, key_pem)
-    create_public(csr, csr_pem)
+    with _folder(out):
+        _require_new(key, csr)
+        key_pem, csr_pem = new_key_and_request(partner_id)
+        create_private(key, key_pem)
+        create_public(csr, csr_pem)
     return key, csr
 
 
@@ -38,15 +40,15 @@ def sign(admin: Admin, partner_id: str, csr: Path, out: Path, *, days: int) -> s
     read_request(csr_pem.encode())  # here already: a key that was taken for a request goes nowhere
     _require_name(csr, csr_pem, partner_id)
     asked = pb.EnrollPartnerRequest(partner_id=partner_id, csr_pem=csr_pem, valid_days=days)
-    _make_folder(out)
-    _require_new(out / CERTIFICATE, out / SERVER_CA)  # before the gateway signs what could not be kept
-    enrolled: pb.EnrollPartnerResponse = admin.partners.EnrollPartner(asked)
-    try:
-        create_public(out / CERTIFICATE, enrolled.certificate_pem.encode())
-        create_public(out / SERVER_CA, enrolled.server_ca_pem.encode())
-    except FileRefused as error:
-        remedy = f"It was issued all the same: revoke {enrolled.fingerprint}, and enroll again."
-        raise misconfigured("--out", f"{error.path} {error.why}.", remedy) from error
+    with _folder(out):  # before the gateway signs what could not be kept
+        _require_new(out / CERTIFICATE, out / SERVER_CA)
+        enrolled: pb.EnrollPartnerResponse = admin.partners.EnrollPartner(asked)
+        try:
+            create_public(out / CERTIFICATE, enrolled.certificate_pem.encode())
+            create_public(out / SERVER_CA, enrolled.server_ca_pem.encode())
+        except FileRefused as error:
+            remedy = f"It was issued all the same: revoke {enrolled.fingerprint}, and enroll again."
+            raise misconfigured("--out", f"{error.path} {error.why}.", remedy) from error
     return enrolled.fingerprint
 
 
@@ -72,11 +74,21 @@ def _require_name(csr: Path, csr_pem: str, partner_id: str) -> None:
         raise misconfigured("--csr", f"{csr} names somebody else than {partner_id}.", remedy)
 
 
-def _make_folder(out: Path) -> None:
+@contextmanager
+def _folder(out: Path) -> Iterator[None]:
+    """A folder for what is about to be written; when nothing is, folders made for it go again."""
+    made = [folder for folder in (out, *out.parents) if not folder.exists()]
     try:
         out.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise misconfigured("--out", f"{out} can't be made ({error.strerror}).") from error
+    try:
+        yield
+    except BaseException:
+        for folder in made:
+            with suppress(OSError):  # it holds something
+                folder.rmdir()
+        raise
 
 
 def _require_new(*files: Path) -> None:

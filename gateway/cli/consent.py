@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from rich.table import Table
 
-from gateway.cli.console import Admin, asks_gateway, day, facts, instant, listing, pages
+from gateway.cli.console import Admin, asks_gateway, dialled, pages, settings
+from gateway.cli.failures import REFUSED, Problem, Stopped, stopped
+from gateway.cli.tables import day, facts, instant, listing
 
 if TYPE_CHECKING:
+    from scoregate.admin.v1 import consent_admin_pb2 as pb
     from scoregate.partner.v1 import consent_pb2
 
 app = typer.Typer(
@@ -36,8 +41,34 @@ def allow(admin: Admin, handle: Handle, subject: Subject) -> None:
     from scoregate.admin.v1 import consent_admin_pb2 as pb
 
     asked = pb.AllowInvitationRequest(handle=handle, subject=subject)
-    made: consent_pb2.Consent = admin.people.AllowInvitation(asked).consent
-    admin.show({"consent": plain(made)}, _consent_facts(made), "The partner may ask from now on.")
+    with _telling_of_an_earlier_yes(admin, asked):
+        made: consent_pb2.Consent = admin.people.AllowInvitation(asked).consent
+    note = _note(admin, subject)
+    admin.show(
+        {"consent": plain(made), **note},
+        _consent_facts(made),
+        "The partner may ask from now on.",
+        *note.values(),
+    )
+
+
+@contextmanager
+def _telling_of_an_earlier_yes(admin: Admin, asked: pb.AllowInvitationRequest) -> Iterator[None]:
+    """Name the consent, where the invitation is closed because this person allowed it before."""
+    import grpc
+
+    try:
+        yield
+    except grpc.RpcError as error:
+        if cast(grpc.Call, error).code() is not grpc.StatusCode.FAILED_PRECONDITION:
+            raise
+        made = (each.consent for each in _consents_of(admin, asked.subject))
+        earlier = next((each for each in made if each.handle == asked.handle), None)
+        if earlier is None:
+            raise
+        told = f"This person allowed it before: consent {earlier.consent_id} is {state_of(earlier)}."
+        problem = Problem("", told, "Nothing was changed.")
+        raise Stopped(REFUSED, [problem], reason="STATE_CONFLICT") from error
 
 
 @app.command()
@@ -128,7 +159,27 @@ def _set_freeze(admin: Admin, subject: str, *, frozen: bool) -> None:
     from scoregate.admin.v1 import consent_admin_pb2 as pb
 
     answer: pb.SetFreezeResponse = admin.people.SetFreeze(pb.SetFreezeRequest(subject=subject, frozen=frozen))
-    admin.show({"frozen": answer.frozen}, f"The file is {'frozen' if answer.frozen else 'not frozen'} now.")
+    state, note = "frozen" if answer.frozen else "not frozen", _note(admin, subject)
+    admin.show({"frozen": answer.frozen, **note}, f"The file is {state} now.", *note.values())
+
+
+def _note(admin: Admin, subject: str) -> dict[str, str]:
+    """That the engine has no record of this person, where its population lies here to be looked at."""
+    try:
+        from scoring import store
+
+        there = settings()
+        if there.engine.kind != "embedded" or admin.address != dialled("", there.listen.admin, option=""):
+            return {}  # another gateway, or an engine elsewhere
+        people = store.read(there.engine.folder)[2].places
+    except Exception as error:
+        if stopped(error) is None:
+            raise
+        return {}  # nothing here to tell by
+    if subject in people:
+        return {}
+    known = f"its {len(people):,} people are {min(people)} to {max(people)}"
+    return {"note": f"The engine in {there.engine.folder} has no record of this person: {known}."}
 
 
 @app.command("list")
@@ -139,16 +190,24 @@ def list_(admin: Admin, subject: Subject) -> None:
     Example:
       scoregate consent list --subject uci-00001
     """
-    from scoregate.admin.v1 import consent_admin_pb2 as pb
-
-    listed = pages(admin.people.ListSubjectConsents, pb.ListSubjectConsentsRequest(subject=subject))
-    found: list[pb.SubjectConsent] = [each for page in listed for each in page.consents]
+    found = _consents_of(admin, subject)
+    if not found:
+        note = _note(admin, subject)
+        admin.show({"consents": [], **note}, "This person has no consents.", *note.values())
+        return
     rows = (_row(each.partner_id, each.consent) for each in found)
     columns = ("consent", "partner", "state", "until", "what for")
     admin.show(
         {"consents": [{"partner_id": each.partner_id, **plain(each.consent)} for each in found]},
         listing(f"Consents of {subject}", columns, rows),
     )
+
+
+def _consents_of(admin: Admin, subject: str) -> list[pb.SubjectConsent]:
+    from scoregate.admin.v1 import consent_admin_pb2 as pb
+
+    listed = pages(admin.people.ListSubjectConsents, pb.ListSubjectConsentsRequest(subject=subject))
+    return [each for page in listed for each in page.consents]
 
 
 def state_of(consent: consent_pb2.Consent) -> str:

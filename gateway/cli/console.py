@@ -19,24 +19,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
 
 import typer
-from rich import box
 from rich.console import Console, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from gateway.cli.failures import Stopped, misconfigured, stopped
-from scoregate.cli import Output
+from scoregate.cli import Output, Shown
 
 if TYPE_CHECKING:
     import grpc
-    from google.protobuf.timestamp_pb2 import Timestamp
 
     from gateway.settings import Address, Settings
 
 CALL_SECONDS = 30.0
 MAX_RECEIVE_BYTES = 8 << 20  # the gateway sends no more
-
-Shown = Annotated[Output, typer.Option("--output", "-o", help="How to show the result.")]
 
 
 def _door_option(metavar: str, meaning: str) -> Any:
@@ -115,7 +110,7 @@ class Admin:
         files = ("--cert", identity.certificate), ("--key", identity.key), ("--ca", identity.server_ca)
         for option, file in files:
             if not file.is_file():
-                raise misconfigured(option, f"there is no {file}.", "Name the file that you were given.")
+                raise misconfigured(option, f"there is no file {file}.", "Name the one that you were given.")
         key = read_private(identity.key)
         self.address, self.output = address, output
         self.channel = grpc.secure_channel(
@@ -140,7 +135,7 @@ def asks_gateway(command: Callable[Concatenate[Admin, P], None]) -> Callable[...
     @functools.wraps(command)
     def run(**given: Any) -> None:
         output, options = given.pop("output"), [given.pop(name) for name, _ in OPTIONS]
-        with ending_calmly(output), admin_door(*options, output=output) as admin:
+        with ending_calmly(output), admin_door(*options, output=output, about=given) as admin:
             command(admin, **given)  # type: ignore[call-arg]
 
     keyword = inspect.Parameter.KEYWORD_ONLY
@@ -152,9 +147,15 @@ def asks_gateway(command: Callable[Concatenate[Admin, P], None]) -> Callable[...
 
 @contextmanager
 def admin_door(
-    gateway: str | None, cert: Path | None, key: Path | None, ca: Path | None, *, output: Output
+    gateway: str | None,
+    cert: Path | None,
+    key: Path | None,
+    ca: Path | None,
+    *,
+    output: Output,
+    about: Iterable[str] = (),
 ) -> Iterator[Admin]:
-    """Open the admin door that the options name."""
+    """Open the admin door that the options name, for a command with the arguments ``about``."""
     import grpc
 
     from scoregate.client import refusals
@@ -165,7 +166,7 @@ def admin_door(
         yield admin
     except grpc.RpcError as error:
         refusal = refusals.from_call(error, request_id="", nonce="")
-        raise stopped(refusal, address=admin.address) or refusal from error
+        raise stopped(refusal, address=admin.address, about=about) or refusal from error
     finally:
         admin.channel.close()
 
@@ -247,31 +248,3 @@ def show(output: Output, plain: Mapping[str, object], *shown: RenderableType | s
     console = Console()
     for each in shown:
         console.print(Text(each) if isinstance(each, str) else each, soft_wrap=isinstance(each, str))
-
-
-def facts(title: str, rows: Iterable[tuple[str, object]]) -> Table:
-    """A table of names and facts."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE, show_header=False)
-    for name, fact in rows:
-        table.add_row(Text(name, style="bold"), Text(str(fact), overflow="fold"))
-    return table
-
-
-def listing(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
-    """A table with one row for each thing; what the gateway sent is never taken for markup."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE)
-    for number, column in enumerate(columns):
-        table.add_column(column, no_wrap=number == 0)  # an id is copied whole
-    for row in rows:
-        table.add_row(*(Text(str(cell), overflow="fold") for cell in row))
-    return table
-
-
-def instant(moment: Timestamp) -> str:
-    """An instant, ISO 8601 in UTC, to the second."""
-    return f"{moment.ToDatetime():%Y-%m-%dT%H:%M:%SZ}"
-
-
-def day(moment: Timestamp) -> str:
-    """The day of an instant in UTC, where a table has no room for more."""
-    return f"{moment.ToDatetime():%Y-%m-%d}"

@@ -20,7 +20,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from scoregate.cli import Output
+from gateway.cli.console import ending_calmly, show
+from gateway.cli.failures import Ending, Problem, Stopped
+from gateway.cli.tables import facts
+from scoregate.cli import Output, Shown
 
 if TYPE_CHECKING:
     from scoring.evidence import Evaluation
@@ -34,6 +37,8 @@ CAVEATS = (
 )
 INTERVAL = "95 %, DeLong: the sampling of people, not of training sets"
 
+FAILED = Ending("failed", 1)  # neither usage nor settings
+
 app = typer.Typer(
     name="engine",
     help="Train the scorecard on real card records, measure it on people it has not seen, look at it.",
@@ -44,7 +49,6 @@ Data = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help=r"UCI card records, gzipped CSV. \[default: those included]"),
 ]
-Shown = Annotated[Output, typer.Option("--output", "-o", help="How to show the result.")]
 
 
 def home() -> Path:
@@ -67,8 +71,11 @@ def train(
 ) -> None:
     """Train the scorecard and put it, with its population, where the gateway looks for it.
 
-    Training the same records again gives the same bytes. The AUC is five-fold and out of fold, dealt once;
-    `scoregate engine evaluate` deals ten times.
+    Training the same records again gives the same bytes. The AUC is five-fold
+    and out of fold, dealt once; `scoregate engine evaluate` deals ten times.
+
+    Example:
+      scoregate engine train
     """
     folder = out or home()
     with _failing_calmly(output):
@@ -82,25 +89,36 @@ def train(
                 made.records, repeats=1, progress=lambda *_: step("Scoring people held out")
             )
     summary = _summary(made, measured, folder)
-    if output is Output.JSON:
-        typer.echo(json.dumps(summary, indent=2))
-        return
-    console = Console()
-    console.print(_facts("Trained", _trained(summary, measured)))
-    console.print(_bands(summary["bands"]))
-    _print_notes(console, CAVEATS)
+    show(
+        output,
+        summary,
+        facts("Trained", _trained(summary, measured)),
+        _digests(
+            scorecard=summary["artefact_sha256"],
+            population=summary["population_sha256"],
+            records=summary["training_data_sha256"],
+        ),
+        _bands(summary["bands"]),
+        _notes(CAVEATS),
+    )
 
 
 @app.command()
 def evaluate(
     data: Data = None,
-    repeats: Annotated[int, typer.Option(min=1, max=100, help="How often to deal five folds.")] = 10,
+    repeats: Annotated[
+        int, typer.Option(metavar="N", min=1, max=100, help="How often to deal five folds.")
+    ] = 10,
     output: Shown = Output.TABLE,
 ) -> None:
     """Measure how well the scorecard ranks people whom it has not seen.
 
-    Everything is learnt again in each fold, down to the rounding of points. It is done twice: for the people
-    who get a score, and for everybody, to show what leaving out thin files changes.
+    Everything is learnt again in each fold, down to the rounding of points.
+    It is done twice: for the people who get a score, and for everybody, to
+    show what leaving out thin files changes.
+
+    Example:
+      scoregate engine evaluate --repeats 3
     """
     with _failing_calmly(output):
         from scoring import evidence, records
@@ -111,12 +129,9 @@ def evaluate(
             everybody = evidence.evaluate(
                 known, repeats, lambda *_: step("Scoring everybody held out"), least_months=0
             )
-    if output is Output.JSON:
-        plain = {"scored": _measured(scored), "everybody": _measured(everybody), "caveats": CAVEATS}
-        typer.echo(json.dumps(plain, indent=2))
-        return
+    headings = ("", "people", "bad", "mean AUC", "interval", "spread")
     table = Table(title="Five-fold, out of fold", title_justify="left", title_style="bold", box=box.SIMPLE)
-    for heading in ("", "people", "bad", "mean AUC", "interval", "spread"):
+    for heading in headings:
         table.add_column(heading, justify="right" if heading else "left")
     for name, each in (("get a score", scored), ("everybody", everybody)):
         low, high = each.interval
@@ -128,13 +143,16 @@ def evaluate(
             f"{low:.4f} to {high:.4f}",
             f"{each.spread:.4f}",
         )
-    console = Console()
-    console.print(table)
-    _print_notes(console, (f"Interval: {INTERVAL}.", f"Spread: over {repeats} repeats.", *CAVEATS))
+    show(
+        output,
+        {"scored": _measured(scored), "everybody": _measured(everybody), "caveats": CAVEATS},
+        table,
+        _notes((f"Interval: {INTERVAL}.", f"Spread: over {repeats} repeats.", *CAVEATS)),
+    )
 
 
-@app.command()
-def show(
+@app.command("show")
+def show_(
     folder: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help=r"The engine's folder. \[default: engine.folder]"),
@@ -143,18 +161,17 @@ def show(
 ) -> None:
     """Show the scorecard that the gateway uses: every bin and its points.
 
-    A person's score is the base and the points of one bin in each characteristic, held within 350 to 950.
+    A person's score is the base and the points of one bin in each
+    characteristic, held within 350 to 950.
+
+    Example:
+      scoregate engine show
     """
+    where = folder or home()
     with _failing_calmly(output):
         from scoring import artefact, store
 
-        card, sha256, people = store.read(folder or home())
-    if output is Output.JSON:
-        plain = {"artefact_sha256": sha256, "scorecard": json.loads(artefact.encode(card))}
-        typer.echo(json.dumps(plain, indent=2))
-        return
-    console = Console()
-    console.print(_facts("The scorecard", _known(card, sha256, len(people.places))))
+        card, sha256, people = store.read(where)
     table = Table(box=box.SIMPLE)
     for heading in ("code", "characteristic", "dimension", "average", "value", "points"):
         table.add_column(heading, justify="right" if heading in ("average", "value", "points") else "left")
@@ -164,13 +181,18 @@ def show(
             table.add_row(*lead, values, f"{points:+}")
             lead = ("", "", "", "")
         table.add_section()
-    console.print(table)
-    _print_notes(
-        console,
-        (
-            "Amounts are in NT dollars; shares in basis points, so 5,000 is one half.",
-            "A family that is left out counts its average points, and is never a reason.",
-            "Reasons are the characteristics furthest below their average, at most four.",
+    show(
+        output,
+        {"folder": str(where), "artefact_sha256": sha256, "scorecard": json.loads(artefact.encode(card))},
+        facts("The scorecard", (("folder", where), *_known(card, len(people.places)))),
+        _digests(scorecard=sha256),
+        table,
+        _notes(
+            (
+                "Amounts are in NT dollars; shares in basis points, so 5,000 is one half.",
+                "A family that is left out counts its average points, and is never a reason.",
+                "Reasons are the characteristics furthest below their average, at most four.",
+            )
         ),
     )
 
@@ -180,15 +202,11 @@ def _failing_calmly(output: Output) -> Iterator[None]:
     """A failure of the scoring room is one calm line and exit code 1."""
     from scoring.errors import ScoringError
 
-    try:
-        yield
-    except ScoringError as error:
-        if output is Output.JSON:
-            typer.echo(json.dumps({"result": "failed", "problem": error.problem, "remedy": error.remedy}))
-        else:
-            line = Text.assemble(("Failed", "bold red"), f": {error}")
-            Console(stderr=True).print(line, soft_wrap=True)
-        raise typer.Exit(1) from error
+    with ending_calmly(output):
+        try:
+            yield
+        except ScoringError as error:
+            raise Stopped(FAILED, [Problem("", f"{error.problem}.", f"{error.remedy}.")]) from error
 
 
 @contextmanager
@@ -208,7 +226,6 @@ def _summary(made: Training, measured: Evaluation, folder: Path) -> dict[str, An
 
     shares = band_shares(made.scorecard.scores(scorable(made.records)[0]))
     return {
-        "result": "ok",
         "model": f"{made.scorecard.name}@{made.scorecard.version}",
         "folder": str(folder),
         "rows": len(made.records.subjects),
@@ -249,17 +266,13 @@ def _trained(summary: dict[str, Any], measured: Evaluation) -> list[tuple[str, s
         ("bad rate", f"{measured.bad_rate:.1%}; the scale refers to {summary['reference_bad_rate']:.0%}"),
         ("AUC", f"{measured.mean:.4f} out of fold, {low:.4f} to {high:.4f} ({INTERVAL})"),
         ("sunset", summary["sunset"]),
-        ("scorecard", f"SHA-256 {summary['artefact_sha256']}"),
-        ("population", f"SHA-256 {summary['population_sha256']}"),
-        ("training data", f"SHA-256 {summary['training_data_sha256']}"),
     ]
 
 
-def _known(card: Scorecard, sha256: str, people: int) -> list[tuple[str, str]]:
+def _known(card: Scorecard, people: int) -> list[tuple[str, str]]:
     scale = card.calibration
     return [
         ("model", f"{card.name}@{card.version}"),
-        ("scorecard", f"SHA-256 {sha256}"),
         ("population", f"{people:,} people"),
         ("epochs", f"{card.epochs[0]} to {card.epochs[-1]}, {len(card.epochs)} of them"),
         ("window", f"{card.first_month} to {card.last_month}"),
@@ -283,11 +296,9 @@ def _bins(each: Characteristic) -> Iterator[tuple[str, int]]:
     yield "not known", each.missing_points
 
 
-def _facts(title: str, rows: list[tuple[str, str]]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE, show_header=False)
-    for name, fact in rows:
-        table.add_row(Text(name, style="bold"), Text(fact, overflow="fold"))
-    return table
+def _digests(**digests: str) -> str:
+    """SHA-256 by the name of what it is of, each whole on a line of 80."""
+    return "\n".join(["SHA-256", *(f"  {name:<10}  {digest}" for name, digest in digests.items()), ""])
 
 
 def _bands(bands: list[dict[str, Any]]) -> Table:
@@ -298,6 +309,8 @@ def _bands(bands: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _print_notes(console: Console, notes: Iterable[str]) -> None:
+def _notes(notes: Iterable[str]) -> Table:
+    made = Table.grid(padding=(0, 1))
     for note in notes:
-        console.print(Text(f"· {note}", style="dim"))
+        made.add_row("·", note, style="dim")
+    return made

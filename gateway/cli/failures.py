@@ -5,7 +5,7 @@ Rooms raise their own exceptions; this is the command line's one table of them. 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 
 from scoregate.errors import ClientMisconfigured, Refused
@@ -17,13 +17,41 @@ OUR_PACKAGES = frozenset({"scoregate", "gateway", "consent", "scoring"})
 _OPTIONS = {"certificate": "--cert", "key": "--key", "server_ca": "--ca"}
 _REMEDIES = {  # where the catalogue's words are for a program that repeats its call
     "FIELD_INVALID": "Correct them and run the command again.",
-    "NOT_FOUND": "Check the id; `scoregate partner list` and `scoregate consent list` show what there is.",
     "METHOD_NOT_ALLOWED": "Name a certificate of the right role with --cert and --key: an operator's to "
     "administer, a compliance officer's to read the log.",
     "SUBJECT_FROZEN": "Only the person can lift it: `scoregate consent unfreeze --subject ID`.",
     "AUDIT_UNAVAILABLE": "Check the gateway's disk and database, then run the command again.",
+    "BURST_EXCEEDED": "Run the command again in a moment.",
+    "CONCURRENCY_EXCEEDED": "Run the command again in a moment.",
     "SERVER_BUSY": "Run the command again in a moment.",
     "INTERNAL": "The gateway's log names the cause under this reference.",
+}
+_ABOUT = {  # what the catalogue can't know: which argument named the thing
+    ("NOT_FOUND", "handle"): (
+        "No invitation has this handle.",
+        "Take it from the invitation that the partner made: 26 characters of a-z and 2-7.",
+    ),
+    ("NOT_FOUND", "consent_id"): (
+        "No consent has this id.",
+        "`scoregate consent list --subject ID` shows a person's consents.",
+    ),
+    ("NOT_FOUND", "partner_id"): (
+        "Nobody is registered under this id.",
+        "`scoregate partner list` shows who is.",
+    ),
+    ("NOT_FOUND", "fingerprint"): (
+        "No certificate has this fingerprint.",
+        "`scoregate partner show ID` lists a partner's certificates.",
+    ),
+    ("STATE_CONFLICT", "handle"): (
+        "The invitation is not open any more: it was allowed or denied before, or its time is over.",
+        "A decision stands. For another one, have the partner invite the person again.",
+    ),
+    ("STATE_CONFLICT", "consent_id"): (
+        "The consent's state does not allow this.",
+        "An active consent can be paused, a paused one resumed, and either revoked; "
+        "`scoregate consent list --subject ID` shows its state.",
+    ),
 }
 
 
@@ -91,12 +119,15 @@ def misconfigured(field: str, problem: str, remedy: str = "") -> Stopped:
     return Stopped(FAILED, [Problem(field, problem, remedy)])
 
 
-def stopped(error: Exception, *, address: str = "") -> Stopped | None:
-    """How a command ends on this error; None for one that is a bug. ``address`` is the gateway's."""
+def stopped(error: Exception, *, address: str = "", about: Iterable[str] = ()) -> Stopped | None:
+    """How a command ends on this error; None for one that is a bug.
+
+    ``address`` is the gateway's; ``about`` names the command's arguments.
+    """
     if isinstance(error, Stopped):
         return error
     if isinstance(error, Refused):
-        return _refused(error, address)
+        return _refused(error, address, about)
     if isinstance(error, LogError):
         ending = next(ending for kind, ending in _LOG_ENDINGS if isinstance(error, kind))
         return Stopped(ending, [Problem("", f"{error}.")])
@@ -108,7 +139,7 @@ def stopped(error: Exception, *, address: str = "") -> Stopped | None:
     return Stopped(FAILED, problems, title=_counted(problems)) if problems else None
 
 
-def _refused(error: Refused, address: str) -> Stopped:
+def _refused(error: Refused, address: str, about: Iterable[str]) -> Stopped:
     if not error.code and error.status in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
         remedy = "Check that `scoregate serve` runs there, and that --cert, --key and --ca belong to it."
         return Stopped(
@@ -116,11 +147,15 @@ def _refused(error: Refused, address: str) -> Stopped:
         )
     title = error.reason.title if error.reason else f"The gateway answered {error.code or error.status}."
     remedy = _REMEDIES.get(error.code, error.remedy)
+    for argument in about:
+        title, remedy = _ABOUT.get((error.code, argument), (title, remedy))
     more = {"reason": error.code or error.status, "reference": error.reference}
     if error.code == "INTERNAL":
         remedy = f"{remedy} ({error.reference})"
-    if error.violations:
-        fields = [Problem(each.field, f"{each.description}.") for each in error.violations]
+    # A limit that was met repeats the title; a field says something of its own.
+    own = [each for each in error.violations if each.description != title]
+    if own:
+        fields = [Problem(each.field, f"{each.description.rstrip('.')}.") for each in own]
         return Stopped(REFUSED, fields, title=title, remedy=remedy, **more)
     return Stopped(REFUSED, [Problem("", title, remedy)], **more)
 

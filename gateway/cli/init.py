@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.console import Shown, ending_calmly, facts, home, settings, show
+from gateway.cli.console import ending_calmly, home, settings, show
 from gateway.cli.failures import REFUSED, Problem, Stopped, misconfigured
-from scoregate.cli import Output
+from gateway.cli.tables import facts
+from scoregate.cli import Output, Shown
 
 if TYPE_CHECKING:
     from gateway.founding import Credentials
@@ -26,6 +27,7 @@ IN_USE = Problem(
     "the database holds an installation. Nothing was touched.",
     "Name an empty one; a second gateway for the same ledger gets a copy of the first one's home instead.",
 )
+RESTORE = "Restore it from your copy, or correct the address: `scoregate init` makes no second one."
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +94,9 @@ def init(
 
 def _next_steps(place: Path) -> str:
     steps = [
-        "scoregate engine train                               the model, from real card records",
-        "scoregate serve                                      the gateway",
-        'scoregate partner add acme --name "Acme Lending Ltd" --daily 1000 --monthly 20000',
+        "scoregate engine train    the model, from real card records",
+        "scoregate serve           the gateway",
+        'scoregate partner add acme --name "Acme Ltd" --daily 1000 --monthly 20000',
     ]
     if place != home():
         steps.insert(0, f"export SCOREGATE_HOME={place}")
@@ -180,12 +182,12 @@ def _upgrade(there: Settings) -> tuple[str, str]:
 
     file = there.database.file
     if file is not None and not file.exists():
-        raise misconfigured("database.url", f"there is no {file}.", "Run `scoregate init`.")
+        raise misconfigured("database.url", f"there is no {file}.", RESTORE)
     store = open_store(there.database.url)
     try:
         before = founding.revision(store)
         if before is None:
-            raise misconfigured("database.url", "the database is empty.", "Run `scoregate init`.")
+            raise misconfigured("database.url", "the database is empty.", RESTORE)
         migrations.upgrade(store)
         return before, founding.revision(store) or before
     except SQLAlchemyError as error:

@@ -7,20 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.console import (
-    Admin,
-    Shown,
-    asks_gateway,
-    day,
-    dialled,
-    ending_calmly,
-    instant,
-    listing,
-    settings,
-    show,
-)
+from gateway.cli.console import Admin, asks_gateway, dialled, ending_calmly, settings, show
 from gateway.cli.failures import REFUSED, Problem, Stopped, misconfigured
-from scoregate.cli import Output
+from gateway.cli.tables import day, instant, listing
+from scoregate.cli import Output, Shown
 
 if TYPE_CHECKING:
     from scoregate.admin.v1 import operations_admin_pb2 as pb
@@ -35,7 +25,10 @@ app = typer.Typer(name="keys", help="See, turn and publish the keys that sign an
 @app.command("list")
 @asks_gateway
 def list_(admin: Admin) -> None:
-    """List the keys: the current one signs, the next one is published already, retired ones verify for years.
+    """List the keys, newest first.
+
+    The current one signs, the next one is published already, and retired ones
+    verify for years.
 
     Example:
       scoregate keys list
@@ -56,13 +49,16 @@ def rotate(
     Partners that pinned the JWK Set since the last rotation notice nothing;
     afterwards, give them the new one in time for the next.
 
+    The new key is of the kind that attestation.algorithm names. A change of
+    that setting takes two rotations: one to make a key, one to let it sign.
+
     Example:
       scoregate keys rotate --reason "yearly"
     """
     from scoregate.admin.v1 import operations_admin_pb2 as pb
 
     keys = list(admin.operations.RotateKeys(pb.RotateKeysRequest(reason=reason)).keys)
-    _show(admin, "Keys after the rotation", keys, "Next: scoregate keys export --out jwks.json")
+    _show(admin, "Keys after the rotation", keys, "Next: scoregate keys export --out jwks.json --force")
 
 
 @app.command()
@@ -72,6 +68,7 @@ def export(
         str | None,
         typer.Option(metavar="HOST:PORT", help=r"The public pages. \[default: listen.http]"),
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE, if it exists.")] = False,
     output: Shown = Output.TABLE,
 ) -> None:
     """Fetch the JWK Set, which partners pin and verify every answer with.
@@ -83,6 +80,8 @@ def export(
       scoregate keys export --out jwks.json
     """
     with ending_calmly(output):
+        if out is not None and out.exists() and not force:
+            raise misconfigured("--out", f"{out} exists.", "Name another file, or replace it with --force.")
         jwks, kids = _fetch(http or _listening_at())
         if out is not None:
             _write(out, jwks)
@@ -92,7 +91,8 @@ def export(
     show(
         output,
         {"file": str(out), "kids": kids},
-        f"{out} holds {len(kids)} keys. Next: give it to every partner, who pins it in scoregate.Client.",
+        f"{out} holds {len(kids)} keys.",
+        "Next: give it to every partner, who pins it in scoregate.Client.",
     )
 
 
@@ -142,7 +142,7 @@ def _show(admin: Admin, title: str, keys: list[pb.AttestationKey], *more: str) -
         for each in keys
     ]
     rows = ((each.kid, each.algorithm, _state(each), day(each.created_at)) for each in keys)
-    admin.show({"keys": plain}, listing(title, ("kid", "algorithm", "state", "made"), rows), *more)
+    admin.show({"keys": plain}, listing(title, ("kid", "alg", "state", "made"), rows), *more)
 
 
 def _state(key: pb.AttestationKey) -> str:

@@ -10,17 +10,7 @@ import typer
 from rich.table import Table
 
 from gateway.cli.certificates import CERTIFICATE, REQUEST, SERVER_CA, make_request, sign
-from gateway.cli.console import (
-    Admin,
-    Shown,
-    asks_gateway,
-    ending_calmly,
-    facts,
-    instant,
-    listing,
-    pages,
-    show,
-)
+from gateway.cli.console import Admin, asks_gateway, ending_calmly, pages, show
 from gateway.cli.quota import (
     Burst,
     Daily,
@@ -34,7 +24,8 @@ from gateway.cli.quota import (
     plain_contract,
     terms,
 )
-from scoregate.cli import Output
+from gateway.cli.tables import facts, instant, listing
+from scoregate.cli import Output, Shown, one_of
 
 if TYPE_CHECKING:
     from scoregate.admin.v1 import partner_admin_pb2 as pb
@@ -67,7 +58,10 @@ def add(
         str, typer.Option(metavar="NAME", help="The verified legal name, which consumers are shown.")
     ],
     role: Annotated[
-        Role, typer.Option(metavar="ROLE", help="PARTNER, PILOT (a bank), COMPLIANCE or OPERATOR.")
+        Role,
+        typer.Option(
+            metavar="ROLE", parser=one_of(Role), help="PARTNER, PILOT (a bank), COMPLIANCE or OPERATOR."
+        ),
     ] = Role.PARTNER,
     daily: Daily = None,
     monthly: Monthly = None,
@@ -84,7 +78,7 @@ def add(
     are 0 unless named.
 
     Example:
-      scoregate partner add acme --name "Acme Lending Ltd" --daily 1000 --monthly 20000
+      scoregate partner add acme --name "Acme Ltd" --daily 1000 --monthly 20000
       scoregate partner add officer --name "Compliance" --role COMPLIANCE
     """
     from scoregate.admin.v1 import partner_admin_pb2 as pb
@@ -121,7 +115,8 @@ def request(
         output,
         {"key": str(key), "request": str(csr)},
         facts("A new key", (("key", f"{key}\nmode 0600; keep it here"), ("request", str(csr)))),
-        f"Next: send {csr} to the operator, and put the certificate that comes back into {out}.",
+        f"Next: send {csr} to the operator.",
+        f"The certificate that comes back goes into {out}.",
     )
 
 
@@ -201,7 +196,7 @@ def show_(admin: Admin, partner_id: PartnerId) -> None:
 
     found: pb.Partner = admin.partners.GetPartner(pb.GetPartnerRequest(partner_id=partner_id)).partner
     certificates = [_plain_certificate(each) for each in found.certificates]
-    lines = (f"  {each.fingerprint}  {_standing(each)}" for each in found.certificates)
+    lines = (f"  {each.fingerprint}\n    {_standing(each)}" for each in found.certificates)
     admin.show(
         {"partner": plain(found) | {"certificates": certificates}},
         _partner_facts(found),

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli.console import Admin, asks_gateway, instant, listing
+from gateway.cli.console import Admin, asks_gateway
 from gateway.cli.failures import misconfigured
+from gateway.cli.tables import instant, listing
+from scoregate.cli import one_of
 
 if TYPE_CHECKING:
     from scoregate.admin.v1 import partner_admin_pb2 as pb
@@ -65,7 +67,11 @@ Thresholds = Annotated[
 NotScoredCost = Annotated[
     NotScored | None,
     typer.Option(
-        "--not-scored", metavar="free|charged", help="What no score costs.", rich_help_panel=CONTRACT
+        "--not-scored",
+        metavar="free|charged",
+        parser=one_of(NotScored),
+        help="What no score costs.",
+        rich_help_panel=CONTRACT,
     ),
 ]
 

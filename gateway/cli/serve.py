@@ -13,8 +13,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from gateway.cli.console import Shown, ending_calmly, facts, settings, show
-from scoregate.cli import Output
+from gateway.cli.console import ending_calmly, settings, show
+from gateway.cli.tables import facts
+from scoregate.cli import Output, Shown
 
 if TYPE_CHECKING:
     import grpc

@@ -19,7 +19,6 @@ from gateway.cli.certificates import CERTIFICATE, KEY, REQUEST, SERVER_CA, make_
 from gateway.cli.console import (
     Admin,
     Identity,
-    Shown,
     admin_door,
     dialled,
     ending_calmly,
@@ -30,7 +29,7 @@ from gateway.cli.console import (
 from gateway.cli.failures import misconfigured, stopped
 from gateway.cli.init import found_in
 from gateway.cli.serve import DEVELOPMENT_ONLY, GRACE, addresses_table, doors, log_lines, run, start
-from scoregate.cli import Output
+from scoregate.cli import Output, Shown
 
 if TYPE_CHECKING:
     from gateway.server import Gateway

@@ -14,7 +14,7 @@ from gateway.demo.opening import BORROWER, CREDIT, credit_terms
 from gateway.demo.page import Page, StepFailed
 from gateway.demo.people import contract
 from gateway.demo.stage import Stage
-from scoregate.client import Consent, ConsentState, ScoreAnswer, ScoreQuery
+from scoregate.client import Client, Consent, ConsentState, ScoreAnswer, ScoreQuery
 from scoregate.errors import ConsentRefused
 from scoregate.words import Band, Disclosure, NotScoredReason
 from scoring.service import Engine, Query, Scored
@@ -29,7 +29,7 @@ def score(stage: Stage, page: Page) -> None:
     signature, that this answers this very question, and the receipt.
     """
     stage.query = ScoreQuery(stage.consent.consent_id, CREDIT, with_reasons=True)
-    stage.answer = answer = ask(stage, stage.query)
+    stage.answer = answer = ask(stage.meadow.client, stage.query)
     stage.meadow.file(answer)
     if answer.score is None or answer.band is None:
         raise StepFailed("the borrower has a score", f"there is none: {answer.not_scored}")
@@ -188,7 +188,7 @@ def retry(stage: Stage, page: Page) -> None:
     byte for byte.
     """
     before = stage.units()
-    again = ask(stage, stage.query)
+    again = ask(stage.meadow.client, stage.query)
     after = stage.units()
     page.facts([("request id", stage.query.request_id)])
     page.gap()
@@ -219,7 +219,7 @@ def revoke(stage: Stage, page: Page) -> None:
     )
     for what, query in tries:
         try:
-            ask(stage, query)
+            ask(stage.meadow.client, query)
         except ConsentRefused as refusal:
             page.check(what, refusal.code == "CONSENT_REVOKED", f"{refusal.status} {refusal.code}")
         else:
@@ -229,9 +229,9 @@ def revoke(stage: Stage, page: Page) -> None:
     )
 
 
-def ask(stage: Stage, query: ScoreQuery) -> ScoreAnswer:
-    """Ask one question of meadow's."""
-    return stage.meadow.client.score(
+def ask(client: Client, query: ScoreQuery) -> ScoreAnswer:
+    """Ask one question; asked again, it is a repeat."""
+    return client.score(
         query.consent_id,
         query.purpose,
         query.disclosure,

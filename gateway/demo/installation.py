@@ -41,6 +41,7 @@ class Installation:
     def __init__(self, home: Path, *, engine: Path) -> None:
         self.home = home
         self.settings: Settings  # once it is founded
+        self._engine = engine
         self._environ = {**_environment(home, os.environ), "SCOREGATE_ENGINE__FOLDER": str(engine)}
         self._log = home.with_name("gateway.log")
         self._process: subprocess.Popen[bytes] | None = None
@@ -107,6 +108,14 @@ class Installation:
             raise StepFailed("scoregate init", f"it ended with {code}: {json.dumps(result)}")
         self.settings = load(self._environ)
 
+    def second(self, **changes: str) -> Installation:
+        """Return another gateway on the same files, with ports and these settings of its own; not started."""
+        other = Installation(self.home, engine=self._engine)
+        other._environ |= {"SCOREGATE_PUBLIC_URL": self.settings.public_url, **changes}
+        other._log = self._log.with_name("second-gateway.log")
+        other.settings = load(other._environ)
+        return other
+
     def start(self) -> None:
         """Run `scoregate serve`, and return once it serves.
 
@@ -151,7 +160,7 @@ class Installation:
             StepFailed: It does not answer.
         """
         try:
-            with _DIRECT.open(f"{self.settings.public_url}{path}", timeout=5) as response:
+            with _DIRECT.open(f"http://{self.settings.listen.http}{path}", timeout=5) as response:
                 return response.status, response.read()
         except urllib.error.HTTPError as error:
             return error.code, b""

@@ -17,6 +17,7 @@ from scoring.train import scorable, train
 REPEATS = 10
 AUC_PROMISED = 0.765
 BORROWER = "uci-00012"
+NO_SUCH_ID = "a" * 26  # as consents and invitations are named
 CREDIT = Purpose.CREDIT_APPLICATION
 NOT_OUT_OF_TIME = "not out of time: every outcome is of one month"
 

@@ -5,14 +5,10 @@ Everybody speaks over mTLS with the very code that a partner installs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any, cast
-
-import grpc
+from typing import Any
 
 from gateway import pki
 from scoregate.admin.v1 import (
@@ -23,9 +19,8 @@ from scoregate.admin.v1 import (
     partner_admin_pb2,
     partner_admin_pb2_grpc,
 )
-from scoregate.client import Client, Clock, Consent, ScoreAnswer, ThresholdAnswer, identity, refusals
+from scoregate.client import Client, Clock, Consent, ScoreAnswer, ThresholdAnswer, identity
 from scoregate.client.connection import Connection
-from scoregate.errors import Refused
 from scoregate.proof import leaf
 
 TIMEOUT = timedelta(seconds=20)
@@ -178,51 +173,3 @@ def make_key(folder: Path, name: str) -> None:
     key_pem, csr_pem = pki.new_key_and_request(name)
     pki.create_private(folder / f"{name}.key", key_pem)
     pki.create_public(folder / f"{name}.csr", csr_pem)
-
-
-def once(method: Callable[..., Any], request: Any) -> Refused | None:
-    """Ask without the client's retries; return the refusal, or None for an answer."""
-    try:
-        method(request, timeout=TIMEOUT.total_seconds())
-    except grpc.RpcError as error:
-        return refusals.from_call(error, request_id="", nonce="")
-    return None
-
-
-def at_once(method: Any, request: Any, count: int) -> list[Any]:
-    """Ask ``count`` times at the same moment, and return the calls."""
-    return [method.future(request, timeout=TIMEOUT.total_seconds()) for _ in range(count)]
-
-
-def first_refusal(code: str, calls: list[Any]) -> Refused | None:
-    """Return the first refusal with this reason as soon as it comes; None if no call is refused so."""
-    ended: SimpleQueue[Any] = SimpleQueue()
-    for call in calls:
-        call.add_done_callback(ended.put)
-    for _ in calls:
-        error = ended.get().exception()
-        if isinstance(error, grpc.RpcError):
-            refusal = refusals.from_call(error, request_id="", nonce="")
-            if refusal.code == code:
-                return refusal
-    return None
-
-
-def raw_refusal(method: Any, request: Any) -> bytes:
-    """Return how a question is refused, as the bytes that came; empty for an answer."""
-    try:
-        method(request, timeout=TIMEOUT.total_seconds())
-    except grpc.RpcError as error:
-        call = cast(grpc.Call, error)
-        details = dict(call.trailing_metadata() or ()).get(refusals.DETAILS)
-        return f"{call.code()} {call.details()} {details!r}".encode()
-    return b""
-
-
-def refusal_of(ask: Callable[[], object]) -> Refused | None:
-    """Return how a question is refused, or None for an answer."""
-    try:
-        ask()
-    except Refused as refusal:
-        return refusal
-    return None

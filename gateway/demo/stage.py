@@ -10,13 +10,16 @@ The stage closes whatever was opened on it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+from typing import TypeVar
 
 from gateway.demo.installation import Installation
 from gateway.demo.people import Credentials, Lender, Operator
 from scoregate.client import Client, Consent, ScoreAnswer, ScoreQuery
 from scoregate.client.connection import Connection
+
+T = TypeVar("T")
 
 
 class Stage:
@@ -63,17 +66,32 @@ class Stage:
         self.gateway.start()
         return self.gateway
 
+    def open_second(self, **changes: str) -> Installation:
+        """Start a second gateway on the same files, with these settings of its own; it stops with the stage.
+
+        Raises:
+            StepFailed: As its command does.
+        """
+        second = self.gateway.second(**changes)
+        self._closing.callback(second.stop)
+        second.start()
+        return second
+
+    def keep(self, opened: AbstractContextManager[T]) -> T:
+        """Enter it; it is left with the stage."""
+        return self._closing.enter_context(opened)
+
     def connect(self, credentials: Credentials, address: str) -> Connection:
         """Open a connection to one of the gateway's doors."""
         connection = credentials.connect(address)
         self._closing.callback(connection.close)
         return connection
 
-    def client(self, credentials: Credentials, jwks: Path) -> Client:
-        """Open a lender's client."""
-        return self._closing.enter_context(
+    def client(self, credentials: Credentials, jwks: Path, gateway: Installation | None = None) -> Client:
+        """Open a lender's client, of the second gateway if that is given."""
+        return self.keep(
             Client(
-                self.gateway.partner_address,
+                (gateway or self.gateway).partner_address,
                 certificate=credentials.certificate,
                 key=credentials.key,
                 server_ca=credentials.server_ca,

@@ -28,6 +28,9 @@ from gateway.quota.headers import Headers, rate_limit
 
 log = structlog.get_logger()
 
+FOR_EVER = 1e9
+"""In seconds. Of a call without a deadline grpcio says that some 9e18 are left, not None."""
+
 MAX_VIOLATIONS = 20
 """In one refusal: error details travel in trailers, which must stay small."""
 
@@ -123,7 +126,7 @@ class Frame:
 
     def _call(self, method: str, bodies: Iterator[bytes], context: grpc.ServicerContext) -> Call:
         left = context.time_remaining()
-        seconds = self._default_deadline if left is None else min(left, 86_400.0)
+        seconds = self._default_deadline if left is None or left > FOR_EVER else min(left, 86_400.0)
         certificates: Iterable[Any] = context.auth_context().get("x509_pem_cert") or [b""]
         return Call(
             method=method,

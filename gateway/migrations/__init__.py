@@ -58,7 +58,10 @@ def require_current(store: Store) -> None:
         raise SchemaMismatch("the database can't be read; restore it from its backup") from error
     newest = ScriptDirectory(str(FOLDER)).get_current_head()
     if found is None:
-        raise SchemaMismatch("the database holds no ledger; run `scoregate init`, or correct the address")
+        raise SchemaMismatch(
+            "the database holds no ledger; restore it from its backup, correct the address, "
+            "or found a new installation with `scoregate init`"
+        )
     if found != newest:
         raise SchemaMismatch(
             f"the database is at revision {found}, older than {newest}; run `scoregate upgrade`"

@@ -25,7 +25,8 @@ TlsUsage = Literal["serverAuth", "clientAuth"]  # the extended key usages by the
 _USAGES = {"serverAuth": ExtendedKeyUsageOID.SERVER_AUTH, "clientAuth": ExtendedKeyUsageOID.CLIENT_AUTH}
 
 OWNER_ONLY = 0o600  # a private file may have these bits or fewer
-MADE_BY_INIT = "`scoregate init` makes it"
+# `scoregate init` makes none of these files a second time.
+RESTORE = "restore it from your copy, or correct its path"
 
 # What the parsers of `cryptography` raise on bytes they can't take.
 PARSE_ERRORS = (
@@ -85,7 +86,7 @@ def require_private_folder(folder: Path) -> None:
         FileRefused: It is missing, no folder, or open to others.
     """
     if not folder.is_dir():
-        raise FileRefused(folder, "is missing", MADE_BY_INIT)
+        raise FileRefused(folder, "is missing", RESTORE)
     mode = stat.S_IMODE(folder.stat().st_mode)
     if mode & 0o077:
         raise FileRefused(folder, f"has mode {mode:04o}, wider than 0700", f"run `chmod 700 {folder}`")
@@ -166,7 +167,7 @@ def read_public(path: Path) -> bytes:
 
 def _refuse_unreadable(path: Path, error: OSError) -> NoReturn:
     if isinstance(error, FileNotFoundError):
-        raise FileRefused(path, "is missing", MADE_BY_INIT) from error
+        raise FileRefused(path, "is missing", RESTORE) from error
     raise FileRefused(path, f"can't be read ({error.strerror})", "check the path and its owner") from error
 
 

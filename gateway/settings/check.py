@@ -5,6 +5,7 @@ Not pure: reads files. Half-configured security refuses to start, and every mist
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -14,6 +15,7 @@ from cryptography import x509
 
 from gateway.pki.authority import AuthorityRole, development_issuer, development_role, load_authority
 from gateway.pki.files import (
+    RESTORE,
     FileRefused,
     TlsUsage,
     read_certificates,
@@ -25,11 +27,17 @@ from gateway.pki.files import (
     require_current,
     require_private_folder,
 )
-from gateway.settings.load import Problem
+from gateway.settings.load import HOME_VARIABLE, Problem
 from gateway.settings.schema import Settings
 from gateway.settings.secret import read_secret
 
-_INIT = "Run `scoregate init`, or correct the path."
+# Why no other file can take the place of one that was lost.
+_IRREPLACEABLE = {
+    "tls.authorities": "a new CA would lock out everybody whose certificate this one signed",
+    "secrets.pairwise_key": "partners' references to people come from it, and a new one changes them all",
+    "secrets.master_key": "each person's records are sealed with it, and no other opens them",
+    "attestation.key_folder": "partners hold the public halves of its keys, and believe no others",
+}
 
 
 def check_files(settings: Settings, *, now: datetime) -> list[Problem]:
@@ -39,7 +47,8 @@ def check_files(settings: Settings, *, now: datetime) -> list[Problem]:
     the signing keys, the engine's folder or certificates, the ledger's folder.
     """
     if not settings.home.is_dir():
-        return [Problem("home", f"there is no folder {settings.home}", "Run `scoregate init`.")]
+        remedy = f"Set {HOME_VARIABLE} to the installation's folder, or restore that from your copy."
+        return [Problem("home", f"there is no folder {settings.home}", remedy)]
     look = _Look(now, production=settings.mode == "production")
     look.at_pair("tls.certificate", settings.tls.certificate, "tls.key", settings.tls.key, "serverAuth")
     look.at_trust("tls.server_ca", settings.tls.server_ca, AuthorityRole.SERVER)
@@ -47,13 +56,13 @@ def check_files(settings: Settings, *, now: datetime) -> list[Problem]:
     look.at_secrets(settings)
     look.at_signing_keys(settings.attestation.key_folder)
     if settings.engine.kind == "embedded":
-        look.at_folder("engine.folder", settings.engine.folder)
+        look.at_engine(settings.engine.folder)
     else:
         engine = settings.engine
         look.at_trust("engine.ca", engine.ca, AuthorityRole.SERVER)
         look.at_pair("engine.certificate", engine.certificate, "engine.key", engine.key, "clientAuth")
     if settings.database.file is not None:
-        look.at_folder("database.url", settings.database.file.parent)
+        look.at_folder("database.url", settings.database.file.parent, _remedy("database.url"))
     return look.problems
 
 
@@ -61,7 +70,7 @@ def check_engine_files(settings: Settings, *, now: datetime) -> list[Problem]:
     """Return what stops an engine process of its own from starting with these settings."""
     engine = settings.engine
     look = _Look(now, production=settings.mode == "production")
-    look.at_folder("engine.folder", engine.folder)
+    look.at_engine(engine.folder)
     look.at_trust("engine.ca", engine.ca, AuthorityRole.SERVER)
     look.at_pair(
         "engine.server_certificate",
@@ -71,6 +80,11 @@ def check_engine_files(settings: Settings, *, now: datetime) -> list[Problem]:
         "serverAuth",
     )
     return look.problems
+
+
+def _remedy(field: str, what: str = RESTORE) -> str:
+    why = _IRREPLACEABLE.get(field) if what == RESTORE else None
+    return f"{what[:1].upper()}{what[1:]}{f': {why}' if why else ''}."
 
 
 class _Look:
@@ -86,12 +100,16 @@ class _Look:
         try:
             yield
         except FileRefused as refusal:
-            remedy = f"{refusal.remedy[:1].upper()}{refusal.remedy[1:]}."
-            self.problems.append(Problem(field, f"{refusal.path} {refusal.why}", remedy))
+            problem = f"{refusal.path} {refusal.why}"
+            self.problems.append(Problem(field, problem, _remedy(field, refusal.remedy)))
 
-    def at_folder(self, field: str, folder: Path) -> None:
+    def at_folder(self, field: str, folder: Path, remedy: str) -> None:
         if not folder.is_dir():
-            self.problems.append(Problem(field, f"there is no folder {folder}", _INIT))
+            self.problems.append(Problem(field, f"there is no folder {folder}", remedy))
+
+    def at_engine(self, folder: Path) -> None:
+        remedy = f"Run `scoregate engine train --out {shlex.quote(str(folder))}`, or correct the path."
+        self.at_folder("engine.folder", folder, remedy)
 
     def at_pair(
         self, certificate_field: str, certificate: Path, key_field: str, key: Path, usage: TlsUsage
@@ -147,7 +165,7 @@ class _Look:
             with self.noting(f"secrets.{field}"):
                 found.append(read_secret(path))
         if len(found) != len(set(found)):
-            remedy = "Put back the two files that `scoregate init` made."
+            remedy = "Restore both from your copies: no other opens what was made with them."
             self.problems.append(Problem("secrets.master_key", "it equals secrets.pairwise_key", remedy))
 
     def at_signing_keys(self, folder: Path) -> None:
@@ -161,4 +179,4 @@ class _Look:
                     keys += 1
                     read_private(path)
         if folder.is_dir() and not keys:
-            self.problems.append(Problem(field, f"{folder} holds no key", _INIT))
+            self.problems.append(Problem(field, f"{folder} holds no key", _remedy(field)))

@@ -27,6 +27,8 @@ DEFAULT_HOME = ".scoregate"
 FILE_NAME = "scoregate.toml"
 
 SHOWN_CHARACTERS = 80
+# How tomllib begins when a name is given twice.
+_GIVEN_TWICE = ("Cannot declare", "Cannot mutate", "Cannot redefine", "Cannot overwrite")
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -111,7 +113,8 @@ class _Given:
         try:
             self.from_file = _parse(file.read_bytes())
         except OSError as error:
-            remedy = f"Run `scoregate init`, or name another file in {FILE_VARIABLE}."
+            first = "Run `scoregate init`" if isinstance(error, FileNotFoundError) else "Correct the path"
+            remedy = f"{first}, or name another file in {FILE_VARIABLE}."
             problems.append(Problem(str(file), f"can't be read ({error.strerror})", remedy))
             return False
         except _NotToml as error:
@@ -146,9 +149,17 @@ def _parse(content: bytes) -> dict[str, Any]:
         what = str(error).removesuffix(")")
         message, _, where = what.rpartition(" (at ")
         place = where if where.startswith("line") else _place(content.decode())
-        raise _NotToml(f"{place}: {message[:1].lower()}{message[1:]}") from None
+        raise _NotToml(f"{place}: {_said(message)}") from None
     except (ValueError, RecursionError):
         raise _NotToml("a number is too long or the nesting too deep") from None
+
+
+def _said(message: str) -> str:
+    """The library's words, but ours for a name that is given twice: there it shows a Python tuple."""
+    if not message.startswith(_GIVEN_TWICE):
+        return f"{message[:1].lower()}{message[1:]}"
+    table = ".".join(re.findall(r"'([^']*)'", message))
+    return f"{f'the table [{table}]' if table else 'this name'} was given before"
 
 
 def _place(text_before: str) -> str:

@@ -111,7 +111,8 @@ class Attestation(Section):
     """How answers are signed."""
 
     algorithm: Literal["ES256", "Ed25519"] = "ES256"
-    """ES256 or Ed25519."""
+    """ES256 or Ed25519, for keys made from now on: after a change, the first `scoregate keys rotate` makes
+    such a key, and the second lets it sign."""
     life_seconds: Whole = Field(default=86_400, ge=60, le=86_400)
     """How long an answer counts as fresh, in seconds: 60 to 86400. It can be verified for years.
 

@@ -6,7 +6,7 @@ import re
 import secrets
 from pathlib import Path
 
-from gateway.pki.files import FileRefused, create_private, read_private
+from gateway.pki.files import RESTORE, FileRefused, create_private, read_private
 
 SECRET_BYTES = 32
 
@@ -30,5 +30,5 @@ def read_secret(path: Path) -> bytes:
     """
     content = read_private(path)
     if re.fullmatch(rb"[0-9a-fA-F]{64}\n?", content) is None:
-        raise FileRefused(path, "isn't 64 hexadecimal digits", "put back the file that `scoregate init` made")
+        raise FileRefused(path, "isn't 64 hexadecimal digits", RESTORE)
     return bytes.fromhex(content.decode())

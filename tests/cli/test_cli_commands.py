@@ -125,6 +125,22 @@ def test_a_request_that_is_none_is_refused_here(
     assert told["problems"][0]["field"] == field
 
 
+@pytest.mark.parametrize(("held", "left"), [("", ()), ("mine", ("mine",))])
+def test_a_refused_enrolment_leaves_no_folder_behind(
+    desk: Desk, tmp_path: Path, held: str, left: tuple[str, ...]
+) -> None:
+    desk.terminal.told("partner", "request", "nobody", "--out", tmp_path / "nobody")
+    out = tmp_path / "new" / "folder"
+    if held:
+        (out.parent / held).mkdir(parents=True)
+    told = desk.terminal.stopped(
+        *("partner", "enroll", "nobody", "--csr", tmp_path / "nobody" / "request.csr", "--out", out)
+    )
+    assert told["reason"] == "NOT_FOUND"
+    assert tuple(each.name for each in out.parent.glob("*")) == left
+    assert out.parent.exists() == bool(held)
+
+
 def test_a_suspended_partner_is_out_until_it_is_resumed(desk: Desk) -> None:
     with desk.lender("wayward") as lender:
         told = desk.terminal.told("partner", "suspend", "wayward", "--reason", "a test")
@@ -188,6 +204,54 @@ def test_a_consent_is_paused_resumed_and_revoked(desk: Desk) -> None:
     assert desk.terminal.stopped("consent", "resume", consent_id)["reason"] == "STATE_CONFLICT"
 
 
+def test_an_invitation_that_was_allowed_before_names_its_consent(desk: Desk) -> None:
+    with desk.lender("eager") as lender:
+        handle = lender.invite(terms()).handle
+    words = ("consent", "allow", handle, "--subject", "uci-00008")
+    consent_id = desk.terminal.told(*words)["consent"]["consent_id"]
+    told = desk.terminal.stopped(*words)
+    assert told["reason"] == "STATE_CONFLICT"
+    assert f"consent {consent_id} is ACTIVE" in told["problems"][0]["problem"]
+    # Of anybody else's consent it says nothing.
+    assert consent_id not in str(desk.terminal.stopped(*words[:3], "--subject", "uci-00009"))
+
+
+def test_a_person_without_a_record_is_noted_where_that_can_be_known(desk: Desk) -> None:
+    with desk.lender("typing") as lender:
+        told, known = (
+            desk.terminal.told("consent", "allow", lender.invite(terms()).handle, "--subject", subject)
+            for subject in ("uci-7", "uci-00007")
+        )
+    assert "has no record of this person: its 30,000 people are uci-00001 to uci-30000." in told["note"]
+    assert told["consent"]["state"] == "ACTIVE"  # no refusal: the engine may learn of them tomorrow
+    assert "note" not in known
+    for words in (("freeze",), ("unfreeze",), ("list",)):
+        assert (
+            "has no record of this person" in desk.terminal.run("consent", *words, "--subject", "uci-8").out
+        )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"SCOREGATE_ENGINE__KIND": "remote"},
+        {"SCOREGATE_ENGINE__FOLDER": "nowhere"},
+        {"SCOREGATE_LISTEN__ADMIN": "127.0.0.1:1"},  # what is asked here, by --gateway, is another one
+    ],
+)
+def test_of_an_engine_elsewhere_nothing_is_noted(desk: Desk, changes: dict[str, str]) -> None:
+    at = ("--gateway", desk.terminal.environ["SCOREGATE_LISTEN__ADMIN"])
+    told = desk.terminal.with_(**changes).told("consent", "unfreeze", "--subject", "uci-8", *at)
+    assert "note" not in told
+
+
+def test_a_person_without_consents_is_told_in_a_sentence(desk: Desk) -> None:
+    assert desk.terminal.told("consent", "list", "--subject", "uci-29999")["consents"] == []
+    assert (
+        desk.terminal.run("consent", "list", "--subject", "uci-29999").out == "This person has no consents.\n"
+    )
+
+
 def test_a_denied_invitation_stays_denied(desk: Desk) -> None:
     with desk.lender("denied") as lender:
         handle = lender.invite(terms()).handle
@@ -234,9 +298,16 @@ def test_the_exported_keys_are_all_the_keys(desk: Desk, tmp_path: Path) -> None:
     assert set(told["kids"]) == kids
     assert set(VerificationKeys.from_jwks((tmp_path / "jwks.json").read_text()).by_kid) == kids
     assert {key["kid"] for key in json.loads(desk.terminal.run("keys", "export").out)["keys"]} == kids
-    desk.terminal.told("keys", "rotate", "--reason", "a test")
-    desk.terminal.told("keys", "export", "--out", tmp_path / "jwks.json")  # it replaces what it wrote
-    assert len(json.loads((tmp_path / "jwks.json").read_text())["keys"]) == len(kids) + 1
+
+
+def test_an_export_replaces_a_file_only_when_told_to(desk: Desk, tmp_path: Path) -> None:
+    out = tmp_path / "jwks.json"
+    out.write_text("pinned")
+    told = desk.terminal.stopped("keys", "export", "--out", out, code=2)
+    assert (told["problems"][0]["field"], out.read_text()) == ("--out", "pinned")
+    assert "--force" in told["problems"][0]["remedy"]
+    desk.terminal.told("keys", "export", "--out", out, "--force")
+    assert VerificationKeys.from_jwks(out.read_text()).by_kid
 
 
 def test_an_export_from_elsewhere_is_refused(desk: Desk) -> None:
@@ -279,6 +350,55 @@ def test_a_refusal_is_a_sentence_with_its_reason(desk: Desk, words: tuple[str, .
         assert all(each["field"] for each in told["problems"])
 
 
+@pytest.mark.parametrize(
+    ("words", "problem", "remedy"),
+    [
+        (
+            ("consent", "allow", "a" * 26, "--subject", "uci-00001"),
+            "No invitation has this handle.",
+            "partner",
+        ),
+        (("consent", "deny", "a" * 26), "No invitation has this handle.", "partner"),
+        (("consent", "pause", "a" * 26), "No consent has this id.", "consent list"),
+        (("quota", "show", "nobody"), "Nobody is registered under this id.", "partner list"),
+        (
+            ("partner", "revoke", "f" * 64, "--reason", "x"),
+            "No certificate has this fingerprint.",
+            "partner show",
+        ),
+    ],
+)
+def test_a_refusal_names_what_was_not_found(
+    desk: Desk, words: tuple[str, ...], problem: str, remedy: str
+) -> None:
+    (told,) = desk.terminal.stopped(*words)["problems"]
+    assert told["problem"] == problem
+    assert remedy in told["remedy"]
+
+
+def test_a_refusal_says_which_state_would_allow_it(desk: Desk) -> None:
+    with desk.lender("settled") as lender:
+        handle, other = (lender.invite(terms()).handle for _ in range(2))
+    consent_id = desk.terminal.told("consent", "allow", handle, "--subject", "uci-00010")["consent"][
+        "consent_id"
+    ]
+    desk.terminal.told("consent", "deny", other)
+    for words in (("deny", handle), ("deny", other), ("allow", other, "--subject", "uci-00010")):
+        (told,) = desk.terminal.stopped("consent", *words)["problems"]
+        assert "not open any more" in told["problem"]
+    (told,) = desk.terminal.stopped("consent", "resume", consent_id)["problems"]
+    assert "a paused one resumed" in told["remedy"]
+
+
+def test_a_limit_that_was_met_is_told_once(desk: Desk) -> None:
+    folder = desk.enrolled("hasty", "--role", "OPERATOR", "--rate", "1", "--burst", "1")
+    words = ("partner", "list", "--cert", folder / "certificate.pem")
+    ended = next(each for each in (desk.terminal.run(*words) for _ in range(50)) if each.code)
+    assert ended.err == (
+        "Refused: Calls came faster than the contract allows. Run the command again in a moment.\n"
+    )
+
+
 def test_every_refused_field_is_named_at_once(desk: Desk) -> None:
     words = ("partner", "add", "X", "--name", "", "--threshold", "601")
     fields = ["partner.partner_id", "partner.legal_name", "partner.contract.thresholds"]
@@ -295,6 +415,53 @@ def test_a_number_out_of_its_range_is_a_usage_error(desk: Desk, option: str, val
     ended = desk.terminal.run("partner", "add", "odd", "--name", "Odd", option, value)
     assert ended.code == 2
     assert f"Invalid value for '{option}': it must be a whole number from" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--role", "BANK"), "'BANK' is not one of PARTNER, PILOT, COMPLIANCE, OPERATOR."),
+        (("--role", "pilot"), "OPERATOR. Did you mean PILOT?"),
+        (("--not-scored", "charge"), "'charge' is not one of free, charged. Did you mean charged?"),
+        (("--output", "jsn"), "'jsn' is not one of table, json. Did you mean json?"),
+    ],
+)
+def test_a_word_that_is_none_is_told_all_of_them_and_the_nearest(
+    terminal: Terminal, words: tuple[str, ...], told: str
+) -> None:
+    ended = terminal.run("partner", "add", "odd", "--name", "Odd", *words)
+    assert ended.code == 2
+    assert told in ended.err
+    assert "Value error" not in ended.err
+
+
+@pytest.mark.parametrize("columns", [80, 60, 160])
+def test_tables_break_no_word_at_any_width(desk: Desk, columns: int) -> None:
+    long = f"long-{'x' * 35}"
+    name = "A Lending Partnership of Some Standing, Incorporated Elsewhere"
+    if desk.terminal.run("partner", "show", long).code:
+        zone = ("--zone", "America/Argentina/Buenos_Aires")
+        desk.terminal.told("partner", "add", long, "--name", name, *zone, "--daily", "1000000000")
+    with desk.lender(f"wide-{columns}") as lender:
+        consented(desk, lender, "uci-00011")
+    consents = desk.terminal.told("consent", "list", "--subject", "uci-00011")["consents"]
+    kids = [each["kid"] for each in desk.terminal.told("keys", "list")["keys"]]
+    days = [each["expires_at"][:10] for each in consents]
+    for words, whole in {
+        ("partner", "list"): [long, "1,000,000,000", "America/Argentina/Buenos_Aires"],
+        ("consent", "list", "--subject", "uci-00011"): [*(each["consent_id"] for each in consents), *days],
+        ("keys", "list"): [*kids, "RETIRED" if len(kids) > 2 else "CURRENT"],
+        ("quota", "show", long): ["1,000,000,000", "America/Argentina/Buenos_Aires"],
+    }.items():
+        shown = desk.terminal.run(*words, COLUMNS=str(columns)).out
+        assert [each for each in whole if each not in shown] == [], words
+        assert max(map(len, shown.splitlines())) <= max(columns, 73), words  # a line to paste is 73 long
+
+
+def test_the_keys_fit_a_terminal_of_80_columns_as_one_table(desk: Desk) -> None:
+    shown = desk.terminal.run("keys", "list", COLUMNS="80").out
+    rows = re.findall(r"(?m)^  ([\w-]{43}) +ES256 +[A-Z]+ +\d{4}-\d\d-\d\d *$", shown)
+    assert rows == [each["kid"] for each in desk.terminal.told("keys", "list")["keys"]]
 
 
 def test_an_argument_that_is_not_text_is_a_sentence(desk: Desk) -> None:
@@ -340,9 +507,11 @@ def test_with_every_option_named_no_installation_is_needed(desk: Desk, terminal:
 
 
 @pytest.mark.parametrize("option", ["--cert", "--key", "--ca"])
-def test_a_file_that_is_not_there_is_named(desk: Desk, tmp_path: Path, option: str) -> None:
-    told = desk.terminal.stopped("keys", "list", option, tmp_path / "nowhere.pem", code=2)
+@pytest.mark.parametrize("name", ["nowhere.pem", "."])
+def test_a_file_that_is_not_there_is_named(desk: Desk, tmp_path: Path, option: str, name: str) -> None:
+    told = desk.terminal.stopped("keys", "list", option, tmp_path / name, code=2)
     assert told["problems"][0]["field"] == option
+    assert told["problems"][0]["problem"] == f"there is no file {tmp_path / name}."
 
 
 def test_a_key_that_others_can_read_is_not_used(desk: Desk) -> None:

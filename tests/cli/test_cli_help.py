@@ -40,10 +40,22 @@ def commands(app: typer.Typer) -> Iterator[tuple[tuple[str, ...], str]]:
 
 
 def test_every_command_of_ours_shows_an_example_of_itself(app: typer.Typer) -> None:
-    ours = {path: text for path, text in commands(app) if path[0] not in ("engine", "log")}
-    assert len(ours) == 26
+    ours = {path: text for path, text in commands(app) if path[0] != "log"}
+    assert len(ours) == 29
     for path, text in ours.items():
         assert f"scoregate {' '.join(path)}" in text.partition("Example:")[2], path
+
+
+def test_no_line_of_help_breaks_in_a_terminal_of_80_columns(app: typer.Typer) -> None:
+    for path, text in commands(app):
+        _, _, below = text.partition("\n\n")  # the first paragraph is set anew for each terminal
+        assert [line for line in below.splitlines() if len(line) > 78] == [], path
+
+
+def test_the_help_says_when_another_algorithm_takes_effect(terminal: Terminal) -> None:
+    shown = terminal.run("keys", "rotate", "--help").out
+    assert "attestation.algorithm" in shown
+    assert "two rotations" in shown
 
 
 def test_every_command_takes_json(app: typer.Typer, terminal: Terminal) -> None:

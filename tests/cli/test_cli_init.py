@@ -118,12 +118,14 @@ def test_an_upgrade_leaves_a_current_database_as_it_is(terminal: Terminal, home:
     assert "was up to date" in terminal.run("upgrade").out
 
 
-def test_an_upgrade_of_nothing_says_how_to_begin(terminal: Terminal, home: Path) -> None:
+def test_an_upgrade_of_a_lost_ledger_says_that_only_a_copy_helps(terminal: Terminal, home: Path) -> None:
     (home / "ledger.db").unlink()
-    assert terminal.stopped("upgrade", code=2)["problems"][0]["remedy"] == "Run `scoregate init`."
+    lost = terminal.stopped("upgrade", code=2)["problems"][0]
+    assert lost["remedy"].startswith("Restore it from your copy")
     assert not (home / "ledger.db").exists()
     (home / "ledger.db").touch()
-    assert terminal.stopped("upgrade", code=2)["problems"][0]["problem"] == "the database is empty."
+    empty = terminal.stopped("upgrade", code=2)["problems"][0]
+    assert (empty["problem"], empty["remedy"]) == ("the database is empty.", lost["remedy"])
 
 
 def test_an_upgrade_refuses_a_database_of_a_newer_version(terminal: Terminal, home: Path) -> None:
@@ -138,4 +140,12 @@ def test_an_upgrade_refuses_a_database_of_a_newer_version(terminal: Terminal, ho
 
 def test_an_upgrade_refuses_what_is_no_database(terminal: Terminal, home: Path) -> None:
     (home / "ledger.db").write_bytes(b"not a database, but long enough to look at" * 100)
-    assert terminal.stopped("upgrade", code=2)["problems"][0]["field"] == "database.url"
+    problem = terminal.stopped("upgrade", code=2)["problems"][0]
+    assert (problem["field"], problem["remedy"][:7]) == ("database.url", "Restore")
+
+
+def test_a_database_server_that_is_not_there_is_to_be_started(terminal: Terminal, home: Path) -> None:
+    nobody = "postgresql+psycopg://me:secret@127.0.0.1:1/ledger"
+    problem = terminal.stopped("upgrade", code=2, SCOREGATE_DATABASE__URL=nobody)["problems"][0]
+    assert problem["remedy"] == "Start it, or correct the address."
+    assert "secret" not in str(problem)

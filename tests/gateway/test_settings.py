@@ -92,6 +92,12 @@ def test_every_line_of_the_written_file_shows_the_true_default(tmp_path: Path) -
     assert told(tmp_path, uncommented) == told(tmp_path, DEVELOPMENT)
 
 
+def test_the_written_file_says_when_another_algorithm_takes_effect(tmp_path: Path) -> None:
+    above = template(tmp_path).partition("#algorithm = ")[0].rpartition("[attestation]")[2]
+    said = " ".join(above.replace("#", " ").split())
+    assert "the first `scoregate keys rotate` makes such a key, and the second lets it sign" in said
+
+
 def test_a_home_with_odd_characters_cannot_break_out_of_the_files_comment() -> None:
     assert tomllib.loads(template(Path('/srv/a\n[evil]\n"x')))["mode"] == "development"
 
@@ -449,6 +455,24 @@ def test_a_half_written_file_is_refused_with_line_and_column(
     assert problem.problem.startswith(f"{where}: ")
 
 
+@pytest.mark.parametrize(
+    ("toml", "told"),
+    [
+        ("[limits]\nlinger_ms = 3\n[limits]\n", "line 3, column 8: the table [limits] was given before"),
+        ("[a.b]\n[a.b]\n", "line 2, column 5: the table [a.b] was given before"),
+        ("limits.linger_ms = 3\n[limits]\n", "line 2, column 8: the table [limits] was given before"),
+        ("limits = {}\n[limits.a]\n", "line 2, column 10: the table [limits.a] was given before"),
+        ("[a]\nb.c = 1\n[a.b]\nd = 1\n", "line 3, column 5: the table [a.b] was given before"),
+        ("mode = 1\nmode = 2\n", "line 2, column 9: this name was given before"),
+    ],
+)
+def test_a_name_that_is_given_twice_is_told_in_toml_and_not_in_python(
+    tmp_path: Path, toml: str, told: str
+) -> None:
+    (problem,) = problems_of(tmp_path, toml)
+    assert (problem.field, problem.problem) == (str(tmp_path / "scoregate.toml"), told)
+
+
 def test_a_broken_file_does_not_hide_a_wrong_variable(tmp_path: Path) -> None:
     problems = problems_of(tmp_path, "mode =", SCOREGATE_MODUS="x")
     assert fields_of(problems) == ["SCOREGATE_MODUS", str(tmp_path / "scoregate.toml")]
@@ -461,7 +485,7 @@ def test_a_missing_file_is_refused_with_the_command_that_writes_it(tmp_path: Pat
 
 def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "scoregate.toml").mkdir()
-    with pytest.raises(SettingsInvalid, match="can't be read"):
+    with pytest.raises(SettingsInvalid, match=r"can't be read[\s\S]*Correct the path"):
         load({}, home=tmp_path)
 
 
@@ -613,7 +637,7 @@ def test_a_secret_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> 
 
 
 def test_a_missing_secret_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileRefused, match=r"one\.key is missing; `scoregate init` makes it"):
+    with pytest.raises(FileRefused, match=r"one\.key is missing; restore it from your copy"):
         read_secret(tmp_path / "one.key")
 
 
@@ -659,7 +683,11 @@ def test_an_installation_that_never_was_made_is_one_mistake_not_ten(tmp_path: Pa
     write(tmp_path, DEVELOPMENT)
     settings = load({"SCOREGATE_CONFIG": str(tmp_path / "scoregate.toml")}, home=tmp_path / "absent")
     assert check_files(settings, now=NOW) == [
-        Problem("home", f"there is no folder {tmp_path}/absent", "Run `scoregate init`.")
+        Problem(
+            "home",
+            f"there is no folder {tmp_path}/absent",
+            "Set SCOREGATE_HOME to the installation's folder, or restore that from your copy.",
+        )
     ]
 
 
@@ -799,6 +827,40 @@ def test_half_configured_security_does_not_start(
     for problem, (_, words) in zip(problems, expected, strict=True):
         assert words in problem.problem
         assert problem.remedy.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("lose", "remedy"),
+    [
+        (remove("pki/server.key"), "Restore it from your copy, or correct its path."),
+        (remove("pki/staff-ca.key"), "Restore it from your copy, .*: a new CA would lock out everybody "),
+        (remove("keys/pairwise.key"), "Restore it from your copy, .*: partners' references to people "),
+        (
+            remove("keys/master.key"),
+            "Restore it from your copy, .*: each person's records are sealed with it",
+        ),
+        (fill("keys/master.key", b"abc"), "Restore it from your copy, .*: each person's records "),
+        (copy("keys/master.key", "keys/pairwise.key"), "Restore both from your copies: "),
+        (no_signing_folder, "Restore it from your copy, .*: partners hold the public halves of its keys"),
+        (
+            remove("keys/attestation/first.pem"),
+            "Restore it from your copy, .*: partners hold the public halves",
+        ),
+        (no_engine, r"Run `scoregate engine train --out '/.*a home/engine'`, or correct the path\."),
+    ],
+)
+def test_what_was_lost_is_restored_or_trained_and_never_made_by_init(
+    tmp_path: Path, lose: Break, remedy: str
+) -> None:
+    home = tmp_path / "a home"
+    home.mkdir()
+    settings = install(home)
+    lose(home)
+
+    (problem,) = check_files(settings, now=NOW)
+
+    assert re.match(remedy, problem.remedy), problem.remedy
+    assert "scoregate init" not in problem.remedy
 
 
 def test_doors_that_trust_one_ca_of_any_name_do_not_open(tmp_path: Path) -> None:

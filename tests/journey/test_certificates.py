@@ -25,6 +25,7 @@ PERIODIC = {"mode": "CONSENT_MODE_PERIODIC"}
 ACME = "spiffe://scoregate.local/partner/acme"
 ZETA = "spiffe://scoregate.local/partner/zeta"
 SERVICE_LIST = "/scoregate.admin.v1.OperationsAdminService/ListKeys"
+RESUME = "/scoregate.admin.v1.PartnerAdminService/ResumePartner"
 
 
 def authority(world: World, role: AuthorityRole = AuthorityRole.PARTNER) -> Authority:
@@ -254,6 +255,31 @@ def test_operators_cannot_lock_themselves_out(world: World) -> None:
         failure = refused(call)
         require_explained(failure, "FIELD_INVALID")
         assert failure.violations == (field,)
+
+
+def test_an_operator_that_another_one_suspends_is_out_until_that_one_resumes_it(own_world: World) -> None:
+    own_world.add("deputy", "ROLE_OPERATOR")
+    deputy = own_world.enroll("deputy")
+    with own_world.admin_channel(deputy.certificate, deputy.key) as channel:
+        send(channel, SERVICE_LIST, b"")
+        own_world.suspend("deputy")
+        for path in (SERVICE_LIST, RESUME):  # nor can it let itself in again
+            require_explained(refused(send, channel, path, b""), "PARTNER_SUSPENDED")
+        own_world.resume("deputy")
+        send(channel, SERVICE_LIST, b"")
+    assert own_world.turned_away() == {
+        ("deputy", SERVICE_LIST, "PARTNER_SUSPENDED"): 1,
+        ("deputy", RESUME, "PARTNER_SUSPENDED"): 1,
+    }
+
+
+def test_an_operators_other_certificate_can_be_revoked_and_ends_at_once(own_world: World) -> None:
+    spare = own_world.enroll("operator")
+    with own_world.admin_channel(spare.certificate, spare.key) as channel:
+        send(channel, SERVICE_LIST, b"")
+        own_world.revoke(spare.fingerprint)
+        require_explained(refused(send, channel, SERVICE_LIST, b""), "CERTIFICATE_REVOKED")
+    own_world.keys()  # with the first one, all goes on
 
 
 # --- changes are entries

@@ -64,6 +64,20 @@ def run_out(call: Any) -> None:
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
+def test_a_call_without_a_deadline_has_the_gateways(
+    new_own_world: Callable[..., World], engine: ScriptedEngine
+) -> None:
+    own_world = new_own_world(SCOREGATE_LIMITS__DEFAULT_DEADLINE_MS="500")
+    acme = own_world.partner()
+    request = acme.query(own_world.consent(acme))
+    engine.before = lambda: threading.Event().wait(0.6)
+    with own_world.entries() as entries:
+        require_explained(refused(ask, acme, request, timeout=None), "DEADLINE_PASSED", request.request_id)
+    assert entries == []
+    engine.reset()
+    assert answered(acme, request).HasField("scored")
+
+
 @pytest.mark.parametrize(("leave", "timeout"), [(hang_up, 20), (run_out, 1)], ids=["cancelled", "too late"])
 def test_a_call_that_nobody_waits_for_any_more_leaves_nothing(
     own_world: World, engine: ScriptedEngine, leave: Callable[[Any], None], timeout: float
@@ -200,6 +214,22 @@ def test_a_clock_set_back_brings_no_expired_consent_back(own_world: World) -> No
     turned_down(acme, acme.query(consent), "CONSENT_EXPIRED")
     own_world.clock.move(minutes=-1)
     turned_down(acme, acme.query(consent), "CONSENT_EXPIRED")
+
+
+def test_a_restart_with_a_clock_set_back_brings_no_expired_consent_back(
+    own_world: World, engine: ScriptedEngine
+) -> None:
+    acme = own_world.partner()
+    consent = own_world.consent(acme, **PERIODIC, valid_for={"seconds": 3_600})
+    own_world.clock.move(hours=1)
+    turned_down(acme, acme.query(consent), "CONSENT_EXPIRED")
+    own_world.clock.move(minutes=-30)
+    own_world.restart(Seams(clock=own_world.clock, engine=engine))
+    acme = acme.at(own_world)
+    turned_down(acme, acme.query(consent), "CONSENT_EXPIRED")
+    assert engine.calls == 0  # known before anything is computed
+    seen = times(own_world.leaves())
+    assert seen == sorted(seen)
 
 
 def test_a_clock_set_back_a_little_makes_no_new_consent_invalid(own_world: World) -> None:

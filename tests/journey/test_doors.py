@@ -56,9 +56,9 @@ def test_every_service_is_healthy_while_the_gateway_serves(world: World, acme: P
     assert page(world, "/healthz") == "HTTP/1.1 200 OK"
 
 
-def page(world: World, path: str) -> str:
+def page(world: World, path: str, *, host: str = "127.0.0.1") -> str:
     """The status line of a page."""
-    with socket.create_connection(("127.0.0.1", world.gateway.http_port), timeout=5) as connection:
+    with socket.create_connection((host, world.gateway.http_port), timeout=5) as connection:
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         return connection.makefile().readline().strip()
 
@@ -118,6 +118,25 @@ def until_other_than_ok(world: World) -> str:
     return seen
 
 
+def test_during_the_drain_calls_are_answered_while_health_says_not_serving(
+    new_own_world: Callable[..., World],
+) -> None:
+    world = new_own_world(SCOREGATE_LIMITS__DRAIN_SECONDS="2")
+    acme, new = world.partner(), world.enroll("acme")
+    consent = world.consent(acme)
+    with stopping(world.gateway, timedelta(seconds=20)) as stop:
+        assert until_other_than_ok(world) == "HTTP/1.1 503 Service Unavailable"
+        services = ("", *SERVICES["partner"])
+        assert {health_of(acme.channel, name) for name in services} == {NOT_SERVING}
+        with world.admin_channel(world.operator_certificate, world.operator_key) as admin:
+            assert {health_of(admin, name) for name in ("", *SERVICES["admin"])} == {NOT_SERVING}
+        assert answered(acme, acme.query(consent)).HasField("scored")
+        assert new.spent() == {"day": 1, "month": 1}  # over a connection made in the drain
+        assert stop.is_alive(), "the drain was over: nothing was shown"
+    assert refused(acme.spent).status is grpc.StatusCode.UNAVAILABLE
+    world.require_balanced()
+
+
 def test_after_the_drain_there_is_nobody(own_world: World) -> None:
     acme = own_world.partner()
     acme.spent()
@@ -130,6 +149,21 @@ def test_after_the_drain_there_is_nobody(own_world: World) -> None:
 def test_stopping_twice_is_stopping_once(own_world: World) -> None:
     own_world.gateway.stop(timedelta(0))
     own_world.gateway.stop(timedelta(0))
+
+
+# --- metrics show volumes: for the operator alone
+
+
+def test_metrics_are_served_on_loopback(world: World, acme: Partner) -> None:
+    acme.spent()
+    assert page(world, "/metrics") == "HTTP/1.1 200 OK"
+
+
+def test_metrics_are_served_nowhere_else(new_own_world: Callable[..., World]) -> None:
+    # An address that is not known to be this machine's alone; a test opens none to the world.
+    world = new_own_world(SCOREGATE_LISTEN__HTTP="127.0.0.2:0")
+    assert page(world, "/metrics", host="127.0.0.2") == "HTTP/1.1 404 Not Found"
+    assert page(world, "/healthz", host="127.0.0.2") == "HTTP/1.1 200 OK"
 
 
 # --- reflection
