@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from threading import Lock
 
 from gateway import partners
+from gateway.audit.log import Appended, holds
 from gateway.errors import Refused, refused
 from gateway.ledger import Ledger, LedgerBusy, LedgerUnavailable, Refusal, Transaction
 from gateway.partners import Partner, PartnerRefused
@@ -26,6 +27,10 @@ from scoregate.audit.v1 import leaf_pb2
 BUSY_RETRY = timedelta(milliseconds=50)
 
 
+Counts = Counter[tuple[str, str, str]]
+"""Calls turned away, by partner, method and reason."""
+
+
 class Gate:
     """Identifies callers, admits their calls, and counts those it turned away."""
 
@@ -37,7 +42,8 @@ class Gate:
         self._admission = admission
         self._clock = clock
         self._lock = Lock()  # guards the counter
-        self._turned_away: Counter[tuple[str, str, str]] = Counter()  # partner, method, reason
+        self._turned_away: Counts = Counter()
+        self._unsettled: tuple[Appended, Counts] | None = None  # touched by the flushing thread alone
 
     def identify(self, call: Call) -> tuple[Partner, Caller]:
         """Step 1: certificate → Partner, by the registry as it stands now.
@@ -121,21 +127,41 @@ class Gate:
         return self._admission.look(partner.partner_id, burst_limit(partner))
 
     def flush(self) -> int:
-        """Record what was turned away since the last time; returns how many calls.
+        """Record what was turned away since the last time; returns how many calls. Called by one thread.
 
-        A ledger that can't be written keeps the counts for the next flush.
+        Counts whose entries can't be written wait for the next flush. Where COMMIT's outcome is unknown, the
+        next flush looks into the log first, so that a refusal is counted once.
+
+        Raises:
+            LedgerUnavailable, LedgerBusy: Nothing is known to be recorded.
         """
+        self._settle()
         with self._lock:
             counts, self._turned_away = self._turned_away, Counter()
         if not counts:
             return 0
+        placed: list[Appended] = []
         try:
-            self._ledger.change(lambda tx: _record(tx, counts))
+            self._ledger.change(lambda tx: placed.extend(_record(tx, counts)))
         except Exception:
-            with self._lock:
-                self._turned_away.update(counts)
+            if placed:
+                self._unsettled = placed[0], counts
+            else:
+                self._put_back(counts)
             raise
         return counts.total()
+
+    def _settle(self) -> None:
+        if self._unsettled is None:
+            return
+        first, counts = self._unsettled
+        if not self._ledger.change(lambda tx: holds(tx.connection, first)):
+            self._put_back(counts)
+        self._unsettled = None
+
+    def _put_back(self, counts: Counts) -> None:
+        with self._lock:
+            self._turned_away.update(counts)
 
     def _turn_away(self, partner_id: str, method: str, refusal: Refused) -> Refused:
         with self._lock:
@@ -149,8 +175,8 @@ def burst_limit(partner: Partner) -> Limit:
     return Limit(partner.contract.calls_per_second, partner.contract.burst_calls)
 
 
-def _record(tx: Transaction, counts: Counter[tuple[str, str, str]]) -> None:
-    for (partner_id, method, code), count in sorted(counts.items()):
+def _record(tx: Transaction, counts: Counts) -> list[Appended]:
+    return [
         tx.append(
             leaf_pb2.Leaf(
                 kind=leaf_pb2.LEAF_KIND_COUNTED_REFUSALS,
@@ -161,3 +187,5 @@ def _record(tx: Transaction, counts: Counter[tuple[str, str, str]]) -> None:
                 count=count,
             )
         )
+        for (partner_id, method, code), count in sorted(counts.items())
+    ]

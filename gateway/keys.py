@@ -8,6 +8,7 @@ names the right one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from consent import keyring, keys
 from consent.keyring import PublicKey
 from consent.keys import SigningKey
 from gateway.audit.log import create_head, read_head, set_signing_kid
-from gateway.ledger import Ledger, Transaction
+from gateway.ledger import Transaction
 from gateway.store import Store
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.proof.jwk import Algorithm
@@ -80,16 +81,15 @@ class Signer:
         """The JWK Set: every key there ever was, so that attestations verify for years."""
         return keys.jwks([key.public_jwk for key in self.published()])
 
-    def rotate(self, ledger: Ledger, *, actor: str, reason: str) -> list[PublicKey]:
-        """Make the published next key current, and publish a new next one.
+    def turning(self, *, actor: str, reason: str) -> Callable[[Transaction], None]:
+        """The change that makes the published next key current, and publishes a new next one.
 
         Raises:
-            KeyFileError: The next key's file can't be used here; nothing was turned.
+            KeyFileError: No key can be written here; from the change: the next key's file can't be used
+                here, and nothing is turned.
         """
         fresh = keys.generate(self._folder, self._algorithm)
-        ledger.change(lambda tx: self._turn(tx, fresh, actor=actor, reason=reason))
-        self.refresh()
-        return self.published()
+        return lambda tx: self._turn(tx, fresh, actor=actor, reason=reason)
 
     def _turn(self, tx: Transaction, fresh: SigningKey, *, actor: str, reason: str) -> None:
         kid = keyring.turn(tx.connection)

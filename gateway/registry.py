@@ -6,12 +6,32 @@ that the log and the registry never tell different stories.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from gateway import partners, pki
 from gateway.audit.private import owner_partner
 from gateway.ledger import Transaction
 from gateway.partners import Enrolled, Partner
+from gateway.query import Caller
 from gateway.quota.contract import Contract
 from scoregate.audit.v1 import leaf_pb2
+
+T = TypeVar("T")
+
+
+def acting(caller: Caller, method: str, work: Callable[[Transaction], T]) -> Callable[[Transaction], T]:
+    """``work``, if the caller may still do it once it has the lock: of two who stop each other, one is left.
+
+    Raises:
+        PartnerRefused: Stopped, or its certificate revoked, since the call came in.
+    """
+
+    def run(tx: Transaction) -> T:
+        partners.enrolled(tx.connection, [caller.fingerprint])[caller.fingerprint].require(method)
+        return work(tx)
+
+    return run
 
 
 def add_partner(tx: Transaction, new: Partner, *, actor: str) -> None:

@@ -116,8 +116,13 @@ def open_store(url: str, *, readers: int = READER_CONNECTIONS) -> Store:
         event.listen(writer, "connect", _set_up_postgresql)
     try:
         with writer.begin() as connection:
-            _require_durable(connection, sqlite=file is not None)
+            if file is not None:
+                _require_durable(connection)
+    except StoreUnavailable:
+        writer.dispose()
+        raise
     except exc.SQLAlchemyError as error:
+        writer.dispose()
         remedy = "restore it from its backup" if file else "start it"
         raise StoreUnavailable(
             f"the database can't be opened ({_cause(error)}); {remedy}, or correct the address"
@@ -148,6 +153,11 @@ def _set_up_postgresql(connection: psycopg.Connection[Any], _: ConnectionPoolEnt
     # A head lock that is held elsewhere for good must not hold every call for good.
     connection.autocommit = True
     connection.execute(f"SET lock_timeout = '{int(BUSY_TIMEOUT_SECONDS)}s'")
+    for name in ("fsync", "synchronous_commit", "full_page_writes"):  # anew: a server can be told otherwise
+        row = connection.execute(f"SHOW {name}").fetchone()
+        if row is None or row[0] in {"off", "local"}:
+            connection.close()
+            raise StoreUnavailable(f"PostgreSQL runs with {name}={row and row[0]}; turn it on")
     connection.autocommit = False
 
 
@@ -157,19 +167,14 @@ def _begin_immediate(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _require_durable(connection: Connection, *, sqlite: bool) -> None:
-    if sqlite:
-        mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
-        level = connection.exec_driver_sql("PRAGMA synchronous").scalar_one()
-        if mode != "wal" or level != 2:
-            raise StoreUnavailable(
-                f"SQLite runs with journal_mode={mode}, synchronous={level}; WAL and FULL needed"
-            )
-        return
-    for name in ("fsync", "synchronous_commit", "full_page_writes"):
-        value = connection.exec_driver_sql(f"SHOW {name}").scalar_one()
-        if value in {"off", "local"}:
-            raise StoreUnavailable(f"PostgreSQL runs with {name}={value}; turn it on")
+def _require_durable(connection: Connection) -> None:
+    mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+    level = connection.exec_driver_sql("PRAGMA synchronous").scalar_one()
+    if mode != "wal" or level != 2:
+        raise StoreUnavailable(
+            f"SQLite runs with journal_mode={mode}, synchronous={level}; "
+            "put it where it can have WAL and FULL, on a disk of this machine"
+        )
 
 
 def _cause(error: exc.SQLAlchemyError) -> str:

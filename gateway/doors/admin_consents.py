@@ -20,6 +20,7 @@ from gateway.errors import Refused
 from gateway.ledger import Ledger, Transaction
 from gateway.partners import Partner
 from gateway.query import Call, Caller
+from gateway.registry import acting
 from gateway.store import Store
 from scoregate.admin.v1 import consent_admin_pb2 as pb
 from scoregate.audit.v1 import leaf_pb2
@@ -62,7 +63,7 @@ class ConsentAdminDoor:
             },
         )
 
-    def _allow(self, call: Call, operator: Partner, _: Caller) -> pb.AllowInvitationResponse:
+    def _allow(self, call: Call, operator: Partner, caller: Caller) -> pb.AllowInvitationResponse:
         request = read(pb.AllowInvitationRequest, call.body)
         check = Check()
         handle = check.text("handle", request.handle, ID, A_HANDLE)
@@ -82,9 +83,11 @@ class ConsentAdminDoor:
             _append(tx, leaf_pb2.LEAF_KIND_CONSENT_GRANTED, operator, entry)
             return entry
 
-        return pb.AllowInvitationResponse(consent=consent_message(self._change(allow), now=self._clock()))
+        return pb.AllowInvitationResponse(
+            consent=consent_message(self._change(call, caller, allow), now=self._clock())
+        )
 
-    def _deny(self, call: Call, operator: Partner, _: Caller) -> pb.DenyInvitationResponse:
+    def _deny(self, call: Call, operator: Partner, caller: Caller) -> pb.DenyInvitationResponse:
         request = read(pb.DenyInvitationRequest, call.body)
         check = Check()
         handle = check.text("handle", request.handle, ID, A_HANDLE)
@@ -103,10 +106,10 @@ class ConsentAdminDoor:
             tx.append(leaf, tx.bind(part, partner_id=rejected.partner_id))
             return rejected
 
-        rejected = self._change(deny)
+        rejected = self._change(call, caller, deny)
         return pb.DenyInvitationResponse(invitation=invitation_message(rejected, "", now=self._clock()))
 
-    def _change_consent(self, call: Call, operator: Partner, _: Caller) -> pb.ChangeConsentResponse:
+    def _change_consent(self, call: Call, operator: Partner, caller: Caller) -> pb.ChangeConsentResponse:
         request = read(pb.ChangeConsentRequest, call.body)
         check = Check()
         consent_id = check.text(
@@ -122,9 +125,11 @@ class ConsentAdminDoor:
             _append(tx, kind, operator, entry)
             return entry
 
-        return pb.ChangeConsentResponse(consent=consent_message(self._change(change), now=self._clock()))
+        return pb.ChangeConsentResponse(
+            consent=consent_message(self._change(call, caller, change), now=self._clock())
+        )
 
-    def _set_freeze(self, call: Call, operator: Partner, _: Caller) -> pb.SetFreezeResponse:
+    def _set_freeze(self, call: Call, operator: Partner, caller: Caller) -> pb.SetFreezeResponse:
         request = read(pb.SetFreezeRequest, call.body)
         check = Check()
         subject = check.text("subject", request.subject, SUBJECT, A_SUBJECT)
@@ -136,17 +141,17 @@ class ConsentAdminDoor:
                 leaf = leaf_pb2.Leaf(kind=kind, reason=CONSUMER_DECISION, actor=operator.partner_id)
                 tx.append(leaf, tx.bind(leaf_pb2.PrivatePart(subject=subject), partner_id=""))
 
-        self._change(set_freeze)
+        self._change(call, caller, set_freeze)
         return pb.SetFreezeResponse(frozen=request.frozen)
 
-    def _list(self, call: Call, operator: Partner, _: Caller) -> pb.ListSubjectConsentsResponse:
+    def _list(self, call: Call, operator: Partner, caller: Caller) -> pb.ListSubjectConsentsResponse:
         request = read(pb.ListSubjectConsentsRequest, call.body)
         check = Check()
         subject = check.text("subject", request.subject, SUBJECT, A_SUBJECT)
         size = check.page_size(request.page_size, default=100, most=500)
         after = check.page_token(request.page_token)
         check.finish()
-        self._ledger.change(lambda tx: _record_read(tx, call, operator, subject))
+        self._change(call, caller, lambda tx: _record_read(tx, call, operator, subject))
         with self._store.reading() as connection:
             found = register.entries_of_subject(connection, subject, after=after, limit=size + 1)
         page, more = found[:size], found[size:]
@@ -160,9 +165,9 @@ class ConsentAdminDoor:
             next_page_token=page_token(page[-1].grant.consent_id) if more else "",
         )
 
-    def _change(self, work: Callable[[Transaction], T]) -> T:
+    def _change(self, call: Call, caller: Caller, work: Callable[[Transaction], T]) -> T:
         try:
-            return self._ledger.change(work)
+            return self._ledger.change(acting(caller, call.method, work))
         except NotFound as error:
             raise Refused("NOT_FOUND") from error
         except (InvitationClosed, MoveRefused) as error:

@@ -17,6 +17,7 @@ from gateway.ledger import Ledger
 from gateway.partners import Partner, PartnerMissing
 from gateway.pki import PARTNER_ID
 from gateway.query import Call, Caller
+from gateway.registry import acting
 from gateway.store import Store
 from scoregate.admin.v1 import operations_admin_pb2 as pb
 
@@ -51,16 +52,18 @@ class OperationsAdminDoor:
         read(pb.ListKeysRequest, call.body)
         return pb.ListKeysResponse(keys=[_key(key) for key in self._signer.published()])
 
-    def _rotate_keys(self, call: Call, operator: Partner, _: Caller) -> pb.RotateKeysResponse:
+    def _rotate_keys(self, call: Call, operator: Partner, caller: Caller) -> pb.RotateKeysResponse:
         request = read(pb.RotateKeysRequest, call.body)
         check = Check()
         reason = check.printable("reason", request.reason, least=1, most=200)
         check.finish()
         try:
-            published = self._signer.rotate(self._ledger, actor=operator.partner_id, reason=reason)
+            turn = self._signer.turning(actor=operator.partner_id, reason=reason)
+            self._ledger.change(acting(caller, call.method, turn))
+            self._signer.refresh()
         except KeyFileError as error:
             raise Refused("STATE_CONFLICT") from error
-        return pb.RotateKeysResponse(keys=[_key(key) for key in published])
+        return pb.RotateKeysResponse(keys=[_key(key) for key in self._signer.published()])
 
     def _get_partner_usage(self, call: Call, _: Partner, __: Caller) -> pb.GetPartnerUsageResponse:
         request = read(pb.GetPartnerUsageRequest, call.body)

@@ -66,7 +66,7 @@ class PartnerAdminDoor:
             },
         )
 
-    def _add(self, call: Call, operator: Partner, _: Caller) -> pb.AddPartnerResponse:
+    def _add(self, call: Call, operator: Partner, caller: Caller) -> pb.AddPartnerResponse:
         request = read(pb.AddPartnerRequest, call.body)
         check = Check()
         new = Partner(
@@ -78,12 +78,12 @@ class PartnerAdminDoor:
         )
         check.finish()
         try:
-            self._ledger.change(lambda tx: registry.add_partner(tx, new, actor=operator.partner_id))
+            self._change(call, caller, partial(registry.add_partner, new=new, actor=operator.partner_id))
         except PartnerExists as error:
             raise Refused("ALREADY_EXISTS") from error
         return pb.AddPartnerResponse(partner=_message(new))
 
-    def _enroll(self, call: Call, operator: Partner, _: Caller) -> pb.EnrollPartnerResponse:
+    def _enroll(self, call: Call, operator: Partner, caller: Caller) -> pb.EnrollPartnerResponse:
         request = read(pb.EnrollPartnerRequest, call.body)
         check = Check()
         partner_id = check.text("partner_id", request.partner_id, PARTNER_ID, A_PARTNER_ID)
@@ -101,9 +101,13 @@ class PartnerAdminDoor:
         except RequestRefused as error:
             violation = Violation(error.field, f"{error.why}; {error.remedy}")
             raise Refused("FIELD_INVALID", violations=(violation,)) from error
-        self._ledger.change(
-            lambda tx: registry.enroll_certificate(tx, partner_id, certificate_pem, actor=operator.partner_id)
+        change = partial(
+            registry.enroll_certificate,
+            partner_id=partner_id,
+            certificate_pem=certificate_pem,
+            actor=operator.partner_id,
         )
+        self._change(call, caller, change)
         return pb.EnrollPartnerResponse(
             certificate_pem=certificate_pem.decode(),
             server_ca_pem=self._server_ca_pem.decode(),
@@ -133,21 +137,21 @@ class PartnerAdminDoor:
             next_page_token=page_token(page[-1].partner_id) if more else "",
         )
 
-    def _suspend(self, call: Call, operator: Partner, _: Caller) -> pb.SuspendPartnerResponse:
+    def _suspend(self, call: Call, operator: Partner, caller: Caller) -> pb.SuspendPartnerResponse:
         request = read(pb.SuspendPartnerRequest, call.body)
         partner_id, reason = _read_stop(request, operator)
         change = partial(
             registry.suspend_partner, partner_id=partner_id, actor=operator.partner_id, reason=reason
         )
-        return pb.SuspendPartnerResponse(partner=_message(self._change(change)))
+        return pb.SuspendPartnerResponse(partner=_message(self._change(call, caller, change)))
 
-    def _resume(self, call: Call, operator: Partner, _: Caller) -> pb.ResumePartnerResponse:
+    def _resume(self, call: Call, operator: Partner, caller: Caller) -> pb.ResumePartnerResponse:
         request = read(pb.ResumePartnerRequest, call.body)
         partner_id, reason = _read_stop(request, operator)
         change = partial(
             registry.resume_partner, partner_id=partner_id, actor=operator.partner_id, reason=reason
         )
-        return pb.ResumePartnerResponse(partner=_message(self._change(change)))
+        return pb.ResumePartnerResponse(partner=_message(self._change(call, caller, change)))
 
     def _revoke(self, call: Call, operator: Partner, caller: Caller) -> pb.RevokeCertificateResponse:
         request = read(pb.RevokeCertificateRequest, call.body)
@@ -160,9 +164,9 @@ class PartnerAdminDoor:
         change = partial(
             registry.revoke_certificate, fingerprint=fingerprint, actor=operator.partner_id, reason=reason
         )
-        return pb.RevokeCertificateResponse(certificate=_certificate(self._change(change)))
+        return pb.RevokeCertificateResponse(certificate=_certificate(self._change(call, caller, change)))
 
-    def _set_contract(self, call: Call, operator: Partner, _: Caller) -> pb.SetContractResponse:
+    def _set_contract(self, call: Call, operator: Partner, caller: Caller) -> pb.SetContractResponse:
         request = read(pb.SetContractRequest, call.body)
         check = Check()
         partner_id = check.text("partner_id", request.partner_id, PARTNER_ID, A_PARTNER_ID)
@@ -176,7 +180,7 @@ class PartnerAdminDoor:
             actor=operator.partner_id,
             reason=reason,
         )
-        return pb.SetContractResponse(partner=_message(self._change(change)))
+        return pb.SetContractResponse(partner=_message(self._change(call, caller, change)))
 
     def _find(self, partner_id: str) -> Partner:
         try:
@@ -185,9 +189,9 @@ class PartnerAdminDoor:
         except PartnerMissing as error:
             raise Refused("NOT_FOUND") from error
 
-    def _change(self, work: Callable[[Transaction], T]) -> T:
+    def _change(self, call: Call, caller: Caller, work: Callable[[Transaction], T]) -> T:
         try:
-            return self._ledger.change(work)
+            return self._ledger.change(registry.acting(caller, call.method, work))
         except PartnerMissing as error:
             raise Refused("NOT_FOUND") from error
 

@@ -20,6 +20,7 @@ from gateway.doors.wire import Check, page_token, read
 from gateway.ledger import Ledger, Transaction
 from gateway.partners import Partner
 from gateway.query import Call, Caller
+from gateway.registry import acting
 from gateway.store import Store
 from scoregate.audit.v1 import audit_pb2, leaf_pb2
 from scoregate.instants import micros
@@ -60,7 +61,7 @@ class AuditDoor:
         origin, size, root = self._roots.head()
         return audit_pb2.GetHeadResponse(log_origin=origin, tree_size=size, root_hash=root)
 
-    def _list_entries(self, call: Call, partner: Partner, _: Caller) -> audit_pb2.ListEntriesResponse:
+    def _list_entries(self, call: Call, partner: Partner, caller: Caller) -> audit_pb2.ListEntriesResponse:
         request = read(audit_pb2.ListEntriesRequest, call.body)
         check = Check()
         size = check.page_size(request.page_size, default=1_024, most=2_048)
@@ -76,7 +77,8 @@ class AuditDoor:
             check.refuse("start_index", "must not lie behind tree_size")
         check.finish()
         if not position:
-            self._ledger.change(lambda tx: _record_read(tx, call, partner, begin, end))
+            opened = acting(caller, call.method, lambda tx: _record_read(tx, call, partner, begin, end))
+            self._ledger.change(opened)
         last = min(begin + size, end, committed)
         with self._store.reading() as connection:
             leaves = read_leaves(connection, begin, last)

@@ -17,6 +17,7 @@ from gateway.errors import Refused
 from gateway.ledger import Ledger, Transaction
 from gateway.partners import Partner
 from gateway.query import Call, Caller
+from gateway.registry import acting
 from gateway.store import Store
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.partner.v1 import consent_pb2, types_pb2
@@ -91,7 +92,7 @@ class ConsentDoor:
             return invitation, subject_ref(tx, invitation)
 
         try:
-            invitation, reference_of_subject = self._ledger.change(invite)
+            invitation, reference_of_subject = self._ledger.change(acting(caller, call.method, invite))
         except RequestIdReused as error:
             refusal = Refused("REQUEST_ID_REUSED")
             refusal.request_id = request_id

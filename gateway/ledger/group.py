@@ -17,12 +17,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from sqlalchemy import exc
 from sqlalchemy.engine import Connection
 
+from gateway.audit.log import read_head
 from gateway.audit.private import Vault
 from gateway.ledger.attempt import Attempt, Dropped, Failed, Outcome
 from gateway.ledger.release import Guards, run
@@ -59,7 +60,11 @@ class _Ticket:
 
 
 class Ledger:
-    """The one writer of this process."""
+    """The one writer of this process.
+
+    Raises:
+        StoreUnavailable: The database does not answer, or the log has no head.
+    """
 
     def __init__(
         self,
@@ -81,7 +86,8 @@ class Ledger:
         self._lock = threading.Lock()  # guards the two below
         self._under_way = 0
         self._closed = False
-        self._latest = datetime.min.replace(tzinfo=UTC)  # of the last transaction; written by one thread
+        with store.reading() as connection:
+            self._latest = read_head(connection).time  # of the last transaction; written by one thread
         self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._serve, name="ledger", daemon=True)
         self._thread.start()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 
 import grpc
@@ -98,13 +98,14 @@ class Gateway:
         partner = self._new_door(frame, services.partner_services(parts, frame), services.PARTNER, threads)
         admin = self._new_door(frame, services.admin_services(parts, frame), services.ADMIN, ADMIN_THREADS)
         self._doors = (partner, admin)
+        for door in self._doors:
+            self._closing.callback(_close, door)
         self.partner_port = bind(partner, settings, "listen.partner", listen.partner, tls.partner_ca)
         self.admin_port = bind(admin, settings, "listen.admin", listen.admin, tls.staff_ca)
 
     def _serve(self) -> None:
         for door in self._doors:
             door.start()
-            self._closing.callback(_close, door)
         for name in ("", *services.PARTNER, *services.ADMIN):
             self.health.set(name, health_pb2.HealthCheckResponse.SERVING)
 
@@ -145,6 +146,8 @@ def _record(parts: Parts) -> None:
 
 
 def _close(door: grpc.Server) -> None:
+    with suppress(ValueError):  # it was started
+        door.start()  # a start that failed: gRPC lets go of a port only where the server had started
     door.stop(0).wait()
 
 

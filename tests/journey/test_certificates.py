@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,11 +15,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from gateway.pki import Authority, AuthorityRole, create_authority, load_authority, parse_peer
 from gateway.query import GET_SCORE
+from scoregate.admin.v1 import partner_admin_pb2 as pb
 from scoregate.audit.v1 import audit_pb2, leaf_pb2
 from tests.journey.engines import ScriptedEngine
 from tests.journey.rows import ask, require_explained
 from tests.pki_support import CLIENT_AUTH, SERVER_AUTH, MadeCertificate, make_certificate
-from tests.wire import Failure, open_channel, refused, send
+from tests.wire import Failure, open_channel, outcome, refused, send
 from tests.world import Partner, World
 
 PERIODIC = {"mode": "CONSENT_MODE_PERIODIC"}
@@ -271,6 +273,29 @@ def test_an_operator_that_another_one_suspends_is_out_until_that_one_resumes_it(
         ("deputy", SERVICE_LIST, "PARTNER_SUSPENDED"): 1,
         ("deputy", RESUME, "PARTNER_SUSPENDED"): 1,
     }
+
+
+def test_of_two_operators_who_suspend_each_other_one_is_left(own_world: World) -> None:
+    own_world.add("deputy", "ROLE_OPERATOR")
+    deputy = own_world.enroll("deputy")
+    suspend = "/scoregate.admin.v1.PartnerAdminService/SuspendPartner"
+    mine = own_world.admin_channel(own_world.operator_certificate, own_world.operator_key)
+    theirs = own_world.admin_channel(deputy.certificate, deputy.key)
+    with mine, theirs:
+        for channel in (mine, theirs):
+            send(channel, SERVICE_LIST, b"")  # both are connected, and known
+        with own_world.locked():
+            calls: list[Any] = [
+                channel.unary_unary(suspend).future(
+                    pb.SuspendPartnerRequest(partner_id=other, reason="a test").SerializeToString(),
+                    timeout=10,
+                )
+                for channel, other in ((mine, "deputy"), (theirs, "operator"))
+            ]
+            threading.Event().wait(0.5)  # both have passed the gate by now, and wait for the lock
+        results = [outcome(call.result) for call in calls]
+    failures = [result for result in results if isinstance(result, Failure)]
+    assert [failure.reason for failure in failures] == ["PARTNER_SUSPENDED"]
 
 
 def test_an_operators_other_certificate_can_be_revoked_and_ends_at_once(own_world: World) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -116,23 +114,10 @@ def test_a_batch_whose_caller_leaves_keeps_what_was_committed(
     assert acme.spent() == {"day": 120, "month": 120}
 
 
-@contextmanager
-def locked(world: World) -> Iterator[None]:
-    """Somebody else holds the database's write lock."""
-    file = world.settings.database.file
-    assert file is not None
-    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        finally:
-            connection.execute("ROLLBACK")
-
-
 def test_a_call_that_is_too_late_inside_its_transaction_counts_and_can_be_repeated(own_world: World) -> None:
     acme = own_world.partner()
     request = acme.query(own_world.consent(acme))
-    with locked(own_world):
+    with own_world.locked():
         failure = refused(ask, acme, request, timeout=1.2)
     assert failure.status is grpc.StatusCode.DEADLINE_EXCEEDED
     assert ask(acme, request).headers["scoregate-replayed"] == "true"

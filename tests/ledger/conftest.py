@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from sqlalchemy.engine import Connection
 
 from consent import register
@@ -18,7 +21,7 @@ from consent.grant import Ask, Change, Frequency, Grant, Terms
 from gateway import migrations, partners
 from gateway.audit.log import create_head, read_head, read_leaves
 from gateway.audit.private import Vault, owner_partner, owner_subject
-from gateway.ledger import Guards, Ledger, Outcome, Release, Repeat, Transaction
+from gateway.ledger import Attempt, Guards, Ledger, Outcome, Release, Repeat, Transaction
 from gateway.partners import Partner, Role
 from gateway.query import GET_SCORE, Caller, ScoreQuery
 from gateway.quota import contract
@@ -68,14 +71,15 @@ class Books:
         self.closing.callback(store.close)
         return store
 
-    def new_ledger(self, guards: Guards | None = None, store: Store | None = None) -> Ledger:
+    def new_ledger(
+        self,
+        guards: Guards | None = None,
+        store: Store | None = None,
+        linger: timedelta = timedelta(milliseconds=1),
+    ) -> Ledger:
         """Another writer over the same database, as another process would have it."""
         ledger = Ledger(
-            store or self.open(),
-            Vault(MASTER),
-            clock=lambda: self.now,
-            linger=timedelta(milliseconds=1),
-            guards=guards,
+            store or self.open(), Vault(MASTER), clock=lambda: self.now, linger=linger, guards=guards
         )
         self.closing.callback(ledger.close)
         return ledger
@@ -174,6 +178,38 @@ class Books:
     def leaves(self) -> list[leaf_pb2.Leaf]:
         with self.store.reading() as connection:
             return [leaf.decode(data) for data in read_leaves(connection, 0, read_head(connection).size)]
+
+
+def one_commit(books: Books, attempts: Sequence[Attempt]) -> list[Outcome | BaseException]:
+    """Each attempt from a caller of its own, all waiting before the ledger takes the first."""
+    held, go = threading.Event(), threading.Event()
+
+    def hold(_: Transaction) -> None:
+        held.set()
+        assert go.wait(10)
+
+    with ThreadPoolExecutor(len(attempts) + 1) as pool:
+        holding = pool.submit(books.ledger.change, hold)
+        assert held.wait(10)
+        waiting = [pool.submit(books.ledger.submit, [attempt]) for attempt in attempts]
+        while books.ledger.waiting < len(attempts):
+            pass
+        go.set()
+        holding.result()
+        return [each.exception() or each.result()[0] for each in waiting]
+
+
+class Commits:
+    """The COMMITs of one store's writer: counted, and a test says what befalls some of them."""
+
+    def __init__(self, store: Store) -> None:
+        self.count = 0
+        self.befalls: Callable[[Connection], None] = lambda _: None
+        event.listen(store.writer, "commit", self._begins)
+
+    def _begins(self, connection: Connection) -> None:
+        self.count += 1
+        self.befalls(connection)
 
 
 @pytest.fixture

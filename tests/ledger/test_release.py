@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -18,21 +15,18 @@ from gateway.ledger import (
     Dropped,
     Failed,
     Gone,
-    Outcome,
     Refusal,
-    Release,
     Released,
     Repeat,
     Replayed,
     Stale,
-    Transaction,
 )
 from gateway.ledger.answers import sweep
 from gateway.query import GET_SCORE
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.proof.leaf import LeafInvalid
 from scoregate.words import CalendarUnit, NotScoredReason
-from tests.ledger.conftest import Books, periodic
+from tests.ledger.conftest import Books, one_commit, periodic
 
 MONTHLY = periodic(2, CalendarUnit.MONTH)
 
@@ -284,25 +278,6 @@ def test_each_partners_entries_count_without_gaps(books: Books) -> None:
     for caller in callers:
         mine = [entry for entry in books.leaves() if entry.partner_id == caller.partner_id]
         assert [entry.partner_sequence for entry in mine] == [1, 2, 3]
-
-
-def one_commit(books: Books, attempts: Sequence[Release]) -> list[Outcome | BaseException]:
-    """Each attempt from a caller of its own, all waiting before the ledger takes the first."""
-    held, go = threading.Event(), threading.Event()
-
-    def hold(_: Transaction) -> None:
-        held.set()
-        assert go.wait(10)
-
-    with ThreadPoolExecutor(len(attempts) + 1) as pool:
-        holding = pool.submit(books.ledger.change, hold)
-        assert held.wait(10)
-        waiting = [pool.submit(books.ledger.submit, [attempt]) for attempt in attempts]
-        while books.ledger.waiting < len(attempts):
-            pass
-        go.set()
-        holding.result()
-        return [each.exception() or each.result()[0] for each in waiting]
 
 
 def test_expired_answers_are_swept_and_kept_ones_are_not(books: Books) -> None:
