@@ -41,6 +41,9 @@ certificates = sa.Table(
     sa.Column("expires_at_us", sa.BigInteger, nullable=False),
     sa.Column("issued_at_us", sa.BigInteger, nullable=False),
     sa.Column("revoked_at_us", sa.BigInteger),
+    # Of its public key. Unknown for those that were enrolled before revision 0002.
+    sa.Column("key_sha256", sa.String(64)),
+    sa.Index("uq_certificates_key", "key_sha256", unique=True),
 )
 
 
@@ -110,6 +113,10 @@ class PartnerRefused(Exception):
 
 class PartnerMissing(Exception):
     """No partner, or no certificate, of this name."""
+
+
+class KeyEnrolled(Exception):
+    """A certificate was issued for this key before; a revoked one must not come back under another."""
 
 
 class PartnerExists(Exception):
@@ -212,12 +219,26 @@ def add(connection: Connection, new: Partner) -> None:
 
 
 def enroll(
-    connection: Connection, *, fingerprint: str, partner_id: str, expires_at: datetime, now: datetime
+    connection: Connection,
+    *,
+    fingerprint: str,
+    key_sha256: str,
+    partner_id: str,
+    expires_at: datetime,
+    now: datetime,
 ) -> None:
-    """Register a certificate for an existing partner."""
+    """Register a certificate for an existing partner.
+
+    Raises:
+        KeyEnrolled: Its key has had one before.
+    """
+    same_key = sa.select(certificates.c.fingerprint).where(certificates.c.key_sha256 == key_sha256)
+    if connection.execute(same_key).one_or_none() is not None:
+        raise KeyEnrolled
     connection.execute(
         sa.insert(certificates).values(
             fingerprint=fingerprint,
+            key_sha256=key_sha256,
             partner_id=partner_id,
             expires_at_us=micros(expires_at),
             issued_at_us=micros(now),

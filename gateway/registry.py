@@ -46,11 +46,16 @@ def add_partner(tx: Transaction, new: Partner, *, actor: str) -> None:
 
 
 def enroll_certificate(tx: Transaction, partner_id: str, certificate_pem: bytes, *, actor: str) -> None:
-    """Register a certificate that was just signed."""
+    """Register a certificate that was just signed.
+
+    Raises:
+        KeyEnrolled: Its key has had one before.
+    """
     peer = pki.parse_peer(certificate_pem)
     partners.enroll(
         tx.connection,
         fingerprint=peer.fingerprint,
+        key_sha256=peer.key_sha256,
         partner_id=partner_id,
         expires_at=peer.not_after,
         now=tx.now,

@@ -247,6 +247,7 @@ class World:
                 enroll(
                     connection,
                     fingerprint=peer.fingerprint,
+                    key_sha256=peer.key_sha256,
                     partner_id=partner_id,
                     expires_at=peer.not_after,
                     now=self.clock(),

@@ -14,7 +14,7 @@ from gateway.doors.door import Frame
 from gateway.doors.wire import FINGERPRINT, Check, page_token, read, timestamp
 from gateway.errors import Refused, Violation
 from gateway.ledger import Ledger, Transaction
-from gateway.partners import Enrolled, Partner, PartnerExists, PartnerMissing, Role
+from gateway.partners import Enrolled, KeyEnrolled, Partner, PartnerExists, PartnerMissing, Role
 from gateway.pki import PARTNER_ID, Authority, RequestRefused
 from gateway.query import Call, Caller
 from gateway.quota.contract import Contract
@@ -26,6 +26,7 @@ MAX_UNITS = 1_000_000_000
 DEFAULT_VALID_DAYS, MAX_VALID_DAYS = 90, 397
 A_PARTNER_ID = "2 to 40 of a-z, 0-9 and '-', beginning with a letter"
 A_FINGERPRINT = "a certificate's SHA-256: 64 hexadecimal digits in lower case"
+A_NEW_KEY = "its key has had a certificate before; make a new key, and a request for it"
 
 T = TypeVar("T")
 
@@ -107,7 +108,10 @@ class PartnerAdminDoor:
             certificate_pem=certificate_pem,
             actor=operator.partner_id,
         )
-        self._change(call, caller, change)
+        try:
+            self._change(call, caller, change)
+        except KeyEnrolled as error:
+            raise Refused("FIELD_INVALID", violations=(Violation("csr_pem", A_NEW_KEY),)) from error
         return pb.EnrollPartnerResponse(
             certificate_pem=certificate_pem.decode(),
             server_ca_pem=self._server_ca_pem.decode(),

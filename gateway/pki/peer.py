@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import ClassVar
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from gateway.pki.files import PARSE_ERRORS
@@ -59,6 +59,7 @@ class PeerCertificate:
     """What a certificate says, whether or not that is acceptable."""
 
     fingerprint: str  # SHA-256 over the DER form, 64 hexadecimal digits
+    key_sha256: str  # SHA-256 over the SubjectPublicKeyInfo (RFC 5280 4.1.2.7), 64 hexadecimal digits
     spiffe_uris: tuple[str, ...]  # every URI among the alternative names, as written
     other_names: int  # alternative names of any other kind
     has_client_auth: bool
@@ -113,6 +114,7 @@ def parse_peer(pem: bytes) -> PeerCertificate:
     try:
         certificate = x509.load_pem_x509_certificate(pem)
         not_before, not_after = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        public_key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     except PARSE_ERRORS as error:
         raise CertificateMissing("the caller's certificate can't be read; enrol a new one") from error
     try:
@@ -123,6 +125,7 @@ def parse_peer(pem: bytes) -> PeerCertificate:
     uris = tuple(name.value for name in names if isinstance(name, x509.UniformResourceIdentifier))
     return PeerCertificate(
         fingerprint=fingerprint(certificate),
+        key_sha256=hashlib.sha256(public_key).hexdigest(),
         spiffe_uris=uris,
         other_names=len(names) - len(uris),
         has_client_auth=ExtendedKeyUsageOID.CLIENT_AUTH in usages,

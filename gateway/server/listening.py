@@ -105,7 +105,8 @@ def channel_arguments(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.max_metadata_size", MAX_METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
         ("grpc.compression_enabled_algorithms_bitset", 1),  # identity only: no compression bombs
-        ("grpc.max_concurrent_streams", 100),
+        # Beyond it gRPC resets streams without a word of ours; a caller's own cap is met far below.
+        ("grpc.max_concurrent_streams", 256),
         ("grpc.max_connection_age_ms", age * 1_000),
         ("grpc.max_connection_age_grace_ms", 30_000),
         ("grpc.keepalive_time_ms", 60_000),

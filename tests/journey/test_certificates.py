@@ -11,9 +11,12 @@ from typing import Any
 import grpc
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from gateway.pki import Authority, AuthorityRole, create_authority, load_authority, parse_peer
+from gateway.pki.request import named
 from gateway.query import GET_SCORE
 from scoregate.admin.v1 import partner_admin_pb2 as pb
 from scoregate.audit.v1 import audit_pb2, leaf_pb2
@@ -32,6 +35,13 @@ RESUME = "/scoregate.admin.v1.PartnerAdminService/ResumePartner"
 
 def authority(world: World, role: AuthorityRole = AuthorityRole.PARTNER) -> Authority:
     return load_authority(world.settings.tls.authorities, role)
+
+
+def another_request(partner: Partner) -> str:
+    """A new request for the key that the partner has."""
+    key: Any = load_pem_private_key(partner.key, None)
+    builder = x509.CertificateSigningRequestBuilder().subject_name(named(partner.partner_id))
+    return builder.sign(key, SHA256()).public_bytes(Encoding.PEM).decode()
 
 
 def call_with(world: World, made: MadeCertificate | None, *, admin: bool = False) -> Failure:
@@ -305,6 +315,22 @@ def test_an_operators_other_certificate_can_be_revoked_and_ends_at_once(own_worl
         own_world.revoke(spare.fingerprint)
         require_explained(refused(send, channel, SERVICE_LIST, b""), "CERTIFICATE_REVOKED")
     own_world.keys()  # with the first one, all goes on
+
+
+@pytest.mark.parametrize("revoked", [False, True], ids=["good", "revoked"])
+def test_a_key_has_one_certificate_and_no_second_once_it_is_revoked(
+    world: World, acme: Partner, zeta: Partner, revoked: bool
+) -> None:
+    if revoked:
+        world.revoke(acme.fingerprint)
+    again = another_request(acme)
+    for partner_id in (acme.partner_id, zeta.partner_id):
+        asked = pb.EnrollPartnerRequest(partner_id=partner_id, csr_pem=again)
+        failure = refused(world.partners.EnrollPartner, asked)
+        require_explained(failure, "FIELD_INVALID")
+        assert failure.violations == ("csr_pem",)
+    assert world.fingerprints(acme.partner_id) == [acme.fingerprint]
+    assert world.enroll(acme.partner_id).fingerprint in world.fingerprints(acme.partner_id)
 
 
 # --- changes are entries

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,6 +32,17 @@ SMALL = {
 def small(new_own_world: Callable[..., World]) -> World:
     """A gateway with four threads and room for four more calls."""
     return new_own_world(**SMALL)
+
+
+def test_a_lender_with_a_hundred_and_fifty_calls_at_once_is_told_why_some_are_refused(
+    world: World, acme: Partner
+) -> None:
+    consent = world.consent(acme, **PERIODIC)
+    with ThreadPoolExecutor(150) as threads:
+        requests = [acme.query(consent) for _ in range(600)]
+        results = list(threads.map(lambda request: outcome(ask, acme, request), requests))
+    told = Counter(result.reason if isinstance(result, Failure) else "answered" for result in results)
+    assert told.keys() == {"answered", "CONCURRENCY_EXCEEDED"}
 
 
 def test_a_partner_that_holds_all_the_places_it_may_leaves_the_others_served(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -94,6 +95,7 @@ class Books:
             tx.vault.ensure(tx.connection, owner_partner(partner_id))
             partners.enroll(
                 tx.connection,
+                key_sha256=secrets.token_hex(32),
                 fingerprint=fingerprint,
                 partner_id=partner_id,
                 expires_at=self.now + timedelta(days=90),
