@@ -30,6 +30,23 @@ class Pairwise:
         if len(self.secret) != KEY_BYTES:
             raise ValueError(f"the pairwise secret has {len(self.secret)} bytes; {KEY_BYTES} needed")
 
+    @property
+    def check_value(self) -> bytes:
+        """32 bytes that tell whether this is the same secret, and nothing else of it.
+
+        No reference is made like it: a partner id is at least two characters long.
+        """
+        return hmac.digest(self.secret, bytes(2) + b"scoregate pairwise check", hashlib.sha256)
+
+    def require_check(self, check_value: bytes) -> None:
+        """Return only if this secret made ``check_value``.
+
+        Raises:
+            ForeignReference: Another one did.
+        """
+        if not hmac.compare_digest(check_value, self.check_value):
+            raise ForeignReference
+
     def require_made(self, reference: str, partner_id: str, subject: str) -> None:
         """Return only if this secret made ``reference``.
 

@@ -14,6 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.exc import SQLAlchemyError
 
 from consent import keys
+from consent.pairwise import Pairwise
 from gateway import migrations, pki
 from gateway.audit.private import Vault
 from gateway.keys import begin_log, record_key
@@ -116,7 +117,7 @@ def _found(settings: Settings, store: Store, now: datetime) -> Credentials:
         private.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings.engine.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     staff, server = _authorities(settings, now)
-    create_secret(settings.secrets.pairwise_key)
+    pairwise = Pairwise(create_secret(settings.secrets.pairwise_key))
     master = create_secret(settings.secrets.master_key)
     credentials = Credentials(folder / "operator.pem", folder / "operator.key", folder / "server-ca.pem")
     key_pem, csr_pem = pki.new_key_and_request(OPERATOR)
@@ -130,7 +131,7 @@ def _found(settings: Settings, store: Store, now: datetime) -> Credentials:
     pki.create_public(credentials.certificate, certificate_pem)
     pki.create_public(credentials.server_ca, server.certificate_pem)
     migrations.upgrade(store)
-    _begin(settings, store, Vault(master), certificate_pem, now)
+    _begin(settings, store, Vault(master), pairwise, certificate_pem, now)
     return credentials
 
 
@@ -159,13 +160,27 @@ def _serve_with(server: Authority, certificate: Path, key: Path, names: list[str
     pki.create_public(certificate, certificate_pem)
 
 
-def _begin(settings: Settings, store: Store, vault: Vault, certificate_pem: bytes, now: datetime) -> None:
+def _begin(
+    settings: Settings,
+    store: Store,
+    vault: Vault,
+    pairwise: Pairwise,
+    certificate_pem: bytes,
+    now: datetime,
+) -> None:
     algorithm = Algorithm(settings.attestation.algorithm)
     current, following = (keys.generate(settings.attestation.key_folder, algorithm) for _ in range(2))
     operator = Partner(OPERATOR, "The operator", Role.OPERATOR, False, Contract())
     with store.writer.begin() as connection:
-        begin_log(connection, current, following, origin=settings.log_origin, now=now)
-        tx = Transaction(connection, now, vault)
+        begin_log(
+            connection,
+            current,
+            following,
+            origin=settings.log_origin,
+            pairwise_check=pairwise.check_value,
+            now=now,
+        )
+        tx = Transaction(connection, lambda: now, vault)
         record_key(tx, current.kid, "current", actor="gateway")
         record_key(tx, following.kid, "next", actor="gateway")
         add_partner(tx, operator, actor="gateway")

@@ -24,6 +24,10 @@ from gateway.quota.headers import Headers, rate_limit
 from gateway.store import Store, StoreUnavailable
 from scoregate.audit.v1 import leaf_pb2
 
+STAFF_IN_FLIGHT = 3
+"""Calls of one operator or officer at once: a fraction of the admin door's threads, for a revocation must
+always find one."""
+
 BUSY_RETRY = timedelta(milliseconds=50)
 
 
@@ -83,7 +87,8 @@ class Gate:
 
     def _enter(self, place: ExitStack, partner: Partner, method: str, limit: Limit) -> Verdict:
         try:
-            return place.enter_context(self._admission.admit(partner.partner_id, limit))
+            cap = STAFF_IN_FLIGHT if partner.role.is_staff else None
+            return place.enter_context(self._admission.admit(partner.partner_id, limit, max_in_flight=cap))
         except BurstExceeded as error:
             wait = timedelta(microseconds=error.verdict.retry_after_us)
             headers = rate_limit(limit, error.verdict, None)

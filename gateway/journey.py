@@ -211,10 +211,12 @@ class Journey:
             grants = register.grants_by_id(connection, {query.consent_id for query in queries})
             mine = {key: grant for key, grant in grants.items() if grant.partner_id == caller.partner_id}
             contracts = {caller.partner_id: partner.contract}
+            usage = contract.read(connection, contracts, now)[caller.partner_id]
             return _Seen(
                 grants=mine,
+                usage=usage,
+                # Read last: a twin that used up the quota or the grant just now is found to have done so.
                 answers=answers.find(connection, {_key(caller, query) for query in queries}, now=now),
-                usage=contract.read(connection, contracts, now)[caller.partner_id],
                 keys=self._vault.keys(connection, list({owner_subject(g.subject) for g in mine.values()})),
             )
 

@@ -101,10 +101,16 @@ class Signer:
 
 
 def begin_log(
-    connection: Connection, current: SigningKey, following: SigningKey, *, origin: str, now: datetime
+    connection: Connection,
+    current: SigningKey,
+    following: SigningKey,
+    *,
+    origin: str,
+    pairwise_check: bytes,
+    now: datetime,
 ) -> None:
     """Begin an empty log that its first key signs for; ``scoregate init`` calls it once."""
-    create_head(connection, origin=origin, signing_kid=current.kid)
+    create_head(connection, origin=origin, signing_kid=current.kid, pairwise_check=pairwise_check)
     keyring.publish(connection, _public(current, "CURRENT", now))
     keyring.publish(connection, _public(following, "NEXT", now))
 

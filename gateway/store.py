@@ -9,10 +9,14 @@ that would acknowledge a commit before it is on disk is refused.
 
 from __future__ import annotations
 
+import os
+import socket
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +24,17 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 metadata = sa.MetaData()
 """The gateway's tables; the consent room keeps its own."""
 
-BUSY_TIMEOUT_SECONDS = 10.0
+PATIENCE_SECONDS = 10
+"""How long a lock or an answer may take, unless the settings say otherwise."""
+
+GRACE_SECONDS = 2
+"""A server that is there refuses a lock by itself; one that is silent for so much longer is not."""
+
 READER_CONNECTIONS = 16
 
 
@@ -54,26 +63,27 @@ class Store:
     url: URL
     writer: Engine
     reader: Engine
-    file: Path | None  # the SQLite file; None for PostgreSQL
-    inode: int | None  # of `file` when it was opened
+    patience: int  # seconds
+    inodes: Mapping[Path, int]  # of the SQLite file and its write-ahead log when they were opened
+    anchor: PoolProxiedConnection | None  # keeps the write-ahead log where it is
+    _out: dict[object, tuple[float, Any]] = field(default_factory=dict)  # until when, driver's connection
 
-    def require_same_file(self) -> None:
-        """Return only if the path still names the file that was opened.
+    def require_same_files(self) -> None:
+        """Return only if the paths still name the files that were opened.
 
-        In WAL mode commits to an unlinked or replaced file go on succeeding, and
-        are lost when the process ends.
+        Commits to an unlinked or replaced file, or write-ahead log, go on succeeding, and are
+        lost when the process ends.
 
         Raises:
-            StoreUnavailable: The file was removed or replaced.
+            StoreUnavailable: A file was removed or replaced.
         """
-        if self.file is None:
-            return
-        try:
-            inode = self.file.stat().st_ino
-        except OSError as error:
-            raise StoreUnavailable("the database file is gone; put it back and restart") from error
-        if inode != self.inode:
-            raise StoreUnavailable("the database file was replaced; restart the gateway")
+        for path, inode in self.inodes.items():
+            try:
+                found = path.stat().st_ino
+            except OSError as error:
+                raise StoreUnavailable(f"{path.name} is gone; put it back and restart") from error
+            if found != inode:
+                raise StoreUnavailable(f"{path.name} was replaced; restart the gateway")
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -82,20 +92,47 @@ class Store:
         Raises:
             StoreUnavailable: The database does not answer.
         """
-        self.require_same_file()
+        self.require_same_files()
         try:
-            with self.reader.connect() as connection:
+            with self.reader.connect() as connection, self.timed(connection):
                 yield connection
         except exc.SQLAlchemyError as error:
             raise StoreUnavailable("the database does not answer") from error
 
+    @contextmanager
+    def timed(self, connection: Connection) -> Iterator[None]:
+        """While the block runs, ``cut_overdue`` may cut this connection to a PostgreSQL that is silent."""
+        if self.inodes:
+            yield
+            return
+        key = object()
+        due = time.monotonic() + self.patience + GRACE_SECONDS
+        self._out[key] = due, connection.connection.driver_connection
+        try:
+            yield
+        finally:
+            del self._out[key]
+
+    def cut_overdue(self) -> int:
+        """Cut connections that have waited for too long; returns how many. Called about once a second.
+
+        No timeout of a server's helps against one that has stopped, and the driver has none.
+        """
+        overdue = [driver for due, driver in list(self._out.values()) if due <= time.monotonic()]
+        for driver in overdue:
+            with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(driver.fileno())) as line:
+                line.shutdown(socket.SHUT_RDWR)
+        return len(overdue)
+
     def close(self) -> None:
         """Close every connection."""
+        if self.anchor is not None:
+            self.anchor.close()
         self.writer.dispose()
         self.reader.dispose()
 
 
-def open_store(url: str, *, readers: int = READER_CONNECTIONS) -> Store:
+def open_store(url: str, *, patience: int = PATIENCE_SECONDS, readers: int = READER_CONNECTIONS) -> Store:
     """Open the database at ``url`` (``sqlite:///FILE`` or ``postgresql+psycopg://…``).
 
     Raises:
@@ -103,17 +140,20 @@ def open_store(url: str, *, readers: int = READER_CONNECTIONS) -> Store:
     """
     parsed = make_url(url)
     file = _sqlite_file(parsed)
-    pool = {"pool_size": readers, "max_overflow": readers, "pool_timeout": BUSY_TIMEOUT_SECONDS}
+    pool = {"pool_size": readers, "max_overflow": readers, "pool_timeout": patience}
     # READ COMMITTED by name: each statement under the head lock must see what was committed before it.
     level = {} if file else {"isolation_level": "READ COMMITTED"}
-    writer = sa.create_engine(parsed, **level, **pool)
-    reader = sa.create_engine(parsed, isolation_level="AUTOCOMMIT", pool_reset_on_return=None, **pool)
+    line: dict[str, Any] = {} if file else {"connect_timeout": patience}
+    writer = sa.create_engine(parsed, connect_args=line, **level, **pool)
+    reader = sa.create_engine(
+        parsed, connect_args=line, isolation_level="AUTOCOMMIT", pool_reset_on_return=None, **pool
+    )
     if file is not None:
-        event.listen(writer, "connect", _set_up_sqlite)
-        event.listen(reader, "connect", _set_up_sqlite)
+        event.listen(writer, "connect", partial(_set_up_sqlite, patience))
+        event.listen(reader, "connect", partial(_set_up_sqlite, patience))
         event.listen(writer, "begin", _begin_immediate)
     else:
-        event.listen(writer, "connect", _set_up_postgresql)
+        event.listen(writer, "connect", partial(_set_up_postgresql, patience))
     try:
         with writer.begin() as connection:
             if file is not None:
@@ -127,8 +167,17 @@ def open_store(url: str, *, readers: int = READER_CONNECTIONS) -> Store:
         raise StoreUnavailable(
             f"the database can't be opened ({_cause(error)}); {remedy}, or correct the address"
         ) from error
-    inode = file.stat().st_ino if file is not None else None
-    return Store(url=parsed, writer=writer, reader=reader, file=file, inode=inode)
+    anchor = _drop_anchor(reader) if file is not None else None
+    files = [] if file is None else [file, file.with_name(f"{file.name}-wal")]
+    inodes = {path: path.stat().st_ino for path in files}
+    return Store(parsed, writer, reader, patience, inodes, anchor)
+
+
+def _drop_anchor(reader: Engine) -> PoolProxiedConnection:
+    """A connection that stays: SQLite removes the write-ahead log when the last one closes."""
+    anchor = reader.raw_connection()
+    anchor.cursor().execute("SELECT count(*) FROM sqlite_master").fetchone()
+    return anchor
 
 
 def _sqlite_file(url: URL) -> Path | None:
@@ -139,20 +188,20 @@ def _sqlite_file(url: URL) -> Path | None:
     return Path(url.database)
 
 
-def _set_up_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+def _set_up_sqlite(patience: int, connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # transactions begin where the "begin" event says
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_SECONDS * 1000)}")
+    cursor.execute(f"PRAGMA busy_timeout = {patience * 1000}")
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
 
 
-def _set_up_postgresql(connection: psycopg.Connection[Any], _: ConnectionPoolEntry) -> None:
+def _set_up_postgresql(patience: int, connection: psycopg.Connection[Any], _: ConnectionPoolEntry) -> None:
     # A head lock that is held elsewhere for good must not hold every call for good.
     connection.autocommit = True
-    connection.execute(f"SET lock_timeout = '{int(BUSY_TIMEOUT_SECONDS)}s'")
+    connection.execute(f"SET lock_timeout = '{patience}s'")
     for name in ("fsync", "synchronous_commit", "full_page_writes"):  # anew: a server can be told otherwise
         row = connection.execute(f"SHOW {name}").fetchone()
         if row is None or row[0] in {"off", "local"}:

@@ -20,7 +20,6 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -31,8 +30,9 @@ from scoregate.proof.faults import LogDiverged, LogError, LogIncomplete, LogInva
 from scoregate.proof.pulled import Report, verify
 
 COMMANDS_GROUP = "scoregate.commands"
-INSTALL = 'pip install "scoregate[server]"'
-SERVER_MISSING = f"Partner and audit tools only. [bold]{escape(INSTALL)}[/bold] adds the rest."
+INSTALL = 'Install it with its extras "server" and "engine"'
+SERVER_MISSING = f"Partner and audit tools only. {INSTALL} for the rest."
+
 
 W = TypeVar("W", bound=StrEnum)
 
@@ -80,7 +80,7 @@ class _Commands(TyperGroup):
         """Return the command of this name; where it may only be missing, fail with how to get it."""
         found = super().get_command(ctx, cmd_name)
         if found is None and self.epilog == SERVER_MISSING:
-            ctx.fail(f"There is no command {cmd_name!r} here; {INSTALL} adds those that run a gateway.")
+            ctx.fail(f"Scoregate has no command {cmd_name!r} here. {INSTALL} for those that run a gateway.")
         return found
 
 

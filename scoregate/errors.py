@@ -64,7 +64,7 @@ class Refused(ScoregateError):
         nonce: The query's own, "" for calls without one; a repeat needs it beside the request id.
         reference: Under this id the operator finds the call in the gateway's logs; "" when not sent.
         retry_after: How long to wait at least; None when nothing was said.
-        stop: True when the gateway asked not to retry by machine.
+        stop: True when retrying by machine is no use: the gateway asked for that, or TLS can't be agreed on.
         violations: Every refused field or met limit.
         help_url: Where the reason is explained, "" when not sent.
     """
@@ -80,13 +80,14 @@ class Refused(ScoregateError):
         reference: str = "",
         retry_after: timedelta | None = None,
         stop: bool = False,
+        remedy: str = "",
         violations: tuple[Violation, ...] = (),
         help_url: str = "",
     ) -> None:
         self.code = code
         self.reason: Reason | None = REASONS.get(code)
         self.status = status
-        self.remedy = self.reason.remedy if self.reason else _remedy(status, code)
+        self.remedy = self.reason.remedy if self.reason else remedy or _remedy(status, code)
         self.request_id = request_id
         self.nonce = nonce
         self.reference = reference
@@ -156,6 +157,16 @@ class VerificationFailed(ScoregateError):
 
     request_id: str = ""
     nonce: str = ""
+
+    def __str__(self) -> str:
+        """What is wrong, and where the question is known, how its answer is had again."""
+        told = super().__str__()
+        if not self.request_id:
+            return told
+        return (
+            f"{told}. Once the cause is mended, the same question with request_id={self.request_id!r} and "
+            f"nonce={self.nonce!r} brings this answer again, within 24 hours and at no cost"
+        )
 
 
 class AttestationMalformed(VerificationFailed):
@@ -262,7 +273,12 @@ class ClientMisconfigured(ScoregateError):
 def _remedy(status: str, code: str) -> str:
     if code:
         return "This reason is newer than this client: upgrade scoregate, or read the help page."
-    if status in ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"):
+    if status == "DEADLINE_EXCEEDED":
+        return (
+            "No answer came in time, though there may be one: repeat with the same request id and nonce, and "
+            "a longer timeout. If none ever comes, check address and network."
+        )
+    if status in ("UNAVAILABLE", "CANCELLED"):
         return "Check address, certificate and network, then repeat with the same request id and nonce."
     return "Check that address and port belong to a Scoregate gateway of this version."
 

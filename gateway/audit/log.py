@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Row
 
 from gateway.audit.private import Bound, data_keys
 from gateway.store import Store, metadata
@@ -36,6 +37,7 @@ log_head = sa.Table(
     sa.Column("time_us", sa.BigInteger, nullable=False),
     sa.Column("origin", sa.String(255), nullable=False),
     sa.Column("signing_kid", sa.String(43), nullable=False),
+    sa.Column("pairwise_check", sa.LargeBinary(32)),  # of the secret behind subject references
 )
 
 entries = sa.Table(
@@ -62,6 +64,7 @@ class Head:
     time: datetime  # of the last entry
     origin: str
     signing_kid: str
+    pairwise_check: bytes | None  # None: begun before revision 0002, and not started since
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,10 @@ class Appended:
 
     leaf_index: int
     leaf: bytes
+
+
+def _head(row: Row[Any]) -> Head:
+    return Head(row.size, moment(row.time_us), row.origin, row.signing_kid, row.pairwise_check)
 
 
 _lock_head = sa.select(log_head).where(log_head.c.id == 1).with_for_update()
@@ -81,14 +88,24 @@ def lock_head(connection: Connection) -> Head:
     SQLite has it already, by BEGIN IMMEDIATE; PostgreSQL takes it on the row here.
     """
     row = connection.execute(_lock_head).one()
-    return Head(row.size, moment(row.time_us), row.origin, row.signing_kid)
+    return _head(row)
 
 
-def create_head(connection: Connection, *, origin: str, signing_kid: str) -> None:
+def create_head(connection: Connection, *, origin: str, signing_kid: str, pairwise_check: bytes) -> None:
     """Begin an empty log."""
     connection.execute(
-        sa.insert(log_head).values(id=1, size=0, time_us=1, origin=origin, signing_kid=signing_kid)
+        sa.insert(log_head).values(
+            id=1, size=0, time_us=1, origin=origin, signing_kid=signing_kid, pairwise_check=pairwise_check
+        )
     )
+
+
+def keep_pairwise_check(connection: Connection, check_value: bytes) -> bytes:
+    """Keep a check value where there is none yet, under the head's lock; returns the one that is kept."""
+    kept = lock_head(connection).pairwise_check
+    if kept is None:
+        connection.execute(sa.update(log_head).values(pairwise_check=check_value))
+    return kept or check_value
 
 
 _insert_entries = sa.insert(entries)
@@ -149,7 +166,7 @@ def set_signing_kid(connection: Connection, kid: str) -> None:
 def read_head(connection: Connection) -> Head:
     """The head as committed, without the lock."""
     row = connection.execute(sa.select(log_head).where(log_head.c.id == 1)).one()
-    return Head(row.size, moment(row.time_us), row.origin, row.signing_kid)
+    return _head(row)
 
 
 def holds(connection: Connection, placed: Appended) -> bool:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.console import Admin, asks_gateway
-from gateway.cli.failures import REFUSED, Problem, Stopped, misconfigured
+from gateway.cli.console import Admin, asks_gateway, named
+from gateway.cli.failures import REFUSED, Problem, Stopped, contradicted, misconfigured
 from gateway.cli.tables import facts
 from scoregate.cli import Output
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from scoregate.proof.head import Head
     from scoregate.proof.pulled import PulledLog
 
+OR_ANOTHER = "If this gateway is another installation, whose log has the same name, name another DIR for it."
+
 app = typer.Typer(name="audit", help="Bring the audit log home, to check it offline.", no_args_is_help=True)
 
 
@@ -26,7 +28,9 @@ app = typer.Typer(name="audit", help="Bring the audit log home, to check it offl
 @asks_gateway
 def pull(
     admin: Admin,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where it goes; made if need be.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", parser=named, help="Where it goes; made if need be.")
+    ],
 ) -> None:
     """Pull the audit log into DIR, or what is new since the last pull.
 
@@ -38,7 +42,8 @@ def pull(
     Exit codes
       0  DIR holds the whole log as it stood.
       1  The gateway refused, or its answers are of no use.
-      2  The command was not called, or DIR is not set up, as it must be.
+      2  The command was not called, or DIR is not set up, as it must be: it
+         holds something else than a pulled log, say.
       3  DIR holds bytes that are no log; 4 another log, or one that the
          gateway's contradicts; 5 less than it seems. As `scoregate log verify`.
 
@@ -48,6 +53,7 @@ def pull(
     from scoregate.proof.pulled import PulledLog
 
     with _writing_to(folder):
+        _require_ours(folder)
         log = PulledLog(folder)
         held = log.size()
         head = _pull_head(admin, log)
@@ -76,6 +82,16 @@ def pull(
     )
 
 
+def _require_ours(folder: Path) -> None:
+    """Return only if a log may go here: into a new folder, or one that a pull made, even a broken one."""
+    from scoregate.proof.head import HEAD_NAME
+
+    names = {each.name for each in folder.iterdir()} if folder.exists() else set()
+    if HEAD_NAME not in names and names - {"tile", ".writing"}:
+        told = f"{folder} holds other things than a pulled log."
+        raise misconfigured("DIR", told, "Name a new folder, or that of an earlier pull.")
+
+
 def _pull_head(admin: Admin, log: PulledLog) -> Head:
     """Record the gateway's head and return it, before any entry: a broken pull then reads as incomplete."""
     from scoregate.audit.v1 import audit_pb2
@@ -88,10 +104,22 @@ def _pull_head(admin: Admin, log: PulledLog) -> Head:
         Head.decode(head.encode())
     except LogInvalid as error:
         raise _useless("its head has no origin, size and root as a head has them") from error
-    log.write_head(head.origin, head.tree_size, head.root_hash)
+    _write_head(log, head)
     if log.size() > head.tree_size:
         raise _useless(f"the folder holds {log.size():,} entries, and its log has {head.tree_size:,}")
     return head
+
+
+def _write_head(log: PulledLog, head: Head) -> None:
+    from scoregate.proof.faults import LogDiverged
+
+    before = log.head()
+    try:
+        log.write_head(head.origin, head.tree_size, head.root_hash)
+    except LogDiverged as error:
+        if before is None or before.origin != head.origin:
+            raise
+        raise contradicted(error, OR_ANOTHER) from error
 
 
 def _pages(admin: Admin, begin: int, end: int) -> Iterator[list[bytes]]:

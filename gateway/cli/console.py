@@ -1,7 +1,4 @@
-"""What every command shares: the admin door, how results are shown, and how a failure ends.
-
-Exit codes: 0 done; 1 refused by the gateway, or no use to be had of it; 2 usage or configuration.
-`scoregate audit pull` adds the codes of `scoregate log verify` for a log that contradicts itself.
+"""What commands find: the installation with its settings, and the admin door as one certificate opens it.
 
 Only light packages load with this module, so that `--help` stays quick.
 """
@@ -10,19 +7,19 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Literal, ParamSpec
 
 import typer
-from rich.console import Console, RenderableType
-from rich.text import Text
+from rich.console import RenderableType
 
-from gateway.cli.failures import Stopped, misconfigured, stopped
+from gateway.cli.doorstep import place, silence
+from gateway.cli.ending import ending_calmly, show
+from gateway.cli.failures import misconfigured, stopped
 from scoregate.cli import Output, Shown
 
 if TYPE_CHECKING:
@@ -92,7 +89,7 @@ class Admin:
         """Open a channel; nothing is sent yet.
 
         Raises:
-            Stopped: A file is missing.
+            Stopped: A file is missing, or the address is none.
             FileRefused: Others can read the key.
             ClientMisconfigured: A file is unreadable, or they don't belong together.
         """
@@ -111,8 +108,9 @@ class Admin:
         for option, file in files:
             if not file.is_file():
                 raise misconfigured(option, f"there is no file {file}.", "Name the one that you were given.")
+        place(address)
         key = read_private(identity.key)
-        self.address, self.output = address, output
+        self.address, self.identity, self.output = address, identity, output
         self.channel = grpc.secure_channel(
             address,
             credentials(identity.certificate, key, identity.server_ca),
@@ -160,13 +158,15 @@ def admin_door(
 
     from scoregate.client import refusals
 
-    address = gateway or dialled("listen.admin", settings().listen.admin, option="--gateway")
+    address = gateway or listening_at("admin", "--gateway", beside="--cert, --key and --ca")
     admin = Admin(address, _identity(cert, key, ca), output)
     try:
         yield admin
     except grpc.RpcError as error:
         refusal = refusals.from_call(error, request_id="", nonce="")
-        raise stopped(refusal, address=admin.address, about=about) or refusal from error
+        if not refusal.code and refusal.status in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
+            raise silence(admin.address, admin.identity, status=refusal.status) from error
+        raise stopped(refusal, about=about) or refusal from error
     finally:
         admin.channel.close()
 
@@ -188,6 +188,21 @@ def pages(ask: Callable[..., Any], request: Any) -> Iterator[Any]:
         request.page_token = page.next_page_token
 
 
+def listening_at(door: Literal["admin", "http"], option: str, *, beside: str = "") -> str:
+    """Where the settings say that a door is, for a command without the option that names it.
+
+    Raises:
+        Stopped: Only the running gateway knows, or where only the client is installed, nobody does.
+        SettingsInvalid: Every mistake, named.
+    """
+    try:
+        listen = settings().listen
+    except ModuleNotFoundError as error:
+        remedy = f"Add {option} HOST:PORT{f', and with it {beside}' if beside else ''}."
+        raise misconfigured(option, "must be named where only the client is installed.", remedy) from error
+    return dialled(f"listen.{door}", getattr(listen, door), option=option)
+
+
 def dialled(field: str, address: Address, *, option: str) -> str:
     """Where to call a door that listens at this setting.
 
@@ -199,6 +214,13 @@ def dialled(field: str, address: Address, *, option: str) -> str:
         raise misconfigured(field, "takes any free port.", remedy)
     everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
     return str(type(address)(everywhere.get(address.host, address.host), address.port))
+
+
+def named(text: str) -> Path:
+    """Reads the name of a folder to write; an empty one, as of an unset variable, would be this one."""
+    if not text:
+        raise typer.BadParameter("it must name a folder.")
+    return Path(text)
 
 
 def home() -> Path:
@@ -215,36 +237,3 @@ def settings() -> Settings:
     from gateway.settings import load
 
     return load(os.environ)
-
-
-@contextmanager
-def ending_calmly(output: Output) -> Iterator[None]:
-    """Turn every failure that has a name into one sentence and an exit code. A traceback means a bug."""
-    try:
-        yield
-    except Exception as error:
-        end = stopped(error)
-        if end is None:
-            raise
-        _print_end(end, output)
-        raise typer.Exit(end.code) from error
-
-
-def _print_end(end: Stopped, output: Output) -> None:
-    if output is Output.JSON:
-        typer.echo(json.dumps(end.plain(), indent=2))
-        return
-    console = Console(stderr=True)
-    console.print(Text.assemble((end.result.capitalize(), "bold red"), f": {end.sentence()}"), soft_wrap=True)
-    for line in end.lines():
-        console.print(Text(line), soft_wrap=True)
-
-
-def show(output: Output, plain: Mapping[str, object], *shown: RenderableType | str) -> None:
-    """Print a result on stdout: `plain` as one JSON object, or `shown` for people."""
-    if output is Output.JSON:
-        typer.echo(json.dumps({"result": "ok", **plain}, indent=2))
-        return
-    console = Console()
-    for each in shown:
-        console.print(Text(each) if isinstance(each, str) else each, soft_wrap=isinstance(each, str))

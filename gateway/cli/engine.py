@@ -20,7 +20,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from gateway.cli.console import ending_calmly, show
+from gateway.cli.console import named
+from gateway.cli.ending import ending_calmly, show
 from gateway.cli.failures import Ending, Problem, Stopped
 from gateway.cli.tables import facts
 from scoregate.cli import Output, Shown
@@ -36,6 +37,7 @@ CAVEATS = (
     "The characteristics were chosen on these same records, which flatters the AUC a little.",
 )
 INTERVAL = "95 %, DeLong: the sampling of people, not of training sets"
+ONE_DEAL = "AUC: the folds were dealt once. `scoregate engine evaluate` deals ten times and shows the mean."
 
 FAILED = Ending("failed", 1)  # neither usage nor settings
 
@@ -65,7 +67,8 @@ def home() -> Path:
 def train(
     data: Data = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help=r"Where to write. \[default: engine.folder]")
+        Path | None,
+        typer.Option(metavar="DIR", parser=named, help=r"Where to write. \[default: engine.folder]"),
     ] = None,
     output: Shown = Output.TABLE,
 ) -> None:
@@ -77,8 +80,8 @@ def train(
     Example:
       scoregate engine train
     """
-    folder = out or home()
     with _failing_calmly(output):
+        folder = out or home()
         from scoring import evidence, records, store
         from scoring import train as training
 
@@ -99,7 +102,7 @@ def train(
             records=summary["training_data_sha256"],
         ),
         _bands(summary["bands"]),
-        _notes(CAVEATS),
+        _notes((ONE_DEAL, *CAVEATS)),
     )
 
 
@@ -147,7 +150,13 @@ def evaluate(
         output,
         {"scored": _measured(scored), "everybody": _measured(everybody), "caveats": CAVEATS},
         table,
-        _notes((f"Interval: {INTERVAL}.", f"Spread: over {repeats} repeats.", *CAVEATS)),
+        _notes(
+            (
+                f"Mean and spread: of --repeats {repeats}, each dealt anew; `engine train` shows the first.",
+                f"Interval: {INTERVAL}.",
+                *CAVEATS,
+            )
+        ),
     )
 
 
@@ -167,8 +176,8 @@ def show_(
     Example:
       scoregate engine show
     """
-    where = folder or home()
     with _failing_calmly(output):
+        where = folder or home()
         from scoring import artefact, store
 
         card, sha256, people = store.read(where)
@@ -187,6 +196,10 @@ def show_(
         facts("The scorecard", (("folder", where), *_known(card, len(people.places)))),
         _digests(scorecard=sha256),
         table,
+        facts(
+            "What each one says where it lowers a score",
+            ((each.reason_code, f"{each.name}: {each.reason_text}") for each in card.characteristics),
+        ),
         _notes(
             (
                 "Amounts are in NT dollars; shares in basis points, so 5,000 is one half.",
@@ -200,9 +213,9 @@ def show_(
 @contextmanager
 def _failing_calmly(output: Output) -> Iterator[None]:
     """A failure of the scoring room is one calm line and exit code 1."""
-    from scoring.errors import ScoringError
-
     with ending_calmly(output):
+        from scoring.errors import ScoringError
+
         try:
             yield
         except ScoringError as error:

@@ -1,6 +1,7 @@
 """What a failure means to a person at a terminal: a few words, a field, a remedy, an exit code.
 
-Rooms raise their own exceptions; this is the command line's one table of them. Pure.
+Rooms raise their own exceptions, and the gateway names fields of its contract; this is the command line's
+one table of both. Pure.
 """
 
 from __future__ import annotations
@@ -11,10 +12,18 @@ from dataclasses import asdict, dataclass
 from scoregate.errors import ClientMisconfigured, Refused
 from scoregate.proof.faults import LogDiverged, LogError, LogIncomplete, LogInvalid
 
-INSTALL = 'pip install "scoregate[server,engine]"'
+INSTALL = 'Install scoregate with its extras "server" and "engine".'
 OUR_PACKAGES = frozenset({"scoregate", "gateway", "consent", "scoring"})
 
-_OPTIONS = {"certificate": "--cert", "key": "--key", "server_ca": "--ca"}
+_OPTIONS = {  # by the last name of a field: what the command line calls it
+    **{"certificate": "--cert", "key": "--key", "server_ca": "--ca"},
+    **{"partner_id": "ID", "common_name": "ID", "legal_name": "--name", "role": "--role"},
+    **{"daily_units": "--daily", "monthly_units": "--monthly", "time_zone": "--zone"},
+    **{"calls_per_second": "--rate", "burst_calls": "--burst", "thresholds": "--threshold"},
+    **{"charge_not_scored": "--not-scored", "csr_pem": "--csr", "valid_days": "--days"},
+    **{"reason": "--reason", "subject": "--subject", "fingerprint": "FINGERPRINT"},
+    **{"handle": "HANDLE", "consent_id": "CONSENT_ID"},
+}
 _REMEDIES = {  # where the catalogue's words are for a program that repeats its call
     "FIELD_INVALID": "Correct them and run the command again.",
     "METHOD_NOT_ALLOWED": "Name a certificate of the right role with --cert and --key: an operator's to "
@@ -65,6 +74,7 @@ class Ending:
 
 REFUSED = Ending("refused", 1)
 FAILED = Ending("failed", 2)
+INTERRUPTED = Ending("interrupted", 130)  # as a shell counts SIGINT
 _LOG_ENDINGS: tuple[tuple[type[LogError], Ending], ...] = (  # as `scoregate log verify` ends
     (LogInvalid, Ending("invalid", 3)),
     (LogDiverged, Ending("diverged", 4)),
@@ -119,18 +129,25 @@ def misconfigured(field: str, problem: str, remedy: str = "") -> Stopped:
     return Stopped(FAILED, [Problem(field, problem, remedy)])
 
 
-def stopped(error: Exception, *, address: str = "", about: Iterable[str] = ()) -> Stopped | None:
-    """How a command ends on this error; None for one that is a bug.
+def interrupted(left: str = "What was done by then stays done.", remedy: str = "") -> Stopped:
+    """How a command ends on Ctrl-C: with what it leaves behind."""
+    return Stopped(INTERRUPTED, [Problem("", left, remedy)])
 
-    ``address`` is the gateway's; ``about`` names the command's arguments.
-    """
+
+def contradicted(error: LogError, remedy: str = "") -> Stopped:
+    """How a command ends on a log that is not whole: as `scoregate log verify` does."""
+    ending = next(ending for kind, ending in _LOG_ENDINGS if isinstance(error, kind))
+    return Stopped(ending, [Problem("", f"{error}.", remedy)])
+
+
+def stopped(error: Exception, *, about: Iterable[str] = ()) -> Stopped | None:
+    """How a command ends on this error; None for one that is a bug. ``about`` names its arguments."""
     if isinstance(error, Stopped):
         return error
     if isinstance(error, Refused):
-        return _refused(error, address, about)
+        return _refused(error, about)
     if isinstance(error, LogError):
-        ending = next(ending for kind, ending in _LOG_ENDINGS if isinstance(error, kind))
-        return Stopped(ending, [Problem("", f"{error}.")])
+        return contradicted(error)
     if isinstance(error, ModuleNotFoundError):
         return _not_installed(error)
     if isinstance(error, UnicodeEncodeError):
@@ -139,12 +156,7 @@ def stopped(error: Exception, *, address: str = "", about: Iterable[str] = ()) -
     return Stopped(FAILED, problems, title=_counted(problems)) if problems else None
 
 
-def _refused(error: Refused, address: str, about: Iterable[str]) -> Stopped:
-    if not error.code and error.status in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
-        remedy = "Check that `scoregate serve` runs there, and that --cert, --key and --ca belong to it."
-        return Stopped(
-            REFUSED, [Problem("--gateway", f"No answer from {address}.", remedy)], reason=error.status
-        )
+def _refused(error: Refused, about: Iterable[str]) -> Stopped:
     title = error.reason.title if error.reason else f"The gateway answered {error.code or error.status}."
     remedy = _REMEDIES.get(error.code, error.remedy)
     for argument in about:
@@ -155,7 +167,7 @@ def _refused(error: Refused, address: str, about: Iterable[str]) -> Stopped:
     # A limit that was met repeats the title; a field says something of its own.
     own = [each for each in error.violations if each.description != title]
     if own:
-        fields = [Problem(each.field, f"{each.description.rstrip('.')}.") for each in own]
+        fields = [Problem(_option(each.field), f"{each.description.rstrip('.')}.") for each in own]
         return Stopped(REFUSED, fields, title=title, remedy=remedy, **more)
     return Stopped(REFUSED, [Problem("", title, remedy)], **more)
 
@@ -164,7 +176,12 @@ def _not_installed(error: ModuleNotFoundError) -> Stopped | None:
     name = (error.name or "").partition(".")[0]
     if not name or name in OUR_PACKAGES:
         return None
-    return misconfigured("", f"This needs {name}, which is not installed:", INSTALL)
+    return misconfigured("", f"This needs {name}, which is not installed.", INSTALL)
+
+
+def _option(field: str) -> str:
+    """What the command line calls a field of the contract; the field itself where it has no option."""
+    return _OPTIONS.get(field.partition("[")[0].rpartition(".")[2], field)
 
 
 def _misconfigured(error: Exception) -> list[Problem]:
@@ -173,11 +190,11 @@ def _misconfigured(error: Exception) -> list[Problem]:
 
     if isinstance(error, ClientMisconfigured):
         field, _, problem = str(error).partition(": ")
-        return [_split(_OPTIONS.get(field, field), problem)]
+        return [_split(_option(field), problem)]
     if isinstance(error, FileRefused):
         return [Problem(str(error.path), f"{error.why};", f"{error.remedy}.")]
     if isinstance(error, RequestRefused):
-        return [Problem(error.field, f"{error.why};", f"{error.remedy}.")]
+        return [Problem(_option(error.field), f"{error.why};", f"{error.remedy}.")]
     try:
         return _misconfigured_server(error)
     except ModuleNotFoundError:  # where only the client is installed, none of these can have been raised

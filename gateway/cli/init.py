@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.console import ending_calmly, home, settings, show
-from gateway.cli.failures import REFUSED, Problem, Stopped, misconfigured
+from gateway.cli.console import home, named, settings
+from gateway.cli.ending import ending_calmly, show
+from gateway.cli.failures import REFUSED, Problem, Stopped, interrupted, misconfigured
 from gateway.cli.tables import facts
 from scoregate.cli import Output, Shown
 
@@ -21,6 +23,13 @@ if TYPE_CHECKING:
     from gateway.founding import Credentials
     from gateway.settings import Settings
 
+
+GO_ON = "Go on with `scoregate serve`, or found another with --home DIR."
+PUT_BACK = (
+    "Remove none of them: as far as can be seen, they are in use. Put the settings file back from your copy. "
+    "Without a copy, `scoregate init --home OTHER` writes a new one: set there what yours had, and move it."
+)
+FOUNDING_ENTRIES = 4  # two keys, the operator and its certificate; the first start writes the fifth
 
 IN_USE = Problem(
     "database.url",
@@ -42,7 +51,9 @@ class Founded:
 def init(
     folder: Annotated[
         Path | None,
-        typer.Option("--home", metavar="DIR", help=r"Where. \[default: SCOREGATE_HOME, else .scoregate]"),
+        typer.Option(
+            "--home", metavar="DIR", parser=named, help=r"Where. \[default: SCOREGATE_HOME, else .scoregate]"
+        ),
     ] = None,
     output: Shown = Output.TABLE,
 ) -> None:
@@ -120,8 +131,10 @@ def found_in(place: Path, environ: Mapping[str, str]) -> Founded:
 
     file = Path(environ.get(FILE_VARIABLE) or place / FILE_NAME).absolute()
     if file.exists():
-        raise Stopped(REFUSED, [Problem("", f"There is an installation: {file}.", "Nothing was touched.")])
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
+        raise Stopped(
+            REFUSED, [Problem("", f"There is an installation: {file}. Nothing was touched.", GO_ON)]
+        )
+    draft, before = file.with_name(f".{file.name}.{os.getpid()}"), _held(place)
     try:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         create_public(draft, template(place).encode())
@@ -129,8 +142,12 @@ def found_in(place: Path, environ: Mapping[str, str]) -> Founded:
         operator = found(made, now=datetime.now(UTC))
         # From here it is an installation; a crash before this line left pieces that `init` names.
         draft.rename(file)
+    except KeyboardInterrupt as error:
+        left = sorted(_held(place) - before - {draft})
+        remedy = f"Remove {', '.join(map(str, left))}, and run it again." if left else "Nothing was made."
+        raise interrupted("There is no installation yet.", remedy) from error
     except AlreadyFounded as error:
-        raise Stopped(REFUSED, [_leftover(file, place, set(error.pieces))]) from error
+        raise Stopped(REFUSED, [_leftover(file, made, set(error.pieces))]) from error
     except DatabaseInUse as error:
         raise Stopped(REFUSED, [IN_USE]) from error
     except OSError as error:
@@ -142,19 +159,42 @@ def found_in(place: Path, environ: Mapping[str, str]) -> Founded:
     return Founded(made, file, operator)
 
 
-def _leftover(file: Path, place: Path, pieces: set[Path]) -> Problem:
+def _held(place: Path) -> set[Path]:
+    return set(place.iterdir()) if place.is_dir() else set()
+
+
+def _leftover(file: Path, there: Settings, pieces: set[Path]) -> Problem:
+    what = f"There are pieces of an installation, and no {file}. Nothing was touched."
+    if not _is_untouched(there.database.file):
+        return Problem("", what, PUT_BACK)
+
     def is_whole(folder: Path) -> bool:
-        return folder != place and pieces.issuperset(folder.iterdir())
+        return folder != there.home and pieces.issuperset(folder.iterdir())
 
     while whole := set(filter(is_whole, {piece.parent for piece in pieces})):
         # A folder that holds nothing else stands for its files.
         pieces = whole | {piece for piece in pieces if piece.parent not in whole}
     return Problem(
         "",
-        f"There are pieces of an installation, and no {file}. Nothing was touched.",
+        what,
         "If that file was moved, put it back. If an earlier `scoregate init` was broken off, nobody has used "
         f"them yet: remove {', '.join(map(str, sorted(pieces)))}, and run it again.",
     )
+
+
+def _is_untouched(ledger: Path | None) -> bool:
+    """Whether a ledger holds no more than founding wrote; False for one that can't be looked into."""
+    if ledger is None or not ledger.exists():
+        return False  # founding makes it before any key: this one is elsewhere, or lost
+    try:
+        # Without a WAL nobody has it open, and nothing is written beside it.
+        how = "mode=ro" if ledger.with_name(f"{ledger.name}-wal").exists() else "immutable=1"
+        with closing(sqlite3.connect(f"{ledger.as_uri()}?{how}", uri=True)) as connection:
+            tables = connection.execute("SELECT name FROM sqlite_master WHERE name = 'log_head'").fetchall()
+            sizes = connection.execute("SELECT size FROM log_head").fetchall() if tables else []
+    except sqlite3.Error:
+        return False
+    return all(size <= FOUNDING_ENTRIES for (size,) in sizes)
 
 
 def upgrade(output: Shown = Output.TABLE) -> None:

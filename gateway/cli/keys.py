@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.console import Admin, asks_gateway, dialled, ending_calmly, settings, show
+from gateway.cli.console import Admin, asks_gateway, listening_at
+from gateway.cli.ending import ending_calmly, show, writing_out
 from gateway.cli.failures import REFUSED, Problem, Stopped, misconfigured
 from gateway.cli.tables import day, instant, listing
 from scoregate.cli import Output, Shown
@@ -82,11 +83,12 @@ def export(
     with ending_calmly(output):
         if out is not None and out.exists() and not force:
             raise misconfigured("--out", f"{out} exists.", "Name another file, or replace it with --force.")
-        jwks, kids = _fetch(http or _listening_at())
+        jwks, kids = _fetch(http or listening_at("http", "--http"))
         if out is not None:
             _write(out, jwks)
     if out is None:
-        typer.echo(jwks)
+        with writing_out():
+            typer.echo(jwks)
         return
     show(
         output,
@@ -94,10 +96,6 @@ def export(
         f"{out} holds {len(kids)} keys.",
         "Next: give it to every partner, who pins it in scoregate.Client.",
     )
-
-
-def _listening_at() -> str:
-    return dialled("listen.http", settings().listen.http, option="--http")
 
 
 def _fetch(address: str) -> tuple[str, list[str]]:

@@ -10,7 +10,8 @@ import typer
 from rich.table import Table
 
 from gateway.cli.certificates import CERTIFICATE, REQUEST, SERVER_CA, make_request, sign
-from gateway.cli.console import Admin, asks_gateway, ending_calmly, pages, show
+from gateway.cli.console import Admin, asks_gateway, named, pages
+from gateway.cli.ending import ending_calmly, show
 from gateway.cli.quota import (
     Burst,
     Daily,
@@ -21,6 +22,7 @@ from gateway.cli.quota import (
     Zone,
     changed,
     contract_facts,
+    note_on,
     plain_contract,
     terms,
 )
@@ -87,9 +89,11 @@ def add(
     contract = changed(pb.Contract(), **named)
     new = pb.Partner(partner_id=partner_id, legal_name=name, role=f"ROLE_{role}", contract=contract)
     added: pb.Partner = admin.partners.AddPartner(pb.AddPartnerRequest(partner=new)).partner
+    note = note_on(added.contract)
     admin.show(
-        {"partner": plain(added)},
+        {"partner": plain(added), **note},
         _partner_facts(added),
+        *note.values(),
         f"Next, on its own machine: scoregate partner request {added.partner_id} --out {added.partner_id}",
         f"Then here: scoregate partner enroll {added.partner_id} --csr {REQUEST} --out DIR",
     )
@@ -98,7 +102,9 @@ def add(
 @app.command()
 def request(
     partner_id: PartnerId,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to keep the key; made if need be.")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", parser=named, help="Where to keep the key; made if need be.")
+    ],
     output: Shown = Output.TABLE,
 ) -> None:
     """Make a key and a certificate request. The lender runs this on its own machine.
@@ -126,7 +132,7 @@ def enroll(
     admin: Admin,
     partner_id: PartnerId,
     csr: Annotated[Path, typer.Option(metavar="FILE", help="What `scoregate partner request` made.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write the certificate.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", parser=named, help="Where to write the certificate.")],
     days: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, max=397, help=r"How long it holds. \[default: 90]"),

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from scoregate.admin.v1 import partner_admin_pb2 as pb
     from scoregate.partner.v1 import usage_pb2
 
-NEAR_LIMIT = 0.8
-
 app = typer.Typer(name="quota", help="See and change what partners may use.", no_args_is_help=True)
 
 CONTRACT = "The contract"
@@ -59,7 +57,15 @@ Zone = Annotated[
     ),
 ]
 Rate = Annotated[int | None, _limit("Sustained calls a second, 1 to 100,000.", 1, 100_000)]
-Burst = Annotated[int | None, _limit("Calls at once after a rest, 1 to 100,000.", 1, 100_000)]
+Burst = Annotated[
+    int | None,
+    _limit(
+        "Calls in a row after a rest, above the rate, 1 to 100,000. How many may be under way at once is "
+        "the gateway's own setting, limits.max_in_flight_per_partner.",
+        1,
+        100_000,
+    ),
+]
 Thresholds = Annotated[
     list[int] | None,
     _limit("May be asked about: a multiple of 50 from 400 to 900. Up to three times.", 400, 900),
@@ -88,11 +94,12 @@ def show(admin: Admin, partner_id: PartnerId) -> None:
 
     asked = operations.GetPartnerUsageRequest(partner_id=partner_id)
     usages: list[usage_pb2.QuotaUsage] = list(admin.operations.GetPartnerUsage(asked).usages)
-    columns = ("limit", "period", "used", "of", "left", "full again", "zone", "")
+    columns = ("limit", "period", "used", "of", "left", "full again")
+    zones = ", ".join(sorted({each.time_zone for each in usages}))
     admin.show(
         {"partner_id": partner_id, "usages": [_plain_usage(each) for each in usages]},
-        listing(f"{partner_id}'s limits", columns, (_row(each) for each in usages)),
-        "To change them: scoregate quota set ID --daily N --monthly N --reason WHY",
+        listing(f"{partner_id}'s limits, in {zones}", columns, (_row(each) for each in usages)),
+        f"To change them: scoregate quota set {partner_id} --reason WHY --daily N",
     )
 
 
@@ -134,13 +141,15 @@ def set_(
     )
     after: pb.Partner = admin.partners.SetContract(asked).partner
     before, rows = dict(contract_facts(now.contract)), contract_facts(after.contract)
+    note = note_on(after.contract)
     admin.show(
-        {"partner_id": partner_id, "contract": plain_contract(after.contract)},
+        {"partner_id": partner_id, "contract": plain_contract(after.contract), **note},
         listing(
             f"{partner_id}'s contract",
             ("", "before", "from now on"),
             ((name, before[name], value) for name, value in rows),
         ),
+        *note.values(),
     )
 
 
@@ -200,10 +209,18 @@ def contract_facts(contract: pb.Contract) -> list[tuple[str, str]]:
         ("units a month", f"{contract.monthly_units:,}"),
         ("time zone", contract.time_zone),
         ("calls a second", f"{contract.calls_per_second:,}"),
-        ("calls at once", f"{contract.burst_calls:,}"),
+        ("burst", f"{contract.burst_calls:,} calls"),
         ("thresholds", ", ".join(map(str, contract.thresholds)) or "none"),
         ("not_scored costs", "a unit" if contract.charge_not_scored else "nothing"),
     ]
+
+
+def note_on(contract: pb.Contract) -> dict[str, str]:
+    """That a day's units can't be used up, where the month's are fewer."""
+    if contract.daily_units <= contract.monthly_units:
+        return {}
+    day, month = f"{contract.daily_units:,}", f"{contract.monthly_units:,}"
+    return {"note": f"The month's {month} units are fewer than a day's {day}: those are spent first."}
 
 
 def _plain_usage(usage: usage_pb2.QuotaUsage) -> dict[str, object]:
@@ -219,7 +236,6 @@ def _plain_usage(usage: usage_pb2.QuotaUsage) -> dict[str, object]:
 
 
 def _row(usage: usage_pb2.QuotaUsage) -> tuple[str, ...]:
-    share = usage.used / usage.limit if usage.limit else 1.0
-    note = "spent" if not usage.remaining else "nearly spent" if share >= NEAR_LIMIT else ""
-    numbers = (f"{usage.used:,}", f"{usage.limit:,}", f"{usage.remaining:,}")
-    return (usage.limit_name, usage.period, *numbers, instant(usage.resets_at), usage.time_zone, note)
+    left = f"{usage.remaining:,}" if usage.remaining else "none"
+    numbers = (f"{usage.used:,}", f"{usage.limit:,}", left)
+    return (usage.limit_name, usage.period, *numbers, instant(usage.resets_at))

@@ -13,7 +13,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from gateway.cli.console import ending_calmly, settings, show
+from gateway.cli.console import settings
+from gateway.cli.ending import ending_calmly, show
 from gateway.cli.tables import facts
 from scoregate.cli import Output, Shown
 
@@ -46,8 +47,8 @@ def serve(
     """Run the gateway in the foreground.
 
     SIGTERM or Ctrl-C drains it: health says NOT_SERVING, calls under way
-    finish, then it ends with exit code 0. A second one ends it at once. Log
-    lines go to stderr, as JSON in production.
+    finish, then it ends with exit code 0, and its last log line is "stopped".
+    A second one ends it at once. Log lines go to stderr, as JSON in production.
 
     Example:
       scoregate serve
@@ -132,6 +133,7 @@ def run(ready: Callable[[], None], *, stop: Callable[[], None]) -> None:
         structlog.get_logger().info("draining")
     finally:
         stop()
+    structlog.get_logger().info("stopped")
 
 
 def _serve_engine(there: Settings, output: Output) -> None:

@@ -16,16 +16,8 @@ import typer
 from rich.console import RenderableType
 
 from gateway.cli.certificates import CERTIFICATE, KEY, REQUEST, SERVER_CA, make_request, sign
-from gateway.cli.console import (
-    Admin,
-    Identity,
-    admin_door,
-    dialled,
-    ending_calmly,
-    home,
-    settings,
-    show,
-)
+from gateway.cli.console import Admin, Identity, admin_door, dialled, home, settings
+from gateway.cli.ending import ending_calmly, show
 from gateway.cli.failures import misconfigured, stopped
 from gateway.cli.init import found_in
 from gateway.cli.serve import DEVELOPMENT_ONLY, GRACE, addresses_table, doors, log_lines, run, start

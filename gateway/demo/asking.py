@@ -19,7 +19,7 @@ from scoregate.errors import ConsentRefused
 from scoregate.words import Band, Disclosure, NotScoredReason
 from scoring.service import Engine, Query, Scored
 
-HANDS = 8  # people who decide at the same time
+HANDS = 3  # people who decide at the same time: as many calls as an operator may have under way
 EVERY = 29  # of the 30,000 people one in so many is in the crowd
 NOBODY = "walk-in-0001"  # of whom there is no record
 

@@ -19,8 +19,10 @@ from gateway.demo.asking import ask
 from gateway.demo.installation import LOOPBACK, Installation
 from gateway.demo.opening import BORROWER, CREDIT, NO_SUCH_ID
 from gateway.demo.page import Page
+from gateway.demo.people import Lender
 from gateway.demo.stage import Stage
 from gateway.demo.trying import Try, at_once, first_refusal, once
+from gateway.gate import STAFF_IN_FLIGHT
 from gateway.pki import spiffe_uri
 from scoregate.admin.v1 import consent_admin_pb2, consent_admin_pb2_grpc
 from scoregate.client import Client, ScoreAnswer, ScoreQuery
@@ -30,8 +32,8 @@ from scoring import remote
 from scoring.service import Engine, NotScored, Query, Scored
 
 OFF_THE_SCALE = 349  # which begins at 350
-THREADS, QUEUE = 8, 1  # of the second gateway: together, what may wait for the ledger
-IN_FLIGHT = THREADS - 1  # of one caller, at most
+THREADS, QUEUE = 4, 1  # of the second gateway: together, what may wait for the ledger
+IN_FLIGHT = THREADS - 1  # of one lender, at most; an operator may have three calls under way
 DEADLINE = 0.1  # seconds, of a call that sets none
 BETWEEN_CALLS = 0.05  # seconds
 MENDED_SECONDS = 15.0
@@ -95,7 +97,8 @@ class House:
         self._engine.server.stop(None).wait()
         gone = "asked again, after that engine was stopped"
         yield Try(gone, "ENGINE_UNAVAILABLE", lambda: once(self._scores(), self._query.message()))
-        busy = f"{2 * IN_FLIGHT} calls while a backup holds the ledger; {THREADS + QUEUE} may queue for it"
+        calls, places = THREADS + STAFF_IN_FLIGHT, THREADS + QUEUE
+        busy = f"{calls} calls while a backup holds the ledger; {places} may queue for it"
         yield Try(busy, "SERVER_BUSY", self._crowded)
         over = f"a question behind that backup, with {DEADLINE * 1_000:.0f} ms to be answered in"
         yield Try(over, "DEADLINE_PASSED", self._overdue)
@@ -135,9 +138,9 @@ class House:
         tls = remote.ServerTls(told.server_certificate, told.server_key, told.ca, gateway)
         return self._stage.keep(_serving(engine, f"{LOOPBACK}:{port}", tls))
 
-    def _scores(self, gateway: Installation | None = None) -> Any:
+    def _scores(self, gateway: Installation | None = None, lender: Lender | None = None) -> Any:
         address = (gateway or self._second).partner_address
-        channel = self._stage.connect(self._stage.meadow.credentials, address).channel
+        channel = self._stage.connect((lender or self._stage.meadow).credentials, address).channel
         return score_pb2_grpc.ScoreServiceStub(channel).GetScore  # type: ignore[no-untyped-call]
 
     def _without_ledger(self) -> Refused | None:
@@ -147,8 +150,9 @@ class House:
 
     def _line_up(self) -> list[Any]:
         """Ask so often that the first waits for the backup's lock, and the others queue behind it."""
-        question, get_score, calls = ScoreQuery(NO_SUCH_ID, CREDIT).message(), self._scores(), list[Any]()
-        for _ in range(IN_FLIGHT):
+        question, calls = ScoreQuery(NO_SUCH_ID, CREDIT).message(), list[Any]()
+        meadow, harbour = self._scores(), self._scores(lender=self._stage.harbour)
+        for get_score in (*[meadow] * IN_FLIGHT, harbour):
             calls.append(get_score.future(question))  # without a deadline: the gateway sets one
             time.sleep(BETWEEN_CALLS)
         return calls
@@ -160,7 +164,7 @@ class House:
         unfreeze = consent_admin_pb2.SetFreezeRequest(subject=BORROWER, frozen=False)
         with held(stage.gateway.ledger):
             calls = self._line_up()
-            changes = at_once(people.SetFreeze, unfreeze, IN_FLIGHT)
+            changes = at_once(people.SetFreeze, unfreeze, STAFF_IN_FLIGHT)
             refusal = first_refusal("SERVER_BUSY", changes)
         for call in (*calls, *changes):
             call.exception()  # wait for the rest of them

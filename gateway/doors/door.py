@@ -110,13 +110,15 @@ class Frame:
 
         return serve
 
-    def receive(self, bodies: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
-        """Wait for a call's body.
+    def receive(
+        self, bodies: Iterator[bytes], context: grpc.ServicerContext, *, seconds: float | None = None
+    ) -> bytes:
+        """Wait for a call's body, by default as long as a call may take.
 
         Raises:
             BodyMissing: None came, or none in time.
         """
-        self._waiting[context] = time.monotonic() + self._default_deadline
+        self._waiting[context] = time.monotonic() + (seconds or self._default_deadline)
         try:
             return next(bodies)
         except (StopIteration, grpc.RpcError) as error:

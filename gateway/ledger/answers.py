@@ -30,6 +30,12 @@ answers = sa.Table(
 )
 
 
+class RequestIdReused(Exception):
+    """Another question was answered under this request id."""
+
+    reason = "REQUEST_ID_REUSED"
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A first answer: the sealed response without its receipt, and the leaf that is its receipt."""

@@ -29,7 +29,7 @@ from gateway.ledger.attempt import Attempt, Dropped, Failed, Outcome
 from gateway.ledger.release import Guards, run
 from gateway.ledger.transaction import Transaction
 from gateway.metrics import UNWRITABLE
-from gateway.store import Store, StoreUnavailable
+from gateway.store import GRACE_SECONDS, Store, StoreUnavailable
 
 T = TypeVar("T")
 
@@ -80,6 +80,7 @@ class Ledger:
         self._vault = vault
         self._clock = clock
         self._linger = linger.total_seconds()
+        self._patience = 2 * (store.patience + GRACE_SECONDS)  # for the transaction before, and one's own
         self._max_waiting = max_waiting
         self._guards = guards or Guards()
         self._queue: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
@@ -143,14 +144,17 @@ class Ledger:
                 return
             self._closed = True
         self._queue.put(None)
-        self._thread.join()
+        self._thread.join(self._patience)
 
     def _wait(self, ticket: _Ticket) -> Any:
         with self._lock:
             if self._closed or self._queue.qsize() >= self._max_waiting:
                 raise LedgerBusy
             self._queue.put(ticket)
-        return ticket.done.result()
+        try:
+            return ticket.done.result(self._patience)
+        except TimeoutError as error:
+            raise LedgerUnavailable("the ledger does not answer") from error
 
     # --- the ledger's thread
 
@@ -198,13 +202,13 @@ class Ledger:
             self._disconnect()
             for ticket in tickets:
                 ticket.done.set_exception(error)
-        except Exception as error:
+        except BaseException as error:  # whatever it was: without this thread nobody is answered any more
             self._fail(tickets, error)
         else:
             for ticket, result in zip(tickets, results, strict=True):
                 ticket.done.set_result(result)
 
-    def _fail(self, tickets: list[_Ticket], error: Exception) -> None:
+    def _fail(self, tickets: list[_Ticket], error: BaseException) -> None:
         """Rolled back, for certain: run the calls one by one, or name the one that failed."""
         if len(tickets) > 1:
             for ticket in tickets:
@@ -231,11 +235,18 @@ class Ledger:
 
     def _transact(self, tickets: list[_Ticket]) -> list[Any]:
         try:
-            self._store.require_same_file()  # connecting to another file would spoil the first one's WAL
+            self._store.require_same_files()  # connecting to another file would spoil the first one's WAL
             connection = self._connect()
+        except (exc.SQLAlchemyError, StoreUnavailable) as error:
+            raise LedgerUnavailable("the ledger can't be reached") from error
+        with self._store.timed(connection):
+            return self._transact_over(connection, tickets)
+
+    def _transact_over(self, connection: Connection, tickets: list[_Ticket]) -> list[Any]:
+        try:
             transaction = connection.begin()
-            self._store.require_same_file()
-            tx = Transaction(connection, self._clock(), self._vault)
+            self._store.require_same_files()  # while it waited for the lock, too
+            tx = Transaction(connection, self._clock, self._vault)
         except (exc.SQLAlchemyError, StoreUnavailable) as error:
             raise LedgerUnavailable("the ledger can't be locked") from error
         try:

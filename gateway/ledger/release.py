@@ -103,7 +103,7 @@ def _decide(loaded: Loaded, attempt: Attempt) -> Outcome:
         return _refuse(loaded, attempt)
     try:
         return _release(loaded, attempt)
-    except (PartnerRefused, ConsentDenied, QuotaExhausted) as denial:
+    except (PartnerRefused, kept.RequestIdReused, ConsentDenied, QuotaExhausted) as denial:
         query = attempt.query
         _refuse(
             loaded,
@@ -131,7 +131,7 @@ def _release(loaded: Loaded, attempt: Repeat | Release) -> Outcome:
     # 2  the same question asked before?
     first = loaded.answers.get(_key(attempt))
     if first is not None and first.request_sha256 != query.request_sha256:
-        raise ConsentDenied("REQUEST_ID_REUSED")
+        raise kept.RequestIdReused
     # 3  consent, with the person's freeze; a stranger's consent is a missing one
     grant = loaded.grants.get(query.consent_id)
     if grant is None:

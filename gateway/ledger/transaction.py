@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from sqlalchemy.engine import Connection
@@ -13,15 +14,15 @@ from scoregate.audit.v1 import leaf_pb2
 
 
 class Transaction:
-    """Holds the head lock, so it is the only writer; ``now`` never goes back."""
+    """Holds the head lock, so it is the only writer; ``now`` is read under it, and never goes back."""
 
-    def __init__(self, connection: Connection, clock_now: datetime, vault: Vault) -> None:
+    def __init__(self, connection: Connection, clock: Callable[[], datetime], vault: Vault) -> None:
         self.connection = connection
         self.vault = vault
         self.head: Head = lock_head(connection)
         self._sequences: dict[str, int] = {}  # each partner's last number
         self._numbered: set[str] = set()  # those whose number moved
-        self._appender = Appender(self.head, clock_now, self._next_sequence)
+        self._appender = Appender(self.head, clock(), self._next_sequence)
         self.now: datetime = self._appender.now
 
     def append(self, leaf: leaf_pb2.Leaf, private: Bound | None = None) -> Appended:

@@ -10,7 +10,7 @@ from html import escape
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from gateway.errors import STATUS
@@ -47,6 +47,7 @@ INDEX = (
     ("/errors", "Every reason for a refusal, and what to do about it."),
     ("/healthz", "Whether this gateway answers queries now."),
 )
+METRICS = (("/metrics", "Counts of calls and outcomes, for Prometheus. Only where nobody else can connect."),)
 
 
 def application(jwks: Callable[[], str], *, is_serving: Callable[[], bool], metrics: bool) -> Starlette:
@@ -64,8 +65,9 @@ def application(jwks: Callable[[], str], *, is_serving: Callable[[], bool], metr
         serving = is_serving()
         return PlainTextResponse("serving\n" if serving else "draining\n", 200 if serving else 503)
 
+    index = _page("What anybody may read here", _listed(INDEX + METRICS if metrics else INDEX))
     routes = [
-        Route("/", _index),
+        Route("/", lambda _: index),
         Route("/.well-known/jwks.json", keys),
         Route("/healthz", health),
         Route("/errors", _errors),
@@ -78,11 +80,11 @@ def application(jwks: Callable[[], str], *, is_serving: Callable[[], bool], metr
     return Starlette(routes=routes)
 
 
-def _index(_: Request) -> Response:
+def _listed(index: tuple[tuple[str, str], ...]) -> str:
     rows = "".join(
-        f'<dt><a href="{path}"><code>{path}</code></a></dt><dd>{what}</dd>' for path, what in INDEX
+        f'<dt><a href="{path}"><code>{path}</code></a></dt><dd>{what}</dd>' for path, what in index
     )
-    return _page("What anybody may read here", f"<dl>{rows}</dl>")
+    return f"<dl>{rows}</dl>"
 
 
 def _errors(_: Request) -> Response:
@@ -95,6 +97,8 @@ def _errors(_: Request) -> Response:
 
 def _error(request: Request) -> Response:
     code = request.path_params["code"]
+    if code not in STATUS and code.upper() in STATUS:
+        return RedirectResponse(f"/errors/{code.upper()}", 308, HEADERS)
     if code not in STATUS:
         return _page("There is no such reason", '<p>See <a href="/errors">all reasons</a>.</p>', 404)
     reason = REASONS[code]

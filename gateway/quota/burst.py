@@ -87,8 +87,8 @@ class Admission:
         self._in_flight: defaultdict[str, int] = defaultdict(int)
 
     @contextmanager
-    def admit(self, partner_id: str, limit: Limit) -> Iterator[Verdict]:
-        """Count one call for as long as the block runs.
+    def admit(self, partner_id: str, limit: Limit, *, max_in_flight: int | None = None) -> Iterator[Verdict]:
+        """Count one call for as long as the block runs; ``max_in_flight`` may be less than everybody's.
 
         Raises:
             BurstExceeded: Too fast; nothing is counted.
@@ -96,7 +96,7 @@ class Admission:
         """
         with self._lock:
             in_flight = self._in_flight[partner_id]
-            if in_flight >= self._max_in_flight:
+            if in_flight >= min(self._max_in_flight, max_in_flight or self._max_in_flight):
                 raise ConcurrencyExceeded(in_flight)
             verdict = decide(limit, self._arrival_us.get(partner_id, 0), self._monotonic_us())
             if not verdict.allowed:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
+from itertools import count
 
 import structlog
 
@@ -22,18 +24,25 @@ MAX_SWEEPS = 1_000  # a minute
 
 
 def keep_house(gate: Gate, ledger: Ledger, frame: Frame, closing: ExitStack) -> None:
-    """Tick in a thread until ``closing`` closes, and once more then."""
+    """Tick until ``closing`` closes, and write once more then."""
+    ticks = count(1)
+    closing.callback(housekeep, gate, ledger, with_sweep=False)
+    tick("bodies", frame.hang_up, closing)  # apart: it must not wait for the ledger
+    tick("house", lambda: housekeep(gate, ledger, with_sweep=next(ticks) % SWEEP_EVERY == 0), closing)
+
+
+def tick(name: str, work: Callable[[], object], closing: ExitStack) -> None:
+    """Do some work about once a second, in a thread of its own, until ``closing`` closes."""
     ended = threading.Event()
 
     def run() -> None:
-        ticks = 0
         while not ended.wait(TICK.total_seconds()):
-            ticks += 1
-            frame.hang_up()
-            housekeep(gate, ledger, with_sweep=ticks % SWEEP_EVERY == 0)
-        housekeep(gate, ledger, with_sweep=False)
+            try:
+                work()
+            except Exception:  # the thread must outlive whatever this was
+                log.exception("housekeeping failed")
 
-    thread = threading.Thread(target=run, name="ticker", daemon=True)
+    thread = threading.Thread(target=run, name=name, daemon=True)
     thread.start()
 
     def stop() -> None:
@@ -53,8 +62,6 @@ def housekeep(gate: Gate, ledger: Ledger, *, with_sweep: bool) -> None:
                     break
     except (LedgerUnavailable, LedgerBusy):
         log.warning("housekeeping put off: the ledger can't be written")
-    except Exception:  # the ticker must outlive whatever this was
-        log.exception("housekeeping failed")
 
 
 def _sweep(tx: Transaction) -> int:

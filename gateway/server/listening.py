@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import grpc
 import structlog
@@ -29,7 +30,9 @@ log = structlog.get_logger()
 
 MAX_REQUEST_BYTES = 1 << 20
 MAX_METADATA_BYTES = 8 << 10
-HEALTH_THREADS = 2
+HEALTH_THREADS = 4
+HEALTH_AT_ONCE = 2  # calls of one certificate
+HEALTH_BODY_SECONDS = 0.1
 
 
 def new_door(
@@ -118,16 +121,24 @@ def channel_arguments(settings: Settings) -> list[tuple[str, int]]:
 
 
 def _health(service: health.HealthServicer, frame: Frame, closing: ExitStack) -> grpc.GenericRpcHandler:
-    """Check alone, on a thread of its own; anybody who got through TLS may ask.
+    """Check alone, on threads of its own; anybody who got through TLS may ask, a little at a time.
 
     A Watch would hold a thread as long as a caller likes, and every drain for its grace.
     """
+    asking = list[Any]()  # certificates; a thread adds its own, and takes it away
 
     def check(bodies: Iterator[bytes], context: grpc.ServicerContext) -> health_pb2.HealthCheckResponse:
+        certificate = context.auth_context().get("x509_pem_cert", [b""])[0]
+        if asking.count(certificate) >= HEALTH_AT_ONCE:
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "ask again once the call before has ended")
+        asking.append(certificate)
         try:
-            request = health_pb2.HealthCheckRequest.FromString(frame.receive(bodies, context))
+            body = frame.receive(bodies, context, seconds=HEALTH_BODY_SECONDS)
+            request = health_pb2.HealthCheckRequest.FromString(body)
         except (BodyMissing, DecodeError):
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "send a grpc.health.v1.HealthCheckRequest")
+        finally:
+            asking.remove(certificate)
         answer: health_pb2.HealthCheckResponse = service.Check(request, context)
         return answer
 

@@ -14,12 +14,14 @@ from consent import register
 from consent.keys import KeyFileError
 from consent.pairwise import ForeignReference, Pairwise
 from gateway import migrations
+from gateway.audit.log import keep_pairwise_check, read_head
 from gateway.audit.private import Unreadable, Vault
 from gateway.engine import EmbeddedEngine, EngineDoor, EngineUnavailable, ModelCard, RemoteEngine
 from gateway.gate import Gate
 from gateway.keys import RingBroken, Signer
 from gateway.ledger import Guards, Ledger
 from gateway.quota.burst import Admission
+from gateway.server.housekeeping import tick
 from gateway.server.soundness import invalid
 from gateway.settings import Settings, read_secret
 from gateway.store import Store, StoreUnavailable, open_store
@@ -66,18 +68,12 @@ def open_parts(settings: Settings, seams: Seams, closing: ExitStack) -> Parts:
     """
     clock = seams.clock
     store = _open_store(settings, closing)
-    vault, pairwise = _open_secrets(settings, store)
+    tick("lines", store.cut_overdue, closing)  # until the ledger has closed
     signer = _open_signer(settings, store)
+    vault, pairwise = _open_secrets(settings, store)
     engine = _open_engine(settings, seams, closing)
     model = _model(engine)
-    ledger = Ledger(
-        store,
-        vault,
-        clock=clock,
-        linger=timedelta(milliseconds=settings.limits.linger_ms),
-        max_waiting=settings.limits.max_queue + settings.limits.worker_threads,
-        guards=seams.guards,
-    )
+    ledger = _open_ledger(settings, seams, store, vault)
     closing.callback(ledger.close)
     admission = Admission(
         max_in_flight=settings.limits.max_in_flight_per_partner,
@@ -92,7 +88,7 @@ def _open_store(settings: Settings, closing: ExitStack) -> Store:
     if file is not None and not file.exists():
         raise invalid("database.url", f"there is no ledger at {file}; restore it from its backup")
     try:
-        store = open_store(settings.database.url)
+        store = open_store(settings.database.url, patience=settings.database.patience_seconds)
         closing.callback(store.close)
         migrations.require_current(store)
     except (StoreUnavailable, migrations.SchemaMismatch) as error:
@@ -107,8 +103,7 @@ def _open_secrets(settings: Settings, store: Store) -> tuple[Vault, Pairwise]:
     try:
         with store.reading() as connection:
             vault.require_same_master(connection)
-            for grant in register.any_grants(connection):
-                pairwise.require_made(grant.subject_ref, grant.partner_id, grant.subject)
+        _require_same_pairwise(store, pairwise)
     except Unreadable as error:
         raise invalid("secrets.master_key", _FOREIGN.format("sealed the private parts")) from error
     except ForeignReference as error:
@@ -116,6 +111,18 @@ def _open_secrets(settings: Settings, store: Store) -> tuple[Vault, Pairwise]:
     except StoreUnavailable as error:
         raise invalid("database.url", str(error)) from error
     return vault, pairwise
+
+
+def _require_same_pairwise(store: Store, pairwise: Pairwise) -> None:
+    with store.reading() as connection:
+        kept = read_head(connection).pairwise_check
+        if kept is None:  # begun before revision 0002: whatever it has made so far tells
+            for grant in register.any_grants(connection):
+                pairwise.require_made(grant.subject_ref, grant.partner_id, grant.subject)
+    if kept is None:
+        with store.writer.begin() as writing:
+            kept = keep_pairwise_check(writing, pairwise.check_value)
+    pairwise.require_check(kept)
 
 
 _FOREIGN = "it is not the key that {} in this database; restore the key file that belongs to it"
@@ -135,6 +142,20 @@ def _open_signer(settings: Settings, store: Store) -> Signer:
     if began_as != settings.log_origin:
         raise invalid("log_origin", f"the log began as {began_as}; set it to that")
     return signer
+
+
+def _open_ledger(settings: Settings, seams: Seams, store: Store, vault: Vault) -> Ledger:
+    try:
+        return Ledger(
+            store,
+            vault,
+            clock=seams.clock,
+            linger=timedelta(milliseconds=settings.limits.linger_ms),
+            max_waiting=settings.limits.max_queue + settings.limits.worker_threads,
+            guards=seams.guards,
+        )
+    except StoreUnavailable as error:
+        raise invalid("database.url", str(error)) from error
 
 
 def _open_engine(settings: Settings, seams: Seams, closing: ExitStack) -> EngineDoor:

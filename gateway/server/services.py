@@ -43,8 +43,8 @@ def partner_services(parts: Parts, frame: Frame) -> list[grpc.GenericRpcHandler]
     )
     return [
         score.ScoreDoor(journey).service(frame),
-        consent.ConsentDoor(store, ledger, clock=parts.clock).service(frame),
-        usage.UsageDoor(store, parts.gate, clock=parts.clock).service(frame),
+        consent.ConsentDoor(store, ledger, clock=ledger.now).service(frame),
+        usage.UsageDoor(store, parts.gate, clock=ledger.now).service(frame),
         receipt.ReceiptDoor(parts.signer, issuer=settings.issuer).service(frame),
     ]
 
@@ -67,11 +67,11 @@ def admin_services(parts: Parts, frame: Frame) -> list[grpc.GenericRpcHandler]:
         trust_domain=settings.trust_domain,
         clock=clock,
     )
-    meters = usage.UsageDoor(store, parts.gate, clock=clock)
+    meters = usage.UsageDoor(store, parts.gate, clock=ledger.now)
     operations_door = admin_operations.OperationsAdminDoor(store, ledger, parts.signer, meters, parts.engine)
     return [
         audit_door.service(frame),
         partners_door.service(frame),
-        admin_consents.ConsentAdminDoor(store, ledger, parts.pairwise, clock=clock).service(frame),
+        admin_consents.ConsentAdminDoor(store, ledger, parts.pairwise, clock=ledger.now).service(frame),
         operations_door.service(frame),
     ]

@@ -2,7 +2,7 @@
 
 ``schema`` lists every setting, ``load`` reads and validates them, ``check`` looks at the files they point to,
 ``template`` writes the commented file of `scoregate init`, ``secret`` keeps the two secrets. A mistake stops
-the start, and every mistake is named at once.
+the start. Every mistake in the values is named at once; when there is none, every one in the files.
 """
 
 from gateway.settings.check import check_engine_files, check_files

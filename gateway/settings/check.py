@@ -1,13 +1,15 @@
-"""What the settings point to: files, keys and certificates, looked at before a door opens.
+"""What the settings point to: files, keys, certificates and addresses, looked at before a door opens.
 
-Not pure: reads files. Half-configured security refuses to start, and every mistake is named at once.
+Not pure: reads files, and binds ports of its own for a moment. Half-configured security refuses to start,
+and every mistake is named at once.
 """
 
 from __future__ import annotations
 
 import shlex
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -27,6 +29,7 @@ from gateway.pki.files import (
     require_current,
     require_private_folder,
 )
+from gateway.settings.fields import Address
 from gateway.settings.load import HOME_VARIABLE, Problem
 from gateway.settings.schema import Settings
 from gateway.settings.secret import read_secret
@@ -43,13 +46,15 @@ _IRREPLACEABLE = {
 def check_files(settings: Settings, *, now: datetime) -> list[Problem]:
     """Return what stops the gateway from starting with these settings; an empty list lets it start.
 
-    Looked at: the doors' certificate, key and authorities, the authorities that sign enrolments, the secrets,
-    the signing keys, the engine's folder or certificates, the ledger's folder.
+    Looked at: the doors' addresses, certificate, key and authorities, the authorities that sign enrolments,
+    the secrets, the signing keys, the engine's folder or certificates, the ledger's folder.
     """
     if not settings.home.is_dir():
         remedy = f"Set {HOME_VARIABLE} to the installation's folder, or restore that from your copy."
         return [Problem("home", f"there is no folder {settings.home}", remedy)]
     look = _Look(now, production=settings.mode == "production")
+    for door, address in settings.listen:
+        look.at_address(f"listen.{door}", address)
     look.at_pair("tls.certificate", settings.tls.certificate, "tls.key", settings.tls.key, "serverAuth")
     look.at_trust("tls.server_ca", settings.tls.server_ca, AuthorityRole.SERVER)
     look.at_doors(settings)
@@ -70,6 +75,7 @@ def check_engine_files(settings: Settings, *, now: datetime) -> list[Problem]:
     """Return what stops an engine process of its own from starting with these settings."""
     engine = settings.engine
     look = _Look(now, production=settings.mode == "production")
+    look.at_address("engine.address", engine.address)
     look.at_engine(engine.folder)
     look.at_trust("engine.ca", engine.ca, AuthorityRole.SERVER)
     look.at_pair(
@@ -87,6 +93,16 @@ def _remedy(field: str, what: str = RESTORE) -> str:
     return f"{what[:1].upper()}{what[1:]}{f': {why}' if why else ''}."
 
 
+def _is_here(host: str) -> bool:
+    """Whether this machine can listen at ``host``; whether a port is free there is another question."""
+    with suppress(OSError, UnicodeError):  # nobody knows the name
+        for family, kind, _, _, place in socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM):
+            with suppress(OSError), socket.socket(family, kind) as probe:
+                probe.bind(place)
+                return True
+    return False
+
+
 class _Look:
     """One walk over the files, collecting what is wrong."""
 
@@ -102,6 +118,11 @@ class _Look:
         except FileRefused as refusal:
             problem = f"{refusal.path} {refusal.why}"
             self.problems.append(Problem(field, problem, _remedy(field, refusal.remedy)))
+
+    def at_address(self, field: str, address: Address) -> None:
+        if not _is_here(address.host):
+            remedy = "Name one of its own, such as 127.0.0.1, or 0.0.0.0 for all of them."
+            self.problems.append(Problem(field, f"{address.host} is no address of this machine", remedy))
 
     def at_folder(self, field: str, folder: Path, remedy: str) -> None:
         if not folder.is_dir():

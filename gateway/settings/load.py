@@ -30,6 +30,20 @@ SHOWN_CHARACTERS = 80
 # How tomllib begins when a name is given twice.
 _GIVEN_TWICE = ("Cannot declare", "Cannot mutate", "Cannot redefine", "Cannot overwrite")
 
+# What pydantic calls a mistake, in our words; the braces are filled from its context.
+_SAID = {
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "it isn't a whole number"),
+    "int_parsing_size": "it has too many digits",
+    "greater_than_equal": "it is less than {ge}",
+    "less_than_equal": "it is more than {le}",
+    "literal_error": "it is not {expected}",
+    "path_type": "it isn't a path",
+    "string_type": "it isn't text",
+    "string_too_long": "it has more than {max_length} characters",
+    "string_pattern_mismatch": "it has another form",  # the pattern itself helps few
+    "value_error": "{error}",  # our own validators
+}
+
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -113,8 +127,12 @@ class _Given:
         try:
             self.from_file = _parse(file.read_bytes())
         except OSError as error:
-            first = "Run `scoregate init`" if isinstance(error, FileNotFoundError) else "Correct the path"
-            remedy = f"{first}, or name another file in {FILE_VARIABLE}."
+            remedy = f"Correct the path, or name another file in {FILE_VARIABLE}."
+            if isinstance(error, FileNotFoundError):
+                remedy = (
+                    f"Name your installation's folder in {HOME_VARIABLE}, or its file in {FILE_VARIABLE}. "
+                    "Run `scoregate init` for a new one."
+                )
             problems.append(Problem(str(file), f"can't be read ({error.strerror})", remedy))
             return False
         except _NotToml as error:
@@ -187,9 +205,7 @@ def _explain(detail: ErrorDetails, given: _Given) -> Problem:
     source = given.source(name)
     shown = _shown(name, detail["input"])
     told = f"{shown} in {source}" if source else f"left at {shown}"
-    message = detail["msg"].removeprefix("Value error, ").replace("Input should", "it should")
-    if detail["type"] == "string_pattern_mismatch":
-        message = "it has another form"  # the pattern itself helps few
+    message = _SAID[detail["type"]].format(**context) if detail["type"] in _SAID else detail["msg"]
     remedy = context.get("remedy", f"Give {name.rpartition('.')[2]}: {_description(name)}")
     return Problem(name, f"{told}; {message}", str(remedy))
 
@@ -209,7 +225,11 @@ def _unknown(name: str, nearest: str | None) -> Problem:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str | None:
-    return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)
+    """The known name that is most like this one; the same name in another table comes first."""
+    names = list(known)
+    same = [each for each in names if each.rpartition(".")[2] == name.rpartition(".")[2]]
+    near = difflib.get_close_matches(name, same or names, n=1, cutoff=0 if same else 0.6)
+    return next(iter(near), None)
 
 
 def variable_for(name: str) -> str:

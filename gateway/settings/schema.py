@@ -76,6 +76,8 @@ class Database(Section):
 
     url: str = Field(default="sqlite:///ledger.db", repr=False)
     """sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/NAME."""
+    patience_seconds: Whole = Field(default=10, ge=1, le=60)
+    """How long a lock or an answer may take before the ledger counts as unavailable, in seconds: 1 to 60."""
 
     @field_validator("url")
     @classmethod

@@ -17,7 +17,8 @@ Settings of one Scoregate installation.
 
 Relative paths are taken from {home}. Lines that begin with #name show the defaults: remove the # to change
 one. The variable {example} overrides linger_ms under [limits], and so on; {file} names another file. The
-gateway checks everything at start and names every mistake at once.
+gateway checks these values at start, then the files and addresses that they name; of each it names every
+mistake at once. Then it opens ledger, keys and engine.
 """
 
 

@@ -29,7 +29,7 @@ from scoregate.client.answers import (
     new_nonce,
     new_request_id,
 )
-from scoregate.client.arguments import span
+from scoregate.client.arguments import require_consent, span
 from scoregate.client.connection import Clock, Connection, Reply
 from scoregate.client.consents import (
     Consent,
@@ -79,6 +79,10 @@ NO_KEYS = (
     "jwks: pin the issuer's JWK Set, as text or as a path, obtained over a channel that you trust; "
     "or call Client.trusting_first_use to trust what this gateway serves now"
 )
+NO_ISSUER = (
+    "issuer: name who must have signed the answers, as the operator told you, such as "
+    '"https://scoregate.example"'
+)
 
 
 class Client:
@@ -119,6 +123,8 @@ class Client:
     ) -> None:
         if jwks is None:
             raise ClientMisconfigured(NO_KEYS)
+        if not issuer:
+            raise ClientMisconfigured(NO_ISSUER)
         self.jwks = identity.jwks_text(jwks)
         self.partner_id = partner_id or identity.partner_id(certificate)
         self._trust = Trust(VerificationKeys.from_jwks(self.jwks), issuer, self.partner_id, clock.now)
@@ -164,7 +170,7 @@ class Client:
             certificate=certificate,
             key=key,
             server_ca=server_ca,
-            issuer=issuer or published.issuer,
+            issuer=published.issuer if issuer is None else issuer,
             jwks=published.jwks,
             partner_id=partner_id,
             timeout=timeout,
@@ -233,7 +239,7 @@ class Client:
         Raises:
             Refused: NotFound when there is none of this name; or as any call.
         """
-        request = consent_pb2.GetConsentRequest(consent_id=consent_id)
+        request = consent_pb2.GetConsentRequest(consent_id=require_consent(consent_id))
         return Consent.of(self._connection.call(self._consents.GetConsent, request).message.consent)
 
     def consents(self) -> Iterator[Consent]:
@@ -279,6 +285,7 @@ class Client:
             Refused: The gateway said no. The error carries request id and nonce for a repeat.
             VerificationFailed: An answer came and must not be used. It carries them too, so that the
                 answer can be asked for again once the cause is mended.
+            ClientMisconfigured: The consent id is None: the invitation has not been allowed.
         """
         query = ScoreQuery(
             consent_id=consent_id,
@@ -310,7 +317,7 @@ class Client:
         """
         request = score_pb2.CheckThresholdRequest(
             request_id=(request_id or new_request_id()).lower(),
-            consent_id=consent_id,
+            consent_id=require_consent(consent_id),
             subject_ref=subject_ref or "",
             purpose=Purpose.read(purpose).number,
             threshold=threshold,

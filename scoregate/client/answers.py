@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+from scoregate.client.arguments import require_consent
 from scoregate.errors import ReceiptConflict
 from scoregate.partner.v1 import score_pb2
 from scoregate.proof.claims import Claims, NotScored, ScoreClaims, ScoreReason, ThresholdClaims
@@ -53,10 +54,11 @@ class ScoreQuery:
 
         Raises:
             WordUnknown: No such purpose or disclosure.
+            ClientMisconfigured: The consent id is None.
         """
         return score_pb2.GetScoreRequest(
             request_id=self.request_id.lower(),  # one UUID has one spelling
-            consent_id=self.consent_id,
+            consent_id=require_consent(self.consent_id),
             subject_ref=self.subject_ref,
             purpose=Purpose.read(self.purpose).number,
             disclosure=Disclosure.read(self.disclosure).number,

@@ -35,6 +35,20 @@ def require_instant(argument: str, given: object) -> None:
         raise ClientMisconfigured(f"{argument}: give the instant with its time zone")
 
 
+def require_consent(consent_id: str | None) -> str:
+    """Return the consent id that was given.
+
+    Raises:
+        ClientMisconfigured: None, as an invitation has it that was not allowed.
+    """
+    if consent_id is None:
+        raise ClientMisconfigured(
+            "consent_id: None, as of an invitation that has not been allowed (yet): its state says whether "
+            "it is PENDING, REJECTED or EXPIRED"
+        )
+    return consent_id
+
+
 def span(argument: str, given: timedelta) -> Duration:
     """Return a length of time as a message.
 

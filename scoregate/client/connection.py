@@ -3,15 +3,16 @@
 The retry policy is published here and is all there is: grpc-core's own retries are off, and no service
 config is taken from DNS.
 
-    what                                    again?
-    UNAVAILABLE                             yes, with the same bytes: request id and nonce included
-    BURST_EXCEEDED, CONCURRENCY_EXCEEDED    yes, after the wait that the gateway names
-    a negative pushback                     no
-    anything else                           no
+    what                                        again?
+    UNAVAILABLE                                 yes, with the same bytes: request id and nonce included
+    BURST_EXCEEDED, CONCURRENCY_EXCEEDED        yes, likewise; or grpcio's own word for a full server
+    a negative pushback, TLS that is refused    no
+    anything else                               no
 
-Pauses double from FIRST_PAUSE up to LONGEST_PAUSE, each drawn between zero and that (full jitter),
-unless the gateway names a wait: then exactly that. No pause reaches past the caller's deadline, and no
-call is tried more than MAX_ATTEMPTS times.
+It is tried until the caller's deadline, so a gateway that restarts is waited for. Pauses double from
+FIRST_PAUSE up to LONGEST_PAUSE, each drawn between zero and that (full jitter); where the gateway names a
+wait, they come on top of it, or all who were told the same would return at once. A pause that would reach
+the deadline is not begun: what was refused last is raised instead.
 """
 
 import random
@@ -28,9 +29,8 @@ from scoregate.client import refusals
 from scoregate.client.arguments import require_span
 from scoregate.errors import ClientMisconfigured, RateLimited, Refused
 
-MAX_ATTEMPTS = 5
 FIRST_PAUSE = timedelta(milliseconds=100)
-LONGEST_PAUSE = timedelta(seconds=2)
+LONGEST_PAUSE = timedelta(seconds=1)
 MAX_RECEIVE_BYTES = 8 * 1024 * 1024  # a batch of 1,000 answers is about 3 MiB
 MAX_SEND_BYTES = 1024 * 1024  # the gateway takes no more
 REPLAYED = "scoregate-replayed"
@@ -47,7 +47,9 @@ CHANNEL_OPTIONS = (
     ("grpc.http2.max_pings_without_data", 0),
     # Reconnecting waits no longer than the pauses above, or a retry would only find the last failure.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    # What a connection may take, despite its name: silence is a cause with a name before most deadlines.
+    ("grpc.min_reconnect_backoff_ms", 5_000),
 )
 
 _HOST_AND_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]+):[0-9]{1,5}")
@@ -116,18 +118,18 @@ class Connection:
         allowed = self._timeout if timeout is None else timeout
         require_span("timeout", allowed)
         deadline = self._clock.monotonic() + allowed.total_seconds()
-        attempt = 0
+        ceiling = FIRST_PAUSE
         while True:
-            attempt += 1
             try:
                 return self._send(method, request, deadline - self._clock.monotonic())
             except grpc.RpcError as error:
                 refused = refusals.from_call(error, request_id=request_id, nonce=nonce)
-                pause = self._pause(refused, attempt)
+                pause = self._pause(refused, ceiling)
                 if pause is None or self._clock.monotonic() + pause >= deadline:
                     # What the gateway says of itself is whole; the transport's own account may say more.
                     raise refused from None if refused.code else error
             self._clock.sleep(pause)
+            ceiling = min(2 * ceiling, LONGEST_PAUSE)
 
     def _send(self, method: Any, request: Any, seconds: float) -> Reply:
         try:
@@ -136,12 +138,10 @@ class Connection:
             raise ClientMisconfigured("the client is closed; open another one") from None
         return Reply(response, (REPLAYED, "true") in (call.initial_metadata() or ()))
 
-    def _pause(self, refused: Refused, attempt: int) -> float | None:
+    def _pause(self, refused: Refused, ceiling: timedelta) -> float | None:
         """Return how many seconds to wait before the next attempt; None to give up."""
-        told = None if refused.retry_after is None else refused.retry_after.total_seconds()
-        if attempt >= MAX_ATTEMPTS or refused.stop:
+        passes = refused.status == "UNAVAILABLE" or isinstance(refused, RateLimited)
+        if refused.stop or not passes:
             return None
-        if refused.status == "UNAVAILABLE":
-            ceiling = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (attempt - 1)).total_seconds()
-            return self._clock.chance() * ceiling if told is None else told
-        return told if isinstance(refused, RateLimited) else None
+        told = refused.retry_after or timedelta()
+        return told.total_seconds() + self._clock.chance() * ceiling.total_seconds()

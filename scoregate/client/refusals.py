@@ -9,7 +9,8 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 
-from scoregate.errors import Refused, Violation, refusal_class
+from scoregate.client.transport import CALLS_EXCEEDED, trouble
+from scoregate.errors import RateLimited, Refused, Violation, refusal_class
 from scoregate.partner.v1 import score_pb2
 from scoregate.reasons import REASONS
 
@@ -33,7 +34,9 @@ def from_call(error: grpc.RpcError, *, request_id: str, nonce: str) -> Refused:
     code = info.reason if info.domain == DOMAIN else ""
     pushback, stop = _pushback(trailers.get(PUSHBACK))
     links = _find(details, error_details_pb2.Help).links
-    return refusal_class(status, code)(
+    met = None if code else trouble(text)
+    kind = RateLimited if met and met.words == CALLS_EXCEEDED else refusal_class(status, code)
+    return kind(
         _sentence(code, text),
         status=status,
         code=code,
@@ -42,7 +45,8 @@ def from_call(error: grpc.RpcError, *, request_id: str, nonce: str) -> Refused:
         reference=_find(details, error_details_pb2.RequestInfo).request_id
         or info.metadata.get("request_id", ""),
         retry_after=pushback if pushback is not None else _retry_delay(details),
-        stop=stop,
+        stop=stop or bool(met and met.lasts),
+        remedy=met.remedy if met else "",
         violations=_violations(details),
         help_url=links[0].url if links else "",
     )

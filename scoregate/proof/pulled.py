@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scoregate.audit.v1 import leaf_pb2
-from scoregate.proof import leaf, merkle
+from scoregate.proof import files, leaf, merkle
 from scoregate.proof.faults import (
     PULL_AGAIN,
     LogDiverged,
@@ -274,24 +274,16 @@ def _partials(folder: Path, number: int) -> Path:
 def _read_head(folder: Path) -> Head | None:
     if not (folder / HEAD_NAME).exists():
         return None
-    return Head.decode(_read(folder, HEAD_NAME, MAX_HEAD_BYTES))
+    return Head.decode(files.read(folder / HEAD_NAME, HEAD_NAME, MAX_HEAD_BYTES))
 
 
 def _read_bundle(folder: Path, number: int, width: int) -> list[bytes]:
     path, first = bundle_path(number, width), number * BUNDLE_WIDTH
-    data = _read(folder, path, MAX_BUNDLE_BYTES, first)
+    data = files.read(folder / path, path, MAX_BUNDLE_BYTES, first)
     try:
         return decode_bundle(data)
     except BundleInvalid as error:
         raise LogInvalid(f"{path} {error}; delete it and {PULL_AGAIN}", index=first + error.place) from error
-
-
-def _read(folder: Path, name: str, limit: int, index: int | None = None) -> bytes:
-    with (folder / name).open("rb") as file:
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise LogInvalid(f"{name} has more than {limit:,} bytes; delete it and {PULL_AGAIN}", index=index)
-    return data
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from scoregate.errors import JsonRefused
-from scoregate.proof import leaf, merkle
+from scoregate.proof import files, leaf, merkle
 from scoregate.proof.digest import canonical, parse
 from scoregate.proof.faults import LogDiverged, LogIncomplete, LogInvalid
 
@@ -83,10 +83,7 @@ def read_receipts(folder: Path, origin: str) -> list[Receipt]:
     """
     receipts = []
     for path in sorted(folder.glob("*.json")):
-        with path.open("rb") as file:
-            data = file.read(MAX_RECEIPT_BYTES + 1)
-        if len(data) > MAX_RECEIPT_BYTES:
-            raise LogInvalid(f"receipt {path.name} has more than {MAX_RECEIPT_BYTES:,} bytes")
+        data = files.read(path, f"receipt {path.name}", MAX_RECEIPT_BYTES)
         receipts.append(parse_receipt(data, path.name, origin))
     if not receipts:
         raise LogIncomplete(

@@ -51,11 +51,10 @@ only a clock that was set, or one that differs from another replica's, parts the
 Kerberos allows clocks to differ (RFC 4120, 3.2.3), and little beside the hours for which answers live.
 """
 
-SCORE_METHODS = (
-    "/scoregate.partner.v1.ScoreService/GetScore",
-    "/scoregate.partner.v1.ScoreService/BatchGetScores",
-)
-THRESHOLD_METHODS = ("/scoregate.partner.v1.ScoreService/CheckThreshold",)
+SCORE_METHOD = "/scoregate.partner.v1.ScoreService/GetScore"
+"""What a leaf calls a score answer, and an item of a batch too."""
+
+THRESHOLD_METHOD = "/scoregate.partner.v1.ScoreService/CheckThreshold"
 
 _BESIDE_THE_VIEW = ("attestation", "receipt")  # each is checked by itself
 _OUTCOMES = ("scored", "answer", "not_scored")
@@ -112,7 +111,7 @@ def verify_score(
         _require_same("reasons", claims.result.reasons is not None, request.with_reasons)
     _require_time(claims, now, skew, archival)
     _require_view(score_view(claims), response)
-    _require_receipt(claims, response.attestation, response.receipt, SCORE_METHODS)
+    _require_receipt(claims, response.attestation, response.receipt, SCORE_METHOD)
     return claims
 
 
@@ -137,7 +136,7 @@ def verify_threshold(
         _require_same("threshold", claims.result.threshold, request.threshold)
     _require_time(claims, now, skew, archival)
     _require_view(threshold_view(claims), response)
-    _require_receipt(claims, response.attestation, response.receipt, THRESHOLD_METHODS)
+    _require_receipt(claims, response.attestation, response.receipt, THRESHOLD_METHOD)
     return claims
 
 
@@ -186,9 +185,7 @@ def _value(message: Message, field: str) -> tuple[bool, object]:
     return present, getattr(message, field)
 
 
-def _require_receipt(
-    claims: Claims, attestation: str, receipt: receipt_pb2.Receipt, methods: tuple[str, ...]
-) -> None:
+def _require_receipt(claims: Claims, attestation: str, receipt: receipt_pb2.Receipt, method: str) -> None:
     if receipt.log_origin != claims.log:
         raise ReceiptInvalid("log_origin", "is not the log that the attestation names")
     try:
@@ -202,7 +199,7 @@ def _require_receipt(
         ("attestation_sha256", entry.attestation_sha256 == hashlib.sha256(attestation.encode()).digest()),
         ("kind", entry.kind == leaf_pb2.LEAF_KIND_RELEASE),
         ("partner_id", entry.partner_id == claims.aud),
-        ("method", entry.method in methods),
+        ("method", entry.method == method),
         ("purpose", entry.purpose == claims.purpose.number),
         ("decision", entry.decision == decision),
         ("reason", entry.reason == reason),

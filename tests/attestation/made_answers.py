@@ -26,7 +26,7 @@ from scoregate.proof.claims import (
 )
 from scoregate.proof.digest import canonical, request_sha256
 from scoregate.proof.jwk import Algorithm, VerificationKeys, public_jwk
-from scoregate.proof.verify import SCORE_METHODS, THRESHOLD_METHODS
+from scoregate.proof.verify import SCORE_METHOD, THRESHOLD_METHOD
 from scoregate.proof.view import score_view, threshold_view
 from scoregate.words import Band, Disclosure, InputFamily, NotScoredReason, Purpose
 
@@ -143,7 +143,7 @@ def leaf_for(claims: Claims, attestation: str, **changes: Any) -> bytes:
         "time_micros": claims.iat * 1_000_000 + 7,
         "partner_id": claims.aud,
         "partner_sequence": 3,
-        "method": SCORE_METHODS[0] if isinstance(claims, ScoreClaims) else THRESHOLD_METHODS[0],
+        "method": SCORE_METHOD if isinstance(claims, ScoreClaims) else THRESHOLD_METHOD,
         "purpose": claims.purpose.number,
         "decision": leaf_pb2.DECISION_NOT_SCORED if not_scored else leaf_pb2.DECISION_SCORED,
         "reason": claims.result.reason if isinstance(claims.result, NotScored) else "",

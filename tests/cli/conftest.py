@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -210,6 +211,20 @@ def start(tmp_path: Path, processes: list[subprocess.Popen[str]]) -> Callable[..
         raise AssertionError(f"it ended with {process.wait()}: {text}{errors.read_text()}")
 
     return begin
+
+
+@contextmanager
+def interrupted_in(function: Callable[..., Any]) -> Iterator[None]:
+    """Somebody presses Ctrl-C as soon as this function is called."""
+
+    def watch(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code is function.__code__:
+            sys.setprofile(None)
+            signal.raise_signal(signal.SIGINT)
+
+    sys.setprofile(watch)
+    yield
+    assert sys.getprofile() is None, "it was never called"
 
 
 @contextmanager

@@ -210,12 +210,26 @@ def test_a_log_that_contradicts_itself_is_evidence_and_ends_like_verify(
         told = puller.terminal.stopped(*puller.words(tmp_path / "log"), code=4)
     assert told["result"] == "diverged"
     assert words in told["problems"][0]["problem"]
+    # With one name for both, it may as well be another installation.
+    assert ("another installation" in told["problems"][0]["remedy"]) == ("log_origin" not in changes)
 
 
 def test_a_damaged_folder_ends_like_verify(puller: Puller, tmp_path: Path) -> None:
     puller.terminal.told(*puller.words(tmp_path / "log"))
     (tmp_path / "log" / "head.json").write_text("{}")
     assert puller.terminal.stopped(*puller.words(tmp_path / "log"), code=3)["result"] == "invalid"
+
+
+def test_a_folder_of_other_things_is_not_pulled_into(puller: Puller, tmp_path: Path) -> None:
+    folder = tmp_path / "receipts"
+    folder.mkdir()
+    (folder / ".writing").touch()  # what a first pull leaves that was broken off at once
+    (folder / "9.json").write_text("{}")
+    with unchanged(folder):
+        (told,) = puller.terminal.stopped(*puller.words(folder), code=2)["problems"]
+    assert (told["field"], told["problem"]) == ("DIR", f"{folder} holds other things than a pulled log.")
+    (folder / "9.json").unlink()
+    assert puller.terminal.told(*puller.words(folder))["new_entries"] == 777
 
 
 def test_a_folder_that_cannot_be_written_is_a_sentence(puller: Puller, tmp_path: Path) -> None:

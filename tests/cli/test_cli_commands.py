@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import re
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from gateway import pki
-from gateway.cli.partner import Role
+from gateway.cli.partner import Role, role_of
 from scoregate.admin.v1 import partner_admin_pb2 as pb
 from scoregate.client import Client
 from scoregate.errors import AuthenticationRefused, ConsentRefused
 from scoregate.proof.jwk import VerificationKeys
-from tests.cli.conftest import Desk, Terminal, terms, unchanged
+from tests.cli.conftest import Desk, Terminal, command, environment, interrupted_in, terms, unchanged
 
 
 def consented(desk: Desk, lender: Client, subject: str) -> str:
@@ -113,7 +114,7 @@ def test_a_key_that_was_taken_for_a_request_goes_nowhere(desk: Desk, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("written", "field"), [(None, "--csr"), (b"\xff\xfe", "--csr"), (b"no PEM at all", "csr_pem")]
+    ("written", "field"), [(None, "--csr"), (b"\xff\xfe", "--csr"), (b"no PEM at all", "--csr")]
 )
 def test_a_request_that_is_none_is_refused_here(
     desk: Desk, tmp_path: Path, written: bytes | None, field: str
@@ -172,7 +173,7 @@ def test_a_quota_change_changes_only_what_is_named(desk: Desk) -> None:
     none = desk.terminal.told("quota", "set", "frugal", "--no-thresholds", "--reason", "a test")["contract"]
     assert none == after | {"thresholds": []}
     shown = desk.terminal.run("quota", "set", "frugal", "--burst", "9", "--reason", "a test").out
-    assert re.search(r"calls at once +200 +9 *\n", shown)
+    assert re.search(r"burst +200 calls +9 calls *\n", shown)
 
 
 @pytest.mark.parametrize("words", [(), ("--threshold", "600", "--no-thresholds")])
@@ -191,7 +192,23 @@ def test_quota_show_is_what_the_partner_sees(desk: Desk) -> None:
     }
     assert (ours["day"], ours["month"]) == (theirs["day"], theirs["month"]) == (1, 1)
     desk.terminal.told("quota", "set", "metered", "--daily", "1", "--reason", "a test")
-    assert "spent" in desk.terminal.run("quota", "show", "metered").out
+    shown = desk.terminal.run("quota", "show", "metered", COLUMNS="80").out
+    assert re.search(r"limit +period +used +of +left +full again", shown)  # one table, also when it is spent
+    assert re.search(r"day +[\d-]+ +1 +1 +none ", shown)
+    assert "scoregate quota set metered " in shown
+
+
+@pytest.mark.parametrize(("daily", "monthly", "noted"), [(100, 10, True), (10, 10, False), (10, 100, False)])
+def test_a_month_smaller_than_its_days_is_noted(desk: Desk, daily: int, monthly: int, *, noted: bool) -> None:
+    units = ("--daily", str(daily), "--monthly", str(monthly))
+    added = desk.terminal.told("partner", "add", f"noted-{daily}-{monthly}", "--name", "Noted Ltd", *units)
+    changed = desk.terminal.told("quota", "set", f"noted-{daily}-{monthly}", "--reason", "a test", *units)
+    for told in (added, changed):
+        assert ("note" in told) == noted
+    if noted:
+        note = "The month's 10 units are fewer than a day's 100: those are spent first."
+        assert added["note"] == changed["note"] == note
+        assert note in desk.terminal.run("quota", "set", "noted-100-10", "--reason", "a test", *units).out
 
 
 def test_a_consent_is_paused_resumed_and_revoked(desk: Desk) -> None:
@@ -401,7 +418,7 @@ def test_a_limit_that_was_met_is_told_once(desk: Desk) -> None:
 
 def test_every_refused_field_is_named_at_once(desk: Desk) -> None:
     words = ("partner", "add", "X", "--name", "", "--threshold", "601")
-    fields = ["partner.partner_id", "partner.legal_name", "partner.contract.thresholds"]
+    fields = ["ID", "--name", "--threshold"]  # as the command line calls them
     assert [each["field"] for each in desk.terminal.stopped(*words)["problems"]] == fields
     lines = desk.terminal.run(*words).err.splitlines()
     assert [line.split(":")[0].strip() for line in lines] == ["Refused", *fields]
@@ -455,7 +472,7 @@ def test_tables_break_no_word_at_any_width(desk: Desk, columns: int) -> None:
     }.items():
         shown = desk.terminal.run(*words, COLUMNS=str(columns)).out
         assert [each for each in whole if each not in shown] == [], words
-        assert max(map(len, shown.splitlines())) <= max(columns, 73), words  # a line to paste is 73 long
+        assert max(map(len, shown.splitlines())) <= max(columns, 99), words  # a line to paste is 99 long
 
 
 def test_the_keys_fit_a_terminal_of_80_columns_as_one_table(desk: Desk) -> None:
@@ -468,16 +485,55 @@ def test_an_argument_that_is_not_text_is_a_sentence(desk: Desk) -> None:
     desk.terminal.stopped("partner", "show", "\udcff", code=2)
 
 
-def test_nobody_at_the_address_is_a_sentence_that_names_it(desk: Desk) -> None:
-    told = desk.terminal.stopped("partner", "list", "--gateway", "127.0.0.1:1")
-    assert told["problems"][0]["field"] == "--gateway"
-    assert "127.0.0.1:1" in told["problems"][0]["problem"]
+@pytest.mark.parametrize(
+    "address", ["localhost", "127.0.0.1", "127.0.0.1:", ":8444", "[::1]", "::1:8444", "a:0", "a:65536"]
+)
+def test_an_address_without_a_host_or_a_port_is_not_called(desk: Desk, address: str) -> None:
+    (told,) = desk.terminal.stopped("partner", "list", "--gateway", address, code=2)["problems"]
+    assert (told["field"], told["problem"]) == ("--gateway", f"{address!r} has no host and port.")
 
 
-def test_a_lender_finds_the_admin_door_closed(desk: Desk) -> None:
-    certificate = desk.enrolled("nosy") / "certificate.pem"
-    told = desk.terminal.stopped("partner", "list", "--cert", certificate)
-    assert told["reason"] == "UNAVAILABLE"
+def test_why_a_door_is_silent_is_told_apart(desk: Desk) -> None:
+    at = {door: f"127.0.0.1:{getattr(desk.gateway, f'{door}_port')}" for door in ("admin", "partner", "http")}
+    staff_ca, lender = desk.home / "pki" / "staff-ca.pem", desk.enrolled("nosy") / "certificate.pem"
+    other_name = at["admin"].replace("127.0.0.1", "127.1")  # the same host, by a name that nobody certified
+    for words, field, problem in (
+        (("--gateway", "127.0.0.1:1"), "--gateway", "Nothing listens at 127.0.0.1:1."),
+        (("--gateway", at["http"]), "--gateway", f"{at['http']} doesn't speak TLS."),
+        (("--gateway", other_name), "--gateway", f"The certificate at {other_name} is for other hosts."),
+        (("--ca", staff_ca), "--ca", f"{staff_ca} doesn't vouch for the certificate at {at['admin']}."),
+        (("--cert", lender), "--cert", f"What listens at {at['admin']} refuses {lender}."),
+        (
+            ("--gateway", at["partner"]),
+            "--cert",
+            f"What listens at {at['partner']} refuses {desk.home}/operator/operator.pem.",
+        ),
+    ):
+        refused = desk.terminal.stopped("partner", "list", *words)
+        (told,) = refused["problems"]
+        assert (refused["reason"], told["field"], told["problem"]) == ("UNAVAILABLE", field, problem)
+
+
+@pytest.mark.parametrize(
+    "words", [("partner", "list"), ("partner", "list", "-o", "json"), ("keys", "export")]
+)
+def test_a_result_that_finds_no_room_is_one_line(desk: Desk, words: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        env = environment(desk.home) | desk.terminal.environ
+        ended = subprocess.run(
+            command(*words), stdout=full, stderr=subprocess.PIPE, env=env, text=True, check=False
+        )
+    assert ended.returncode == 2
+    assert ended.stderr == "Failed: The result can't be written (No space left on device).\n"
+
+
+def test_ctrl_c_is_one_line(desk: Desk) -> None:
+    with interrupted_in(role_of):
+        ended = desk.terminal.run("partner", "list")
+    assert (ended.code, ended.out) == (130, "")
+    assert ended.err == "Interrupted: What was done by then stays done.\n"
+    with interrupted_in(role_of):
+        assert desk.terminal.run("partner", "list", "-o", "json").told["result"] == "interrupted"
 
 
 def test_an_officer_administers_nothing(desk: Desk) -> None:
@@ -503,7 +559,8 @@ def test_with_every_option_named_no_installation_is_needed(desk: Desk, terminal:
     at = ("--gateway", f"127.0.0.1:{desk.gateway.admin_port}", "--cert", operator)
     assert terminal.told("keys", "list", *at)["keys"]
     told = terminal.stopped("keys", "list", code=2)
-    assert "Run `scoregate init`" in told["problems"][0]["remedy"]
+    remedy = told["problems"][0]["remedy"]
+    assert remedy.index("SCOREGATE_HOME") < remedy.index("scoregate init")  # there may be one elsewhere
 
 
 @pytest.mark.parametrize("option", ["--cert", "--key", "--ca"])

@@ -15,6 +15,8 @@ import typer
 from typer.main import get_command
 
 import gateway
+from gateway.cli.failures import stopped
+from scoregate.cli import INSTALL
 from tests.cli.conftest import Desk, Terminal
 
 SERVER_ONLY = frozenset(
@@ -125,16 +127,36 @@ def test_an_officer_pulls_the_log_with_the_client_alone(
     assert partner_runs("log", "verify", tmp_path / "log").returncode == 0
 
 
-@pytest.mark.parametrize("words", [("partner", "list"), ("keys", "export")])
-def test_what_needs_the_server_says_how_to_get_it(partner_runs: Runs, words: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("words", "option", "remedy"),
+    [
+        (
+            ("audit", "pull", "log"),
+            "--gateway",
+            "Add --gateway HOST:PORT, and with it --cert, --key and --ca.",
+        ),
+        (("keys", "export"), "--http", "Add --http HOST:PORT."),
+    ],
+)
+def test_without_settings_the_address_must_be_named(
+    partner_runs: Runs, words: tuple[str, ...], option: str, remedy: str
+) -> None:
     ended = partner_runs(*words)
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.startswith("Failed: This needs pydantic_settings")
-    assert 'pip install "scoregate[server,engine]"' in ended.stderr
+    assert ended.stderr == f"Failed: {option}: must be named where only the client is installed. {remedy}\n"
+
+
+def test_what_is_not_installed_comes_with_the_extras() -> None:
+    ended = stopped(ModuleNotFoundError(name="alembic.context"))
+    assert ended is not None
+    assert ended.sentence() == (
+        'This needs alembic, which is not installed. Install scoregate with its extras "server" and "engine".'
+    )
+    assert stopped(ModuleNotFoundError(name="gateway.nothing")) is None  # a bug
 
 
 def test_without_the_server_the_help_leaves_it_out_and_says_how_to_get_it(partner_runs: Runs) -> None:
     shown = partner_runs("--help").stdout
-    assert 'pip install "scoregate[server]"' in shown
+    assert INSTALL in shown
     assert "audit" in shown
     assert "serve " not in shown

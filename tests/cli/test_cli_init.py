@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
 import stat
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway import founding, migrations
 from gateway.settings import check_files, load
-from tests.cli.conftest import Terminal, command, content, environment, unchanged
+from tests.cli.conftest import Terminal, command, content, environment, interrupted_in, unchanged
 
 
 @pytest.fixture
@@ -54,6 +56,96 @@ def test_a_second_init_says_so_and_touches_nothing(terminal: Terminal, home: Pat
     with unchanged(home):
         problem = terminal.stopped("init")["problems"][0]
     assert problem["problem"].startswith("There is an installation: ")
+    assert problem["remedy"] == "Go on with `scoregate serve`, or found another with --home DIR."
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("init", "--home", ""),
+        ("partner", "request", "acme", "--out", ""),
+        ("engine", "train", "--out", ""),
+        ("audit", "pull", ""),
+    ],
+)
+def test_an_empty_name_is_not_the_folder_here(
+    terminal: Terminal, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    with contextlib.chdir(tmp_path), unchanged(tmp_path):
+        ended = terminal.run(*words)
+    assert ended.code == 2
+    assert "it must name a folder." in ended.err
+
+
+def test_an_empty_variable_is_like_none(terminal: Terminal, tmp_path: Path) -> None:
+    with contextlib.chdir(tmp_path):
+        assert terminal.run("init", SCOREGATE_HOME="").code == 0
+    assert (tmp_path / ".scoregate" / "scoregate.toml").is_file()
+
+
+def test_an_interrupted_init_says_what_it_left(terminal: Terminal, tmp_path: Path) -> None:
+    with interrupted_in(founding.found):
+        early = terminal.run("init")
+    assert (early.code, content(tmp_path / "home")) == (130, {})
+    assert early.err == "Interrupted: There is no installation yet. Nothing was made.\n"
+
+    with interrupted_in(migrations.upgrade):
+        late = terminal.run("init", "-o", "json")
+    (told,) = late.told["problems"]
+    assert (late.code, told["problem"]) == (130, "There is no installation yet.")
+    left = told["remedy"].removeprefix("Remove ").removesuffix(", and run it again.").split(", ")
+    assert {str(each) for each in (tmp_path / "home").iterdir()} == set(left)
+    for each in map(Path, left):
+        shutil.rmtree(each) if each.is_dir() else each.unlink()
+    assert terminal.run("init").code == 0
+
+
+def entries(home: Path, size: int) -> sqlite3.Connection:
+    """The ledger, as a gateway left it that has written so many entries."""
+    connection = sqlite3.connect(home / "ledger.db")
+    connection.execute("UPDATE log_head SET size = ?", (size,))
+    connection.commit()
+    return connection
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_an_installation_in_use_that_lost_its_settings_is_not_to_be_removed(
+    terminal: Terminal, home: Path, *, running: bool
+) -> None:
+    (home / "scoregate.toml").unlink()
+    assert "remove" in terminal.stopped("init")["problems"][0]["remedy"]  # nobody has used it
+    ledger = entries(home, 5)  # while it runs, the entry may lie in the WAL alone
+    if not running:
+        ledger.close()
+    before = content(home)
+    remedy = terminal.stopped("init")["problems"][0]["remedy"]
+    # A reader's mark in the shared memory of a ledger that is open is all that may change.
+    assert content(home) | {"ledger.db-shm": b""} == before | {"ledger.db-shm": b""}
+    assert running or "ledger.db-shm" not in content(home)
+    ledger.close()
+    assert remedy.startswith("Remove none of them")
+    assert "Put the settings file back" in remedy
+
+
+@pytest.mark.parametrize("what", ["lost", "no database", "elsewhere"])
+def test_where_use_cannot_be_told_nothing_is_to_be_removed(terminal: Terminal, home: Path, what: str) -> None:
+    (home / "scoregate.toml").unlink()
+    if what == "no database":
+        (home / "ledger.db").write_bytes(b"not a database, but long enough to look at" * 100)
+    else:
+        (home / "ledger.db").unlink()
+    url = "postgresql+psycopg://me@127.0.0.1:1/ledger"
+    elsewhere = {"SCOREGATE_DATABASE__URL": url} if what == "elsewhere" else {}
+    assert terminal.stopped("init", **elsewhere)["problems"][0]["remedy"].startswith("Remove none of them")
+
+
+def test_the_settings_of_another_home_serve_an_installation_that_lost_its_own(
+    terminal: Terminal, home: Path, tmp_path: Path
+) -> None:
+    (home / "scoregate.toml").unlink()
+    assert terminal.run("init", "--home", tmp_path / "other").code == 0
+    (tmp_path / "other" / "scoregate.toml").rename(home / "scoregate.toml")
+    assert check_files(load({"SCOREGATE_HOME": str(home)}), now=datetime.now(UTC)) == []
 
 
 def test_init_keeps_an_engine_that_was_trained_before(terminal: Terminal, tmp_path: Path) -> None:

@@ -43,4 +43,6 @@ def test_a_lender_is_onboarded_and_audited_from_the_command_line_alone(
     assert verified["root_hash"] == pulled["root_hash"]
     assert (verified["releases"], verified["receipts"]) == (1, 1)
     assert gateway.stop() == 0
-    assert "draining" in gateway.errors.read_text()
+    *_, draining, stopped = gateway.errors.read_text().splitlines()
+    assert "draining" in draining
+    assert "stopped" in stopped

@@ -6,8 +6,10 @@ import logging
 import signal
 import subprocess
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from http.client import HTTPResponse
 from pathlib import Path
 
 import grpc
@@ -15,7 +17,7 @@ import pytest
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tests.cli.conftest import Process, Terminal, command, environment, unchanged
+from tests.cli.conftest import Desk, Process, Terminal, command, environment, unchanged
 
 SECONDS = 20
 Refusals = Callable[..., list[dict[str, str]]]
@@ -139,6 +141,31 @@ def test_a_taken_port_is_a_sentence(
         taken = gateway.told[door]
         (told,) = refusals(**{f"SCOREGATE_LISTEN__{door.upper()}": taken})
         assert (told["field"], told["problem"]) == (f"listen.{door}", f"can't listen on {taken}.")
+
+
+def test_the_address_of_another_machine_is_told_from_a_taken_port(refusals: Refusals) -> None:
+    elsewhere = "192.0.2.1:8443"  # of no machine (RFC 5737)
+    (told,) = refusals(SCOREGATE_LISTEN__PARTNER=elsewhere)
+    assert (told["field"], told["problem"]) == ("listen.partner", "192.0.2.1 is no address of this machine.")
+    (told,) = refusals("--engine", SCOREGATE_ENGINE__ADDRESS=elsewhere)
+    assert told["field"] == "engine.address"
+
+
+def test_the_pages_list_the_metrics_and_forgive_lower_case(desk: Desk) -> None:
+    pages = f"http://127.0.0.1:{desk.gateway.http_port}"
+
+    def get(path: str) -> HTTPResponse:
+        answer: HTTPResponse = urllib.request.urlopen(pages + path, timeout=SECONDS)  # noqa: S310
+        return answer
+
+    with get("/") as index:
+        assert b'<a href="/metrics">' in index.read()
+    with get("/errors/consent_revoked") as answer:
+        assert answer.url == f"{pages}/errors/CONSENT_REVOKED"
+    with pytest.raises(urllib.error.HTTPError) as missing, get("/errors/no_such_reason"):
+        pass
+    assert missing.value.code == 404
+    missing.value.close()
 
 
 def test_a_separate_engine_answers_the_gateway_alone(

@@ -42,6 +42,7 @@ def connect(
     def open_client(**changes: Any) -> Client:
         certificate, key = authority.client_pair
         fields: dict[str, Any] = {
+            "target": gateway.target,
             "certificate": certificate,
             "key": key,
             "server_ca": authority.pem,
@@ -49,7 +50,7 @@ def connect(
             "issuer": ISSUER,
             "clock": time.clock,
         }
-        client = Client(gateway.target, **(fields | changes))
+        client = Client(**(fields | changes))
         opened.append(client)
         return client
 

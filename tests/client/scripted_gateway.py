@@ -1,6 +1,6 @@
 """A gateway over real mTLS that answers truly, unless a test scripts something else."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -94,20 +94,28 @@ class FrozenTime:
 class ScriptedGateway:
     """Serves the partner contract. Steps that were scripted are taken first, one a call."""
 
-    def __init__(self, authority: Authority) -> None:
+    def __init__(
+        self,
+        authority: Authority,
+        port: int = 0,
+        *,
+        pair: tuple[bytes, bytes] | None = None,
+        options: Sequence[tuple[str, int]] = (),
+    ) -> None:
         self.requests: list[Any] = []
         self._steps: list[Step] = []
-        self._server = grpc.server(ThreadPoolExecutor(4))
+        self._server = grpc.server(ThreadPoolExecutor(4), options=options)
         for file in (score_pb2, consent_pb2, receipt_pb2, usage_pb2):
             for service in file.DESCRIPTOR.services_by_name.values():
                 handlers = {method.name: self._handler(method.input_type) for method in service.methods}
                 generic = grpc.method_handlers_generic_handler(service.full_name, handlers)
                 self._server.add_generic_rpc_handlers((generic,))
-        certificate, key = authority.server_pair
+        certificate, key = pair or authority.server_pair
         credentials = grpc.ssl_server_credentials(
             [(key, certificate)], authority.pem, require_client_auth=True
         )
-        self.target = f"localhost:{self._server.add_secure_port('localhost:0', credentials)}"
+        self.port = self._server.add_secure_port(f"localhost:{port}", credentials)
+        self.target = f"localhost:{self.port}"
         self._server.start()
 
     def stop(self) -> None:

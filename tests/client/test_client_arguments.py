@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scoregate.client import Client, Terms
+from scoregate.client import Client, ScoreQuery, Terms
 from scoregate.errors import ClientMisconfigured
 from scoregate.words import Disclosure, Purpose
 from tests.attestation.made_answers import ISSUER, JWKS
@@ -87,7 +87,14 @@ def test_odd_paths_are_refused(connect: Callable[..., Client], tmp_path: Path) -
             connect(certificate=odd)
 
 
-# Target and timeout.
+# Issuer, target and timeout.
+
+
+@pytest.mark.parametrize("given", [None, ""])
+def test_a_client_without_an_issuer_is_not_made(connect: Callable[..., Client], given: str | None) -> None:
+    with pytest.raises(ClientMisconfigured, match=r"^issuer: name who .* such as") as error:
+        connect(issuer=given)
+    assert is_told_alone(error.value)
 
 
 @pytest.mark.parametrize(
@@ -114,6 +121,27 @@ def test_a_bare_number_is_no_timeout(client: Client, authority: Authority, given
         opened(authority, "localhost:1", timeout=given)
     with pytest.raises(ClientMisconfigured, match=r"^timeout: give a timedelta"):
         client.score(CONSENT, Purpose.COLLECTION, timeout=given)
+
+
+# Consents.
+
+
+@pytest.mark.parametrize("ask", [
+    lambda client: client.score(None, "COLLECTION"),
+    lambda client: client.reaches(None, "COLLECTION", 650),
+    lambda client: list(client.scores([ScoreQuery(None, "COLLECTION")])),
+    lambda client: client.consent(None),
+])  # fmt: skip
+def test_the_consent_of_an_invitation_that_was_not_allowed_is_told_as_such(
+    client: Client, gateway: ScriptedGateway, ask: Callable[[Client], object]
+) -> None:
+    told = (
+        r"^consent_id: None, as of an invitation that has not been allowed \(yet\).*PENDING, REJECTED or EXP"
+    )
+    with pytest.raises(ClientMisconfigured, match=told) as error:
+        ask(client)
+    assert is_told_alone(error.value)
+    assert gateway.requests == []
 
 
 # Terms.

@@ -29,7 +29,6 @@ from scoregate.errors import (
     KeyUnknown,
     Refused,
     ServerFault,
-    Unavailable,
     WordUnknown,
 )
 from scoregate.partner.v1 import consent_pb2, receipt_pb2, usage_pb2
@@ -104,14 +103,6 @@ def test_a_certificate_that_names_no_one_partner_asks_for_the_partner_id(
     with pytest.raises(ClientMisconfigured, match="partner_id"):
         connect(certificate=certificate, key=key)
     assert connect(certificate=certificate, key=key, partner_id="acme").partner_id == "acme"
-
-
-def test_a_gateway_of_another_authority_is_not_spoken_to(
-    connect: Callable[..., Client], gateway: ScriptedGateway
-) -> None:
-    with pytest.raises(Unavailable, match="certificate"):
-        connect(server_ca=Authority().pem).score(CONSENT, Purpose.COLLECTION)
-    assert gateway.requests == []
 
 
 def test_a_closed_client_says_so(client: Client) -> None:
@@ -395,3 +386,11 @@ def test_the_package_offers_the_client_and_nothing_unknown() -> None:
     assert scoregate.Client is Client
     with pytest.raises(AttributeError, match="Klient"):
         scoregate.Klient  # noqa: B018
+
+
+def test_what_the_package_offers_is_listed_before_it_is_loaded() -> None:
+    script = "import scoregate, sys; assert 'scoregate.client' not in sys.modules; print(*dir(scoregate))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert set(scoregate.__all__) | {"__doc__", "errors"} <= set(done.stdout.split())

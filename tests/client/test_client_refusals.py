@@ -117,7 +117,7 @@ def test_what_the_gateway_says_is_told_without_the_transports_account(
 
 @pytest.mark.parametrize("code", sorted(REASONS))
 def test_every_reason_arrives_as_its_group(client: Client, gateway: ScriptedGateway, code: str) -> None:
-    found = refusal(client, gateway, grpc.StatusCode.PERMISSION_DENIED, code)
+    found = refusal(client, gateway, grpc.StatusCode.PERMISSION_DENIED, code, pushback="-1")
     assert type(found) is errors.refusal_class("PERMISSION_DENIED", code)
     assert found.reason is REASONS[code]
     assert str(found) == f"{code}: {REASONS[code].title} {REASONS[code].remedy}"

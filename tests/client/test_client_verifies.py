@@ -300,6 +300,25 @@ def test_an_answer_that_came_before_its_key_was_known_is_asked_for_again(
     assert first == second
 
 
+@pytest.mark.parametrize("wrong", [
+    {"issuer": "https://other.example"}, {"jwks": jwks([signing_key(seed=9).public_jwk])},
+])  # fmt: skip
+def test_what_a_wrong_setting_refused_says_how_it_is_had_again(
+    connect: Callable[..., Client], gateway: ScriptedGateway, wrong: dict[str, str]
+) -> None:
+    with pytest.raises(VerificationFailed) as error:
+        connect(**wrong).score(CONSENT, APPLICATION)
+    sent = gateway.requests[0]
+    assert str(error.value).endswith(
+        f". Once the cause is mended, the same question with request_id={sent.request_id!r} and "
+        f"nonce={sent.nonce!r} brings this answer again, within 24 hours and at no cost"
+    )
+
+
+def test_outside_the_client_an_error_names_no_question() -> None:
+    assert str(SignatureInvalid("changed")) == "changed"
+
+
 def test_there_is_no_switch_that_turns_verification_off() -> None:
     for function in (Client.__init__, Client.score, Client.reaches, Client.scores, Client.trusting_first_use):
         names = inspect.signature(function).parameters

@@ -195,9 +195,7 @@ admin = "127.0.0.1:8443"
         "mode",
     ]
     by_field = {problem.field: problem for problem in problems}
-    assert (
-        by_field["limits.linger_ms"].problem == "60 in scoregate.toml; it should be less than or equal to 50"
-    )
+    assert by_field["limits.linger_ms"].problem == "60 in scoregate.toml; it is more than 50"
     assert by_field["limits.linger_ms"].remedy.endswith("in milliseconds: 0 to 50.")
     assert by_field["engine.timeout_ms"].problem.startswith("'soon' in SCOREGATE_ENGINE__TIMEOUT_MS; ")
     assert (
@@ -216,6 +214,8 @@ admin = "127.0.0.1:8443"
         ("[limit]\nlinger_ms = 3", "limit", "limits"),
         ("linger_ms = 3", "linger_ms", "limits.linger_ms"),
         ("[limits]\nlinger = 3", "limits.linger", "limits.linger_ms"),
+        ("[engine]\nlinger_ms = 3", "engine.linger_ms", "limits.linger_ms"),  # the same name, another table
+        ('[limits]\nkey = "x"', "limits.key", "tls.key"),
         ('[tls]\ncert = "x"', "tls.cert", "tls.certificate"),
         ('reflection = "on"', "reflection", None),
     ],
@@ -232,6 +232,7 @@ def test_an_unknown_name_in_the_file_is_refused_with_the_nearest_one(
 @pytest.mark.parametrize(
     ("variable", "remedy"),
     [
+        ("SCOREGATE_ENGINE__LINGER_MS", "Did you mean SCOREGATE_LIMITS__LINGER_MS?"),
         ("SCOREGATE_LIMITS__LINGER", "Did you mean SCOREGATE_LIMITS__LINGER_MS?"),
         ("SCOREGATE_LIMITS_LINGER_MS", "Did you mean SCOREGATE_LIMITS__LINGER_MS?"),
         ("SCOREGATE_DATABASE_URL", "Did you mean SCOREGATE_DATABASE__URL?"),
@@ -263,6 +264,7 @@ def test_a_table_is_not_a_value(tmp_path: Path) -> None:
 
 BOUNDS = [
     ("attestation.life_seconds", 60, 86_400),
+    ("database.patience_seconds", 1, 60),
     ("engine.timeout_ms", 10, 10_000),
     ("limits.max_queue", 1, 10_000),
     ("limits.linger_ms", 0, 50),
@@ -311,6 +313,29 @@ def test_one_partner_may_not_hold_every_thread(tmp_path: Path, cap: int, *, good
 def test_what_is_no_whole_number_is_refused(tmp_path: Path, value: str) -> None:
     toml = f"{DEVELOPMENT}[limits]\nlinger_ms = {value}\n"
     assert fields_of(problems_of(tmp_path, toml)) == ["limits.linger_ms"]
+
+
+@pytest.mark.parametrize(
+    ("toml", "said"),
+    [
+        ('[limits]\nlinger_ms = "many"', "it isn't a whole number"),
+        ("[limits]\nlinger_ms = 2.5", "it isn't a whole number"),
+        ("[limits]\nlinger_ms = [2]", "it isn't a whole number"),
+        (f"[limits]\nlinger_ms = {'9' * 30}", "it is more than 50"),
+        (f"[limits]\nlinger_ms = '{'9' * 5000}'", "it has too many digits"),
+        ("[limits]\nlinger_ms = -1", "it is less than 0"),
+        ('[engine]\nkind = "none"', "it is not 'embedded' or 'remote'"),
+        ('[attestation]\nalgorithm = "RS256"', "it is not 'ES256' or 'Ed25519'"),
+        ("[tls]\nkey = 3", "it isn't a path"),
+        ("issuer = 3", "it isn't text"),
+        (f"log_origin = 'a{'b' * 255}'", "it has more than 255 characters"),
+        ('issuer = "ftp://x"', "it has another form"),
+        ('[listen]\npartner = "nowhere"', "it isn't HOST:PORT with a port of 0 to 65535"),
+    ],
+)
+def test_what_is_wrong_with_a_value_is_said_in_our_words(tmp_path: Path, toml: str, said: str) -> None:
+    (problem,) = problems_of(tmp_path, DEVELOPMENT + toml)
+    assert problem.problem.endswith(f"; {said}"), problem
 
 
 @pytest.mark.parametrize("value", ['""', '"a\\u0000b"', "3", "false"])
@@ -861,6 +886,18 @@ def test_what_was_lost_is_restored_or_trained_and_never_made_by_init(
 
     assert re.match(remedy, problem.remedy), problem.remedy
     assert "scoregate init" not in problem.remedy
+
+
+def test_an_address_of_another_machine_is_named_with_the_rest(tmp_path: Path) -> None:
+    toml = '[listen]\nhttp = "192.0.2.1:0"\n[engine]\naddress = "nobody.invalid:1"\n'
+    settings = install(tmp_path, DEVELOPMENT + toml)
+    remove("keys/master.key")(tmp_path)
+
+    assert found(settings)[0] == ("listen.http", "192.0.2.1 is no address of this machine")
+    assert [field for field, _ in found(settings)] == ["listen.http", "secrets.master_key"]
+    (problem,) = check_engine_files(settings, now=NOW)
+    assert problem.field == "engine.address"
+    assert "127.0.0.1" in problem.remedy
 
 
 def test_doors_that_trust_one_ca_of_any_name_do_not_open(tmp_path: Path) -> None:

@@ -27,12 +27,14 @@ class ScriptedEngine:
         self.calls = 0
         self.announces: ModelCard | None = None
         self.queries: list[Query] = []
+        self.timeouts: list[float] = []
         self.before: Callable[[], object] = lambda: None
         self.reply: Callable[[Sequence[Query], Outcomes], Any] = lambda _, found: found
 
     def score(self, queries: Sequence[Query], *, as_of: date, timeout: float) -> Outcomes:
         self.calls += 1
         self.queries += queries
+        self.timeouts.append(timeout)
         self.before()
         found = self._real.score(queries, as_of=as_of, timeout=timeout)
         answer: Outcomes = self.reply(queries, found)

@@ -119,6 +119,29 @@ def test_a_copy_in_the_files_place_is_not_written_to(
     assert engine.calls == 0
 
 
+@pytest.mark.parametrize("replaced", [False, True], ids=["removed", "replaced"])
+def test_without_its_write_ahead_log_nothing_leaves_and_nothing_that_left_is_lost(
+    new_own_world: Callable[..., World], engine: ScriptedEngine, replaced: bool
+) -> None:
+    world = new_own_world()
+    acme = world.partner()
+    consent = world.consent(acme, **PERIODIC)
+    request = acme.query(consent)
+    first = ask(acme, request)
+    log = file_of(world).with_name(f"{file_of(world).name}-wal")
+    log.unlink()
+    if replaced:
+        log.touch()
+    calls = engine.calls
+    for _ in range(3):
+        require_unavailable(acme, acme.query(consent))
+    assert engine.calls == calls
+    log.unlink(missing_ok=True)
+    world.restart(Seams(clock=world.clock, engine=engine))  # SQLite writes back what it still holds
+    assert ask(acme.at(world), request).body == first.body
+    world.require_balanced()
+
+
 # --- the file is there and can't be written
 
 

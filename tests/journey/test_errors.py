@@ -115,7 +115,7 @@ def test_the_metrics_count_calls_by_method_and_reason_and_name_nobody(world: Wor
     "path",
     [
         "/errors/NO_SUCH_REASON",
-        "/errors/consent_revoked",
+        "/errors/consent_unheard_of",
         "/errors/%3Cscript%3Ealert(1)%3C/script%3E",
         "/errors/../../etc/passwd",
         "/errors/CONSENT_REVOKED%00",

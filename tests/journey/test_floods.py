@@ -12,14 +12,18 @@ from typing import Any
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2
 
 from gateway.query import GET_SCORE
+from scoregate.admin.v1 import partner_admin_pb2
 from scoregate.audit.v1 import leaf_pb2
 from tests.journey.engines import ScriptedEngine
 from tests.journey.rows import answered, ask, require_explained
 from tests.wire import Failure, outcome, refused, send
 from tests.world import Partner, World
 
+HEALTH_CHECK = "/grpc.health.v1.Health/Check"
+SERVING = health_pb2.HealthCheckResponse.SERVING
 PERIODIC = {"mode": "CONSENT_MODE_PERIODIC"}
 SMALL = {
     "SCOREGATE_LIMITS__WORKER_THREADS": "4",
@@ -127,6 +131,28 @@ def test_calls_that_never_send_their_body_leave_the_others_served(small: World, 
     small.revoke(greedy.fingerprint)  # it need not even be a partner any more
     with half_open(greedy, path, 4):
         assert ask(acme, request, timeout=3).body
+
+
+@pytest.mark.parametrize("revoked", [False, True], ids=["registered", "revoked"])
+def test_calls_to_health_that_never_send_their_body_leave_health_to_the_others(
+    own_world: World, revoked: bool
+) -> None:
+    greedy, acme = own_world.partner("greedy"), own_world.partner("acme")
+    if revoked:
+        own_world.revoke(greedy.fingerprint)
+    with half_open(greedy, HEALTH_CHECK, 20):
+        for _ in range(5):
+            sent = send(acme.channel, HEALTH_CHECK, b"", timeout=0.5)
+            assert health_pb2.HealthCheckResponse.FromString(sent.body).status == SERVING
+
+
+def test_one_officer_never_keeps_a_revocation_waiting(own_world: World) -> None:
+    officer, _ = own_world.officer()
+    officer.channel = own_world.admin_channel(officer.certificate, officer.key)
+    acme = own_world.partner("acme")
+    with half_open(officer, "/scoregate.audit.v1.AuditService/GetHead", 20):
+        request = partner_admin_pb2.RevokeCertificateRequest(fingerprint=acme.fingerprint, reason="a test")
+        own_world.partners.RevokeCertificate(request, timeout=3)
 
 
 def test_a_caller_whose_body_is_overdue_is_hung_up_on(

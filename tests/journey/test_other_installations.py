@@ -56,18 +56,29 @@ def test_another_master_key_is_refused_and_the_right_one_starts(own_world: World
     assert acme.at(own_world).scores.GetScore(acme.query(own_world.consent(acme.at(own_world)))).event_id
 
 
-def test_another_pairwise_key_is_refused_once_a_person_has_a_reference(own_world: World) -> None:
-    acme = own_world.partner()
+def test_another_pairwise_key_is_refused_before_anybody_has_a_reference(own_world: World) -> None:
     file = own_world.settings.secrets.pairwise_key
-    exchange(file)
-    own_world.restart()  # nobody has a reference yet: nothing can be told apart, and nothing is lost
-    consent = own_world.consent(acme.at(own_world))
+    before = exchange(file)
+    field, text = problem(own_world)
+    assert field == "secrets.pairwise_key"
+    assert "restore" in text.lower()
+    file.write_bytes(before)
+    own_world.restart()
+
+
+def test_a_database_that_keeps_no_check_value_is_checked_by_its_references(own_world: World) -> None:
+    consent = own_world.consent(own_world.partner())
+    execute(own_world, "UPDATE log_head SET pairwise_check = NULL")  # as revision 0001 leaves it
+    file = own_world.settings.secrets.pairwise_key
     before = exchange(file)
     field, text = problem(own_world)
     assert field == "secrets.pairwise_key"
     assert consent.subject_ref not in text
     file.write_bytes(before)
-    own_world.restart()
+    own_world.restart()  # and keeps one from now on
+    execute(own_world, "DELETE FROM grants")
+    exchange(file)
+    assert problem(own_world)[0] == "secrets.pairwise_key"
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -87,6 +98,18 @@ def test_a_dropped_column_is_named(own_world: World) -> None:
     execute(own_world, "ALTER TABLE partners RENAME COLUMN elsewhere TO role")
     assert field == "database.url"
     assert "lacks partners.role:" in text
+    own_world.restart()
+
+
+@pytest.mark.parametrize("state", ["CURRENT", "NEXT"])
+def test_a_key_whose_file_is_gone_is_missed_at_the_start(own_world: World, state: str) -> None:
+    kid = own_world.keys()[state]
+    [file] = [each for each in own_world.settings.attestation.key_folder.iterdir() if kid in each.name]
+    away = file.rename(own_world.settings.home / "away")
+    field, text = problem(own_world)
+    assert field == "attestation.key_folder"
+    assert kid in text
+    away.rename(file)
     own_world.restart()
 
 

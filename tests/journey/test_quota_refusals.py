@@ -349,3 +349,13 @@ def test_two_gateways_spend_one_contract(own_world: World, engine: ScriptedEngin
     reasons = sorted(result.reason for result in results if isinstance(result, Failure))
     assert reasons == ["DAILY_QUOTA_EXHAUSTED"] * (RACERS - 3)
     assert acme.spent() == {"day": 3, "month": 3}
+
+
+def test_after_the_clock_was_set_back_the_meters_show_the_day_that_is_enforced(own_world: World) -> None:
+    acme = own_world.partner(daily_units=1)
+    consent = own_world.consent(acme, **PERIODIC)
+    own_world.clock.move(days=1)
+    ask(acme, acme.query(consent))
+    own_world.clock.move(days=-1)
+    turned_down(acme, acme.query(consent), "DAILY_QUOTA_EXHAUSTED")
+    assert acme.spent()["day"] == own_world.usage(acme.partner_id)["day"] == 1

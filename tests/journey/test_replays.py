@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from google.protobuf.message import Message
+from sqlalchemy import event
 
 from gateway.server import Seams
 from scoregate.audit.v1 import leaf_pb2
@@ -281,6 +284,31 @@ def test_concurrent_twins_get_one_answer_and_spend_one_unit(
     assert acme.spent() == {"day": 1, "month": 1}
     kinds = sorted(entry.kind for entry in entries)
     assert kinds == [leaf_pb2.LEAF_KIND_RELEASE] + [leaf_pb2.LEAF_KIND_REPLAY] * (TWINS - 1)
+
+
+@pytest.mark.parametrize("statement", range(1, 7))
+def test_a_twin_that_commits_between_two_looks_at_the_database_costs_nothing(
+    own_world: World, statement: int
+) -> None:
+    acme = own_world.partner(daily_units=1)
+    request = acme.query(own_world.consent(acme))  # one unit, and good for one answer
+    twins: list[bytes] = []
+    seen = 0
+
+    def commit_the_twin(*_: object) -> None:
+        nonlocal seen
+        if threading.current_thread().name.startswith("call"):
+            seen += 1  # the twin's own statements count on, and bring no third
+            if seen == statement:
+                twins.append(ask(acme, request).body)
+
+    event.listen(sa.Engine, "after_cursor_execute", commit_the_twin)
+    try:
+        body = ask(acme, request).body
+    finally:
+        event.remove(sa.Engine, "after_cursor_execute", commit_the_twin)
+    assert twins in ([body], [])  # a call may need fewer looks
+    assert acme.spent() == {"day": 1, "month": 1}
 
 
 def test_twins_at_two_gateways_get_one_answer_and_spend_one_unit(own_world: World, scorer: Engine) -> None:

@@ -64,7 +64,7 @@ class Books:
         self.vault = Vault(MASTER)
         migrations.upgrade(self.store)
         with self.store.writer.begin() as connection:
-            create_head(connection, origin=ORIGIN, signing_kid=KID)
+            create_head(connection, origin=ORIGIN, signing_kid=KID, pairwise_check=bytes(32))
         self.ledger = self.new_ledger()
 
     def open(self) -> Store:
@@ -77,10 +77,16 @@ class Books:
         guards: Guards | None = None,
         store: Store | None = None,
         linger: timedelta = timedelta(milliseconds=1),
+        max_waiting: int = 1_024,
     ) -> Ledger:
         """Another writer over the same database, as another process would have it."""
         ledger = Ledger(
-            store or self.open(), Vault(MASTER), clock=lambda: self.now, linger=linger, guards=guards
+            store or self.open(),
+            Vault(MASTER),
+            clock=lambda: self.now,
+            linger=linger,
+            max_waiting=max_waiting,
+            guards=guards,
         )
         self.closing.callback(ledger.close)
         return ledger

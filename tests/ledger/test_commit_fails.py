@@ -164,7 +164,7 @@ SPOIL_POSTGRESQL = (
 @contextmanager
 def commits_refused(books: Books) -> Iterator[None]:
     """Whoever appends an entry breaks a constraint that the database looks at in COMMIT only."""
-    on_sqlite = books.store.file is not None
+    on_sqlite = bool(books.store.inodes)
     with books.store.writer.begin() as connection:
         for statement in SPOIL_SQLITE if on_sqlite else SPOIL_POSTGRESQL:
             connection.exec_driver_sql(statement)

@@ -1,6 +1,7 @@
 """Receipt files: what a lender holds, against what the log holds."""
 
 import json
+import os
 from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
@@ -140,3 +141,9 @@ def test_a_hostile_file_name_is_shown_escaped(origin: str, tmp_path: Path) -> No
         read_receipts(tmp_path, origin)
     assert str(caught.value).isprintable()
     assert r"\x1b[2J\n.json" in str(caught.value)
+
+
+def test_a_pipe_in_a_receipts_place_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    with pytest.raises(LogInvalid, match=r"receipt pipe\.json is not a file"):
+        read_receipts(tmp_path, "origin")

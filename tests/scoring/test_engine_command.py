@@ -33,6 +33,7 @@ def test_train_leaves_an_engine_that_opens(tmp_path: Path, training: Training) -
         "Taiwan",
         "Not out of time",
         "DeLong",
+        "dealt once",
     ):
         assert words in shown
     assert engine.model().name == f"uci-card@{training.scorecard.version}"
@@ -59,7 +60,13 @@ def test_evaluate_gives_mean_and_interval_for_both_sets_of_people() -> None:
 def test_evaluate_shows_a_table_with_its_caveats() -> None:
     code, shown, _ = run("evaluate", "--repeats", "1")
     assert code == 0
-    for words in ("29,103", "30,000", "95 %, DeLong", "Not out of time"):
+    for words in (
+        "29,103",
+        "30,000",
+        "95 %, DeLong",
+        "Not out of time",
+        "--repeats 1, each dealt anew",
+    ):
         assert words in shown
 
 
@@ -67,7 +74,7 @@ def test_show_lists_every_bin(engine_folder: Path, training: Training) -> None:
     code, shown, _ = run("show", "--folder", str(engine_folder))
     assert code == 0
     for each in training.scorecard.characteristics:
-        assert each.name in shown
+        assert f"{each.name}: {each.reason_text}" in shown
     assert "596 points" in shown
 
 
