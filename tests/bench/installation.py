@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.founding import OPERATOR
+from gateway.gate import STAFF_IN_FLIGHT
 from gateway.settings import Settings
 from scoregate.admin.v1 import consent_admin_pb2, partner_admin_pb2
 from scoregate.partner.v1 import consent_pb2, score_pb2, types_pb2
@@ -24,7 +25,7 @@ LENDERS = ("lender-a", "lender-b")
 CONSENTS = 200
 """Of each lender, each for another person."""
 
-AT_ONCE = 16
+AT_ONCE = STAFF_IN_FLIGHT
 USES_A_DAY = 1_000
 UNITS = 10_000_000
 CALLS_A_SECOND = 100_000
