@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -19,6 +20,9 @@ from gateway.server import Seams
 from scoring import store as engine_store
 from scoring.train import train
 from tests.world import Clock, World, open_world, settings_for
+
+# Some tests press Ctrl-C; whoever runs in the background inherits that it is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says something about the machine and nothing about the code.
 hypothesis.register_profile("scoregate", deadline=None, suppress_health_check=[HealthCheck.too_slow])
