@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 from sqlalchemy.engine import Connection
 
+from consent.sql import among
 from gateway.store import metadata
 from scoregate.proof.leaf import commit
 
@@ -40,7 +41,7 @@ data_keys = sa.Table(
     sa.Column("wrapped", sa.LargeBinary(40), nullable=False),
 )
 
-_by_owner = sa.select(data_keys).where(data_keys.c.owner.in_(sa.bindparam("owners", expanding=True)))
+_by_owner = sa.select(data_keys).where(among(data_keys.c.owner, "owners"))
 
 
 class Unreadable(Exception):

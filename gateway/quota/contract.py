@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from consent.sql import among
 from gateway.store import metadata, upsert
 
 quota_usage = sa.Table(
@@ -101,8 +102,8 @@ def ends(contract: Contract, now: datetime) -> tuple[datetime, datetime]:
 
 
 _select = sa.select(quota_usage).where(
-    quota_usage.c.partner_id.in_(sa.bindparam("partners", expanding=True)),
-    quota_usage.c.period.in_(sa.bindparam("periods", expanding=True)),
+    among(quota_usage.c.partner_id, "partners"),
+    among(quota_usage.c.period, "periods"),
 )
 _store = upsert(quota_usage)
 
