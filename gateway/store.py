@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import psycopg
@@ -66,6 +67,7 @@ class Store:
     patience: int  # seconds
     inodes: Mapping[Path, int]  # of the SQLite file and its write-ahead log when they were opened
     anchor: PoolProxiedConnection | None  # keeps the write-ahead log where it is
+    _lock: Lock = field(default_factory=Lock)  # guards the next; what is in there is not closed meanwhile
     _out: dict[object, tuple[float, Any]] = field(default_factory=dict)  # until when, driver's connection
 
     def require_same_files(self) -> None:
@@ -107,21 +109,25 @@ class Store:
             return
         key = object()
         due = time.monotonic() + self.patience + GRACE_SECONDS
-        self._out[key] = due, connection.connection.driver_connection
+        with self._lock:
+            self._out[key] = due, connection.connection.driver_connection
         try:
             yield
         finally:
-            del self._out[key]
+            with self._lock:
+                del self._out[key]
 
     def cut_overdue(self) -> int:
         """Cut connections that have waited for too long; returns how many. Called about once a second.
 
         No timeout of a server's helps against one that has stopped, and the driver has none.
         """
-        overdue = [driver for due, driver in list(self._out.values()) if due <= time.monotonic()]
-        for driver in overdue:
-            with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(driver.fileno())) as line:
-                line.shutdown(socket.SHUT_RDWR)
+        now = time.monotonic()
+        with self._lock:
+            overdue = [driver for due, driver in self._out.values() if due <= now]
+            for driver in overdue:
+                with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(driver.fileno())) as line:
+                    line.shutdown(socket.SHUT_RDWR)
         return len(overdue)
 
     def close(self) -> None:
