@@ -56,9 +56,6 @@ class ModelCard:
 class EngineDoor(Protocol):
     """Either way to an engine."""
 
-    is_local: bool
-    """Whether it answers at once; one that may hang is asked while others walk on."""
-
     def score(self, queries: Sequence[Query], *, as_of: date, timeout: float) -> Sequence[Scored | NotScored]:
         """Outcomes, unchecked. Raises EngineUnavailable or EngineLate."""
 
@@ -71,8 +68,6 @@ class EngineDoor(Protocol):
 
 class EmbeddedEngine:
     """The engine in this process."""
-
-    is_local = True
 
     def __init__(self, scorer: Scorer) -> None:
         self._scorer = scorer
@@ -106,8 +101,6 @@ class EmbeddedEngine:
 
 class RemoteEngine:
     """The engine behind ``scoregate.engine.v1``."""
-
-    is_local = False
 
     def __init__(self, channel: grpc.Channel) -> None:
         self._channel = channel

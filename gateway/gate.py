@@ -6,7 +6,6 @@ transaction a call: they are counted in memory and recorded about once a second.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,7 +16,7 @@ from gateway import partners
 from gateway.audit.log import Appended, holds
 from gateway.errors import Refused, refused
 from gateway.ledger import Ledger, LedgerBusy, LedgerUnavailable, Refusal, Transaction
-from gateway.partners import Enrolled, Partner, PartnerRefused
+from gateway.partners import Partner, PartnerRefused
 from gateway.pki import CertificateRefused, identify
 from gateway.query import BodyMissing, Call, Caller
 from gateway.quota.burst import Admission, BurstExceeded, ConcurrencyExceeded, Limit, Verdict
@@ -28,9 +27,6 @@ from scoregate.audit.v1 import leaf_pb2
 STAFF_IN_FLIGHT = 3
 """Calls of one operator or officer at once: a fraction of the admin door's threads, for a revocation must
 always find one."""
-
-REMEMBERED_SECONDS = 1.0
-MAX_REMEMBERED = 4_096
 
 BUSY_RETRY = timedelta(milliseconds=50)
 
@@ -49,16 +45,12 @@ class Gate:
         self._ledger = ledger
         self._admission = admission
         self._clock = clock
-        self._remembered: dict[str, tuple[int, float, Enrolled]] = {}  # the ledger's changes, until when, who
         self._lock = Lock()  # guards the counter
         self._turned_away: Counts = Counter()
         self._unsettled: tuple[Appended, Counts] | None = None  # touched by the flushing thread alone
 
-    def identify(self, call: Call, *, checked_again: bool = False) -> tuple[Partner, Caller]:
+    def identify(self, call: Call) -> tuple[Partner, Caller]:
         """Step 1: certificate → Partner, by the registry as it stands now.
-
-        Where the ledger checks the caller again under its lock, a look of the last second is enough, as long
-        as nothing was changed here since.
 
         Raises:
             Refused: Certificate unknown, revoked, expired or of the wrong kind; partner
@@ -67,7 +59,11 @@ class Gate:
         partner_id = ""
         try:
             peer = identify(call.certificate_pem, now=self._clock())
-            enrolled = self._enrolled(peer.fingerprint, maybe_remembered=checked_again)
+            with self._store.reading() as connection:
+                known = partners.enrolled(connection, [peer.fingerprint])
+            if peer.fingerprint not in known:
+                raise PartnerRefused("CERTIFICATE_UNKNOWN")
+            enrolled = known[peer.fingerprint]
             partner_id = enrolled.partner.partner_id
             if peer.partner_id != partner_id:
                 raise PartnerRefused("CERTIFICATE_IDENTITY_INVALID", partner_id)
@@ -77,20 +73,6 @@ class Gate:
         except StoreUnavailable as error:
             raise Refused("AUDIT_UNAVAILABLE") from error
         return partner, Caller(partner_id, peer.fingerprint, partner.legal_name, call.peer)
-
-    def _enrolled(self, fingerprint: str, *, maybe_remembered: bool) -> Enrolled:
-        changes, now = self._ledger.changes, time.monotonic()
-        held = self._remembered.get(fingerprint)
-        if maybe_remembered and held and held[0] == changes and now < held[1]:
-            return held[2]
-        with self._store.reading() as connection:
-            known = partners.enrolled(connection, [fingerprint])
-        if fingerprint not in known:
-            raise PartnerRefused("CERTIFICATE_UNKNOWN")
-        if len(self._remembered) >= MAX_REMEMBERED:
-            self._remembered.clear()
-        self._remembered[fingerprint] = changes, now + REMEMBERED_SECONDS, known[fingerprint]
-        return known[fingerprint]
 
     @contextmanager
     def admit(self, partner: Partner, method: str) -> Iterator[Verdict]:

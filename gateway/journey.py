@@ -4,10 +4,9 @@
 
     1 partner   2 burst   3 parse   4 consent   5 engine   6 attest   7 ledger   8 answer
 
-A call walks steps 1 to 3 on its own. From step 4 on, queries that wait walk together, and
-each is answered for itself. Steps 4 to 6 may be repeated or thrown away: nothing that they
-make leaves memory before step 7 has committed. A batch walks a chunk at a time, so that
-single queries find their way in between.
+Steps 4 to 6 may be repeated or thrown away: nothing that they make leaves memory before
+step 7 has committed. A batch walks the same steps a chunk at a time, so that single
+queries find their way in between.
 """
 
 from __future__ import annotations
@@ -24,8 +23,6 @@ from gateway.audit.private import DataKey, Vault, owner_subject
 from gateway.engine import (
     EngineAnswerInvalid,
     EngineDoor,
-    EngineLate,
-    EngineUnavailable,
     ModelCard,
     require_answers,
     require_sound,
@@ -56,19 +53,15 @@ from gateway.query import Call, Caller, ScoreQuery
 from gateway.quota import contract
 from gateway.quota.contract import QuotaExhausted, Usage
 from gateway.quota.headers import rate_limit
-from gateway.store import Store, StoreUnavailable
-from gateway.turns import Turns
+from gateway.store import Store
 from scoregate.audit.v1 import leaf_pb2
 from scoring.service import Family, NotScored, Query, Scored
 
 CHUNK = 50
 """Batch items in one transaction: a few milliseconds, which a single query can wait out."""
 
-TOGETHER = 64
-"""Queries that walk together at most."""
-
 ENGINE_SHARE = 0.8
-"""Of the callers' remaining time; the rest is for signing and committing."""
+"""Of the caller's remaining time; the rest is for signing and committing."""
 
 MAX_ROUNDS = 3
 """How often a query may start over because a key was turned, or a first answer expired, meanwhile."""
@@ -98,31 +91,16 @@ class Conversation:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One query, and who asks it in which call."""
-
-    call: Call
-    caller: Caller
-    partner: Partner
-    query: ScoreQuery
-
-    @property
-    def key(self) -> str:
-        """Under which a first answer is kept."""
-        return answers.answer_key(self.caller.partner_id, self.query.method, self.query.request_id)
-
-
-@dataclass(frozen=True, slots=True)
 class _Seen:
     """What the optimistic read saw. It refuses early; it never releases."""
 
-    grants: Mapping[str, Grant]  # by consent id, whosever they are
+    grants: Mapping[str, Grant]  # of this partner
     answers: Mapping[str, answers.Answer]
-    usage: Mapping[str, Usage]  # by partner id
+    usage: Usage
     keys: Mapping[str, DataKey]  # by owner
 
 
-Step = Refused | Repeat | Grant
+Step = Refused | Repeat | tuple[ScoreQuery, Grant]
 
 
 class Journey:
@@ -150,7 +128,6 @@ class Journey:
         self._attester = attester
         self._signer = signer
         self._engine_timeout = engine_timeout.total_seconds()
-        self._turns = Turns[Asked, Answered | Refused](self._answer, most=TOGETHER)
 
     def answer(self, call: Call, parse: Parse) -> Conversation:
         """Answer every query of a call, each for itself, in order.
@@ -159,40 +136,37 @@ class Journey:
             Refused: The call as a whole is refused, in steps 1 to 3.
         """
         with self._ledger.expecting():
-            partner, caller = self._gate.identify(call, checked_again=True)  # 1 partner
+            partner, caller = self._gate.identify(call)  # 1 partner
             with self._gate.admit(partner, call.method) as burst:  # 2 burst
                 limit = burst_limit(partner)
                 with self._gate.recording(call, caller, rate_limit(limit, burst, None)):  # 3 parse
                     queries = parse(call.body, partner)
-                asked = [Asked(call, caller, partner, query) for query in queries]
                 results: list[Answered | Refused] = []
-                for start in range(0, len(asked), CHUNK):
-                    results += self._turns.take(asked[start : start + CHUNK])
+                for start in range(0, len(queries), CHUNK):
+                    results += self._answer(call, caller, partner, queries[start : start + CHUNK])
                 usage = next((r.usage for r in reversed(results) if r.usage is not None), None)
                 return Conversation(queries, results, rate_limit(limit, burst, usage))
 
-    def _answer(self, asked: Sequence[Asked], go_on: Callable[[], None]) -> list[Answered | Refused]:
-        """Answer queries that walk together; ``go_on`` lets the next ones set out."""
+    def _answer(
+        self, call: Call, caller: Caller, partner: Partner, queries: Sequence[ScoreQuery]
+    ) -> list[Answered | Refused]:
         done: dict[int, Answered | Refused] = {}
         for _ in range(MAX_ROUNDS):
-            todo = {i: each for i, each in enumerate(asked) if i not in done}
+            todo = {i: query for i, query in enumerate(queries) if i not in done}
             if not todo:
                 break
             try:
-                done |= self._round(todo, go_on)
-            except (StoreUnavailable, LedgerUnavailable, LedgerBusy) as error:
+                done |= self._round(call, caller, partner, todo)
+            except Exception as error:
                 # Nothing of this round is known to be recorded, so nothing of it leaves.
                 done |= {i: refused(error) for i in todo}
-            except Exception as error:
-                if len(todo) == 1:
-                    done |= {i: refused(error) for i in todo}
-                else:  # nothing of this round is recorded: whose trouble it is fails alone
-                    done |= {i: self._answer([each], go_on)[0] for i, each in todo.items()}
-        results = [done.get(i) or Refused("SERVER_BUSY") for i in range(len(asked))]
-        self._record_rest(asked, results)
+        results = [done.get(i) or Refused("SERVER_BUSY") for i in range(len(queries))]
+        self._record_rest(caller, queries, results)
         return results
 
-    def _record_rest(self, asked: Sequence[Asked], results: list[Answered | Refused]) -> None:
+    def _record_rest(
+        self, caller: Caller, queries: Sequence[ScoreQuery], results: list[Answered | Refused]
+    ) -> None:
         """Give refusals that no transaction has recorded their entry, if the ledger can be written."""
         left = {
             i: result
@@ -202,115 +176,98 @@ class Journey:
         if not left:
             return
         try:
-            self._ledger.submit([_refusal(asked[i], left[i].code) for i in left])
+            self._ledger.submit([_refusal(caller, queries[i], left[i].code) for i in left])
         except (LedgerUnavailable, LedgerBusy) as error:
             for i in left:
                 results[i] = refused(error)
         for result in left.values():
             result.recorded = True
 
-    def _round(self, asked: Mapping[int, Asked], go_on: Callable[[], None]) -> dict[int, Answered | Refused]:
+    def _round(
+        self, call: Call, caller: Caller, partner: Partner, queries: Mapping[int, ScoreQuery]
+    ) -> dict[int, Answered | Refused]:
         """Steps 4 to 8; a query without a result in the answer starts over."""
-        seen = self._look(list(asked.values()))
-        steps = {i: self._check(seen, each) for i, each in asked.items()}  # 4 consent
-        if not self._engine.is_local:
-            go_on()  # an engine that hangs keeps those who asked it, and nobody else
-        found = self._ask_engine(asked, steps)  # 5 engine
-        prepared = self._attest(asked, seen, found)  # 6 attest
-        go_on()
-        outcomes = self._ledger.submit(  # 7 ledger
-            [_attempt(each, found[i], prepared.get(i)) for i, each in asked.items()],
-            wanted=[each.call.is_wanted for each in asked.values()],
-            calls=len({id(each.call) for each in asked.values()}),
-        )
+        seen = self._look(caller, partner, list(queries.values()))
+        steps = {i: self._check(caller, partner, seen, query) for i, query in queries.items()}  # 4 consent
+        found = self._ask_engine(call, steps)  # 5 engine
+        prepared = self._attest(caller, seen, found)  # 6 attest
+        attempts = {i: _attempt(caller, queries[i], step, prepared.get(i)) for i, step in found.items()}
+        outcomes = self._ledger.submit(list(attempts.values()), is_wanted=call.is_wanted)  # 7 ledger
         results: dict[int, Answered | Refused] = {}
-        for (i, each), outcome in zip(asked.items(), outcomes, strict=True):
+        for (i, step), outcome in zip(found.items(), outcomes, strict=True):
             try:
-                result = self._render(seen, each, found[i], prepared.get(i), outcome)  # 8 answer
+                result = self._render(seen, queries[i], step, prepared.get(i), outcome)  # 8 answer
             except Exception as error:  # of this one alone; a retry finds what was committed
                 result = refused(error)
             if result is not None:
                 results[i] = result
         return results
 
-    # --- 4 consent, replay, quota: an optimistic read, begun after the calls arrived
+    # --- 4 consent, replay, quota: an optimistic read, begun after the call arrived
 
-    def _look(self, asked: Sequence[Asked]) -> _Seen:
+    def _look(self, caller: Caller, partner: Partner, queries: Sequence[ScoreQuery]) -> _Seen:
         now = self._ledger.now()
-        contracts = {each.caller.partner_id: each.partner.contract for each in asked}
         with self._store.reading() as connection:
-            grants = register.grants_by_id(connection, {each.query.consent_id for each in asked})
-            usage = contract.read(connection, contracts, now)
+            grants = register.grants_by_id(connection, {query.consent_id for query in queries})
+            mine = {key: grant for key, grant in grants.items() if grant.partner_id == caller.partner_id}
+            contracts = {caller.partner_id: partner.contract}
+            usage = contract.read(connection, contracts, now)[caller.partner_id]
             return _Seen(
-                grants=grants,
+                grants=mine,
                 usage=usage,
                 # Read last: a twin that used up the quota or the grant just now is found to have done so.
-                answers=answers.find(connection, {each.key for each in asked}, now=now),
-                keys=self._vault.keys(connection, [owner_subject(g.subject) for g in grants.values()]),
+                answers=answers.find(connection, {_key(caller, query) for query in queries}, now=now),
+                keys=self._vault.keys(connection, list({owner_subject(g.subject) for g in mine.values()})),
             )
 
-    def _check(self, seen: _Seen, asked: Asked) -> Step:
-        query, usage = asked.query, seen.usage[asked.caller.partner_id]
-        first = seen.answers.get(asked.key)
+    def _check(self, caller: Caller, partner: Partner, seen: _Seen, query: ScoreQuery) -> Step:
+        first = seen.answers.get(_key(caller, query))
         try:
             if first is not None and first.request_sha256 != query.request_sha256:
                 raise Refused("REQUEST_ID_REUSED")
             grant = seen.grants.get(query.consent_id)
-            if grant is None or grant.partner_id != asked.caller.partner_id:
-                raise Refused("CONSENT_NOT_USABLE")
             # A person whose key is gone was erased: what was sealed under it can't be given again.
-            if owner_subject(grant.subject) not in seen.keys:
+            if grant is None or owner_subject(grant.subject) not in seen.keys:
                 raise Refused("CONSENT_NOT_USABLE")
             if first is not None:
-                return Repeat(asked.caller, query)  # whether it may be given again, the ledger decides
+                return Repeat(caller, query)  # whether it may be given again, the ledger decides
             grant.require(query.ask, now=self._ledger.now())
-            if query.threshold is not None and query.threshold not in asked.partner.contract.thresholds:
+            if query.threshold is not None and query.threshold not in partner.contract.thresholds:
                 raise Refused("THRESHOLD_NOT_REGISTERED")
-            contract.spend(usage, 1)
+            contract.spend(seen.usage, 1)
         except (ConsentDenied, QuotaExhausted, Refused) as error:
-            return self._explain(refused(error), usage)
-        return grant
+            return self._explain(refused(error), seen.usage)
+        return query, grant
 
     # --- 5 engine
 
-    def _ask_engine(
-        self, asked: Mapping[int, Asked], steps: Mapping[int, Step]
-    ) -> dict[int, Refused | Repeat | Found]:
-        found: dict[int, Refused | Repeat | Found] = {}
-        granted: dict[int, Grant] = {}
-        for i, step in steps.items():
-            if not isinstance(step, Grant):
-                found[i] = step
-            elif asked[i].call.seconds_left <= 0:
-                found[i] = Refused("DEADLINE_PASSED")
-            else:
-                granted[i] = step
-        if granted:
-            left = max(asked[i].call.seconds_left for i in granted)
-            timeout = min(self._engine_timeout, left * ENGINE_SHARE)
-            found |= self._find(asked, granted, timeout)
-        return found
+    def _ask_engine(self, call: Call, steps: Mapping[int, Step]) -> dict[int, Refused | Repeat | Found]:
+        asked = {i: step for i, step in steps.items() if isinstance(step, tuple)}
+        found: dict[int, Refused | Repeat | Found] = {
+            i: step for i, step in steps.items() if not isinstance(step, tuple)
+        }
+        if asked:
+            found |= self._find(call, asked)
+        return dict(sorted(found.items()))
 
     def _find(
-        self, asked: Mapping[int, Asked], granted: Mapping[int, Grant], timeout: float
+        self, call: Call, asked: Mapping[int, tuple[ScoreQuery, Grant]]
     ) -> Mapping[int, Refused | Found]:
-        queries = [Query(grant.subject, _excluded(grant)) for grant in granted.values()]
-        as_of = today(self._ledger.now())
+        queries = [Query(grant.subject, _excluded(grant)) for _, grant in asked.values()]
+        timeout = min(self._engine_timeout, call.seconds_left * ENGINE_SHARE)
         try:
+            if timeout <= 0:
+                raise Refused("DEADLINE_PASSED")
+            as_of = today(self._ledger.now())
             outcomes = self._engine.score(queries, as_of=as_of, timeout=timeout)
             require_answers(queries, outcomes)
-        except (EngineUnavailable, EngineLate) as error:
-            return {i: refused(error) for i in granted}
         except Exception as error:
-            if len(granted) == 1:
-                return {i: refused(error) for i in granted}
-            alone = [self._find(asked, {i: grant}, timeout) for i, grant in granted.items()]
-            return {i: result for each in alone for i, result in each.items()}
+            return {i: refused(error) for i in asked}
         found: dict[int, Refused | Found] = {}
-        for (i, grant), asking, outcome in zip(granted.items(), queries, outcomes, strict=True):
+        for (i, (query, grant)), asking, outcome in zip(asked.items(), queries, outcomes, strict=True):
             try:
                 self._require_sound(asking, outcome, as_of)
-                found[i] = Found(asked[i].query, grant, outcome)
+                found[i] = Found(query, grant, outcome)
             except Exception as error:
                 found[i] = refused(error)
         return found
@@ -331,7 +288,7 @@ class Journey:
     # --- 6 attest
 
     def _attest(
-        self, asked: Mapping[int, Asked], seen: _Seen, found: dict[int, Refused | Repeat | Found]
+        self, caller: Caller, seen: _Seen, found: dict[int, Refused | Repeat | Found]
     ) -> dict[int, Prepared]:
         """Sign and seal what was found; what can't be signed becomes a refusal, and it alone."""
         signing, now = self._signer.signing(), self._ledger.now()
@@ -342,8 +299,8 @@ class Journey:
             try:
                 prepared[i] = prepare(
                     step,
-                    caller=asked[i].caller,
-                    usage=seen.usage[asked[i].caller.partner_id],
+                    caller=caller,
+                    usage=seen.usage,
                     key=seen.keys[owner_subject(step.grant.subject)],
                     signing=signing,
                     attester=self._attester,
@@ -359,7 +316,7 @@ class Journey:
     def _render(
         self,
         seen: _Seen,
-        asked: Asked,
+        query: ScoreQuery,
         step: Refused | Repeat | Found,
         prepared: Prepared | None,
         outcome: Outcome,
@@ -373,17 +330,17 @@ class Journey:
             response = with_receipt(prepared.response, origin, outcome.leaf_index, outcome.leaf)
             return Answered(response, False, outcome.usage)
         if isinstance(outcome, Replayed):
-            key = seen.keys[owner_subject(seen.grants[asked.query.consent_id].subject)]
+            key = seen.keys[owner_subject(seen.grants[query.consent_id].subject)]
             first = key.open(outcome.sealed)
             response = with_receipt(first, outcome.log_origin, outcome.leaf_index, outcome.leaf)
             return Answered(response, True, outcome.usage)
-        return self._refusal(seen.usage[asked.caller.partner_id], step, outcome)
+        return self._refusal(seen, step, outcome)
 
-    def _refusal(self, usage: Usage, step: Refused | Repeat | Found, outcome: Outcome) -> Refused:
+    def _refusal(self, seen: _Seen, step: Refused | Repeat | Found, outcome: Outcome) -> Refused:
         if isinstance(outcome, Denied):
             refusal = step if isinstance(step, Refused) else Refused(outcome.reason)
             refusal.recorded = True
-            return self._explain(refusal, outcome.usage or usage)
+            return self._explain(refusal, outcome.usage or seen.usage)
         if isinstance(outcome, Failed):
             return refused(outcome.error)
         return Refused("DEADLINE_PASSED")  # dropped before its transaction began
@@ -401,19 +358,20 @@ class Journey:
         return refusal
 
 
-def _attempt(asked: Asked, step: Refused | Repeat | Found, prepared: Prepared | None) -> Attempt:
+def _attempt(
+    caller: Caller, query: ScoreQuery, step: Refused | Repeat | Found, prepared: Prepared | None
+) -> Attempt:
     if isinstance(step, Repeat):
         return step
     if prepared is not None:
         return prepared.release
-    return _refusal(asked, step.code if isinstance(step, Refused) else "INTERNAL")
+    return _refusal(caller, query, step.code if isinstance(step, Refused) else "INTERNAL")
 
 
-def _refusal(asked: Asked, code: str) -> Refusal:
-    query = asked.query
+def _refusal(caller: Caller, query: ScoreQuery, code: str) -> Refusal:
     return Refusal(
         method=query.method,
-        caller=asked.caller,
+        caller=caller,
         reason=code,
         purpose=query.ask.purpose,
         consent_id=query.consent_id,
@@ -434,3 +392,7 @@ def record_model(tx: Transaction, model: ModelCard) -> None:
 
 def _excluded(grant: Grant) -> frozenset[Family]:
     return frozenset(Family(family.number) for family in grant.terms.excluded_families)
+
+
+def _key(caller: Caller, query: ScoreQuery) -> str:
+    return answers.answer_key(caller.partner_id, query.method, query.request_id)

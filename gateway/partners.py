@@ -18,7 +18,6 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
-from consent.sql import among
 from gateway.quota.contract import Contract
 from gateway.store import metadata
 from scoregate.instants import micros, moment
@@ -161,7 +160,9 @@ class Enrolled:
 
 
 _enrolled = sa.select(certificates, partners).join_from(certificates, partners)
-_by_fingerprint = _enrolled.where(among(certificates.c.fingerprint, "fingerprints"))
+_by_fingerprint = _enrolled.where(
+    certificates.c.fingerprint.in_(sa.bindparam("fingerprints", expanding=True))
+)
 
 
 def enrolled(connection: Connection, fingerprints: Iterable[str]) -> dict[str, Enrolled]:
@@ -286,7 +287,9 @@ def set_contract(connection: Connection, partner_id: str, contract: Contract) ->
     return partner(connection, partner_id)
 
 
-_sequences = sa.select(partners.c.partner_id, partners.c.sequence).where(among(partners.c.partner_id, "ids"))
+_sequences = sa.select(partners.c.partner_id, partners.c.sequence).where(
+    partners.c.partner_id.in_(sa.bindparam("ids", expanding=True))
+)
 _set_sequence = (
     sa.update(partners)
     .where(partners.c.partner_id == sa.bindparam("id"))

@@ -13,7 +13,6 @@ from sqlalchemy.engine import Connection, Row
 from consent.grant import Change, Grant, State
 from consent.register.tables import grant_uses, grants, subjects
 from consent.register.terms import load
-from consent.sql import among
 from scoregate.instants import micros, moment
 
 
@@ -35,7 +34,7 @@ class Entry:
 _with_freeze = sa.select(grants, subjects.c.frozen_at_us).select_from(
     grants.outerjoin(subjects, grants.c.subject == subjects.c.subject)
 )
-_by_id = _with_freeze.where(among(grants.c.consent_id, "ids"))
+_by_id = _with_freeze.where(grants.c.consent_id.in_(sa.bindparam("ids", expanding=True)))
 
 
 def grants_by_id(connection: Connection, consent_ids: Iterable[str]) -> dict[str, Grant]:
@@ -153,8 +152,8 @@ def set_freeze(connection: Connection, subject: str, *, frozen: bool, now: datet
 Use = tuple[str, str]  # consent id, period id
 
 _uses = sa.select(grant_uses).where(
-    among(grant_uses.c.consent_id, "ids"),
-    among(grant_uses.c.period, "periods"),
+    grant_uses.c.consent_id.in_(sa.bindparam("ids", expanding=True)),
+    grant_uses.c.period.in_(sa.bindparam("periods", expanding=True)),
 )
 # The form of an upsert that SQLite and PostgreSQL share.
 _store_uses = sa.text(

@@ -23,7 +23,6 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 from sqlalchemy.engine import Connection
 
-from consent.sql import among
 from gateway.store import metadata
 from scoregate.proof.leaf import commit
 
@@ -41,7 +40,7 @@ data_keys = sa.Table(
     sa.Column("wrapped", sa.LargeBinary(40), nullable=False),
 )
 
-_by_owner = sa.select(data_keys).where(among(data_keys.c.owner, "owners"))
+_by_owner = sa.select(data_keys).where(data_keys.c.owner.in_(sa.bindparam("owners", expanding=True)))
 
 
 class Unreadable(Exception):

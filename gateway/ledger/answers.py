@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from consent.sql import among
 from gateway.audit.log import entries
 from gateway.audit.private import Sealed, data_keys
 from gateway.store import metadata, upsert
@@ -60,7 +59,7 @@ _by_key = (
     sa.select(answers, entries.c.leaf)
     .join_from(answers, entries, answers.c.leaf_index == entries.c.leaf_index)
     .where(
-        among(answers.c.answer_key, "keys"),
+        answers.c.answer_key.in_(sa.bindparam("keys", expanding=True)),
         answers.c.expires_at_us > sa.bindparam("now_us"),
     )
 )

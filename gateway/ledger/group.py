@@ -54,9 +54,8 @@ class _Ticket:
     """Work that waits for the head lock: attempts that share a commit, or one change of its own."""
 
     attempts: Sequence[Attempt]
-    change: Callable[[Transaction], Any] | None = None
-    wanted: Sequence[Callable[[], bool]] = ()  # one for each attempt; none: all are
-    calls: int = 1  # that it answers
+    change: Callable[[Transaction], Any] | None
+    is_wanted: Callable[[], bool]
     done: Future[Any] = field(default_factory=Future)
 
 
@@ -86,7 +85,6 @@ class Ledger:
         self._guards = guards or Guards()
         self._queue: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
         self._lock = threading.Lock()  # guards the two below
-        self.changes = 0  # made here so far; what was read before the last one may be out of date
         self._under_way = 0
         self._closed = False
         with store.reading() as connection:
@@ -111,18 +109,15 @@ class Ledger:
                 self._under_way -= 1
 
     def submit(
-        self, attempts: Sequence[Attempt], *, wanted: Sequence[Callable[[], bool]] = (), calls: int = 1
+        self, attempts: Sequence[Attempt], *, is_wanted: Callable[[], bool] = lambda: True
     ) -> list[Outcome]:
         """Decide and record attempts, in order; returns once they are durable.
-
-        ``wanted`` says of each attempt whether its caller is still there when the transaction begins;
-        ``calls`` is how many calls they come from.
 
         Raises:
             LedgerUnavailable: Nothing is known to be recorded.
             LedgerBusy: Nothing is recorded.
         """
-        outcomes: list[Outcome] = self._wait(_Ticket(attempts, wanted=wanted, calls=calls))
+        outcomes: list[Outcome] = self._wait(_Ticket(attempts, None, is_wanted))
         return outcomes
 
     def change(self, work: Callable[[Transaction], T]) -> T:
@@ -134,7 +129,7 @@ class Ledger:
             LedgerUnavailable: Nothing is known to be recorded.
             LedgerBusy: Nothing is recorded.
         """
-        result: T = self._wait(_Ticket((), work))
+        result: T = self._wait(_Ticket((), work, lambda: True))
         return result
 
     @property
@@ -166,21 +161,22 @@ class Ledger:
     def _serve(self) -> None:
         while (first := self._queue.get()) is not None:
             tickets, closing = self._gather(first)
+            wanted = [ticket for ticket in tickets if self._begin(ticket)]
             # Changes first: a revocation never waits behind the scores it ends.
-            for ticket in tickets:
+            for ticket in wanted:
                 if ticket.change is not None:
                     self._run([ticket])
-            if group := [begun for ticket in tickets if (begun := _begin(ticket)) is not None]:
+            if group := [ticket for ticket in wanted if ticket.change is None]:
                 self._run(group)
             if closing:
                 break
         self._disconnect()
 
     def _gather(self, first: _Ticket) -> tuple[list[_Ticket], bool]:
-        tickets, size, calls = [first], len(first.attempts), first.calls
+        tickets, size = [first], len(first.attempts)
         give_up = time.monotonic() + self._linger
         while size < MAX_GROUP:
-            wait = give_up - time.monotonic() if self._under_way > calls else 0.0
+            wait = give_up - time.monotonic() if self._under_way > len(tickets) else 0.0
             try:
                 ticket = self._queue.get(timeout=wait) if wait > 0 else self._queue.get_nowait()
             except queue.Empty:
@@ -189,8 +185,14 @@ class Ledger:
                 return tickets, True
             tickets.append(ticket)
             size += len(ticket.attempts)
-            calls += ticket.calls
         return tickets, False
+
+    def _begin(self, ticket: _Ticket) -> bool:
+        """Whether the ticket's transaction begins; from then on a call counts, whoever hangs up."""
+        if ticket.is_wanted():
+            return True
+        ticket.done.set_result([Dropped()] * len(ticket.attempts))
+        return False
 
     def _run(self, tickets: list[_Ticket]) -> None:
         try:
@@ -203,7 +205,6 @@ class Ledger:
         except BaseException as error:  # whatever it was: without this thread nobody is answered any more
             self._fail(tickets, error)
         else:
-            self.changes += tickets[0].change is not None
             for ticket, result in zip(tickets, results, strict=True):
                 ticket.done.set_result(result)
 
@@ -213,7 +214,7 @@ class Ledger:
             for ticket in tickets:
                 self._run([ticket])
         elif len(tickets[0].attempts) > 1:
-            tickets[0].done.set_result([self._run_alone(a) for a in tickets[0].attempts])
+            tickets[0].done.set_result([self._run_alone(tickets[0], a) for a in tickets[0].attempts])
         elif isinstance(error, exc.SQLAlchemyError):
             UNWRITABLE.inc()
             self._disconnect()
@@ -223,8 +224,8 @@ class Ledger:
         else:
             tickets[0].done.set_exception(error)
 
-    def _run_alone(self, attempt: Attempt) -> Outcome:
-        alone = _Ticket((attempt,))
+    def _run_alone(self, ticket: _Ticket, attempt: Attempt) -> Outcome:
+        alone = _Ticket((attempt,), None, ticket.is_wanted)
         self._run([alone])
         error = alone.done.exception()
         if error is not None:
@@ -284,29 +285,3 @@ class Ledger:
             connection.invalidate()
         with suppress(exc.SQLAlchemyError):
             connection.close()
-
-
-def _begin(ticket: _Ticket) -> _Ticket | None:
-    """What of a ticket is still wanted as its transaction begins; from then on it counts."""
-    if ticket.change is not None:
-        return None
-    kept = [i for i, is_wanted in enumerate(ticket.wanted) if is_wanted()]
-    if len(kept) == len(ticket.wanted):
-        return ticket
-    left = _Ticket([ticket.attempts[i] for i in kept], calls=ticket.calls)
-
-    def finish(done: Future[Any]) -> None:
-        error = done.exception()
-        if error is not None:
-            ticket.done.set_exception(error)
-            return
-        outcomes: list[Outcome] = [Dropped()] * len(ticket.attempts)
-        for i, outcome in zip(kept, done.result(), strict=True):
-            outcomes[i] = outcome
-        ticket.done.set_result(outcomes)
-
-    left.done.add_done_callback(finish)
-    if not kept:
-        left.done.set_result([])
-        return None
-    return left

@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from consent.sql import among
 from gateway.store import metadata, upsert
 
 quota_usage = sa.Table(
@@ -102,8 +101,8 @@ def ends(contract: Contract, now: datetime) -> tuple[datetime, datetime]:
 
 
 _select = sa.select(quota_usage).where(
-    among(quota_usage.c.partner_id, "partners"),
-    among(quota_usage.c.period, "periods"),
+    quota_usage.c.partner_id.in_(sa.bindparam("partners", expanding=True)),
+    quota_usage.c.period.in_(sa.bindparam("periods", expanding=True)),
 )
 _store = upsert(quota_usage)
 

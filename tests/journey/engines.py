@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any
@@ -17,8 +16,6 @@ MODEL = "uci-card@1.7f5a98e1"  # what training on the records always gives
 
 class ScriptedEngine:
     """The real engine, counted. A test says what happens before it answers, and what it answers."""
-
-    is_local = False  # a script may let it take its time
 
     def __init__(self, scorer: Engine) -> None:
         self._real = EmbeddedEngine(scorer)
@@ -48,17 +45,6 @@ class ScriptedEngine:
 
     def close(self) -> None:
         self._real.close()
-
-    def line_up(self, count: int) -> None:
-        """Answer nobody before so many more people have been asked about, in however many calls."""
-        arrived, enough = threading.Condition(), len(self.queries) + count
-
-        def wait() -> None:
-            with arrived:
-                arrived.notify_all()
-                assert arrived.wait_for(lambda: len(self.queries) >= enough, 20), "they never came"
-
-        self.before = wait
 
     def answers(self, score: Any, **changes: Any) -> None:
         """From now on everybody has this score."""

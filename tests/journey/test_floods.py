@@ -63,10 +63,9 @@ def test_a_partner_that_holds_all_the_places_it_may_leaves_the_others_served(
 
     engine.before = hold
     held = small.consent(greedy, "uci-00001", **PERIODIC)
-    calls: list[Any] = []
-    for _ in range(2):
-        calls.append(greedy.scores.GetScore.future(greedy.query(held), timeout=20))
-        assert arrived.acquire(timeout=10)
+    calls = [greedy.scores.GetScore.future(greedy.query(held), timeout=20) for _ in range(2)]
+    assert arrived.acquire(timeout=10)
+    assert arrived.acquire(timeout=10)
     engine.before = lambda: None
     try:
         for _ in range(20):
@@ -92,7 +91,8 @@ def test_when_every_place_is_taken_a_call_is_refused_at_once(small: World, engin
     calls: list[Any] = []
     for lender, request in zip(lenders, requests, strict=True):
         calls.append(lender.scores.GetScore.future(request, timeout=20))
-        assert arrived.acquire(timeout=10)  # one by one, so that each has a thread of its own
+    for _ in calls:  # these have the threads
+        assert arrived.acquire(timeout=10)
     last, request = lenders[0], requests[0]
     waiting = [last.scores.GetScore.future(request, timeout=20) for _ in range(4)]
     result = outcome(ask, last, request)  # behind them on the same connection

@@ -255,10 +255,9 @@ def under_way(engine: ScriptedEngine, calls: list[Callable[[], Any]]) -> Iterato
     held = Held()
     engine.before = held.wait
     with ThreadPoolExecutor(len(calls)) as pool:
-        futures = []
+        futures = [pool.submit(call) for call in calls]
         try:
-            for call in calls:
-                futures.append(pool.submit(call))
+            for _ in calls:
                 assert held.arrived.acquire(timeout=10)
             engine.before = lambda: None
             yield futures
@@ -292,7 +291,8 @@ def test_too_many_calls_at_once_are_turned_away_and_counted(
 
 def race(engine: ScriptedEngine, acme: Partner, requests: list[score_pb2.GetScoreRequest]) -> int:
     """Let every query pass the optimistic read before one of them commits; return how many were answered."""
-    engine.line_up(len(requests))
+    line = threading.Barrier(len(requests))
+    engine.before = lambda: line.wait(20)
     with ThreadPoolExecutor(len(requests)) as pool:
         results = list(pool.map(lambda request: outcome(ask, acme, request), requests))
     return sum(isinstance(result, Sent) for result in results)
@@ -341,7 +341,8 @@ def test_two_gateways_spend_one_contract(own_world: World, engine: ScriptedEngin
     acme = own_world.partner(daily_units=3)
     consent = own_world.consent(acme, **PERIODIC)
     with own_world.replica(Seams(engine=engine)) as other:
-        engine.line_up(RACERS)
+        line = threading.Barrier(RACERS)
+        engine.before = lambda: line.wait(20)
         callers = [acme, acme.at(other)] * (RACERS // 2)
         with ThreadPoolExecutor(RACERS) as pool:
             results = list(pool.map(lambda caller: outcome(ask, caller, acme.query(consent)), callers))

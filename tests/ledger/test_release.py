@@ -235,7 +235,7 @@ def test_a_first_answer_is_forgotten_after_a_day(books: Books) -> None:
 def test_a_caller_that_hung_up_before_the_transaction_spends_nothing(books: Books) -> None:
     acme = books.caller()
     attempt = books.release(acme, books.grant(acme))
-    assert books.ledger.submit([attempt], wanted=[lambda: False]) == [Dropped()]
+    assert books.ledger.submit([attempt], is_wanted=lambda: False) == [Dropped()]
     assert books.leaves() == []
 
 
