@@ -65,7 +65,7 @@ def published(connection: Connection) -> list[PublicKey]:
     """Every key there ever was, newest first."""
     rows = connection.execute(
         sa.select(signing_keys).order_by(signing_keys.c.created_at_us.desc(), signing_keys.c.kid)
-    )
+    ).all()
     return [
         PublicKey(row.kid, row.algorithm, row.state, row.public_jwk, moment(row.created_at_us))
         for row in rows

@@ -167,7 +167,7 @@ _by_fingerprint = _enrolled.where(
 
 def enrolled(connection: Connection, fingerprints: Iterable[str]) -> dict[str, Enrolled]:
     """The registered certificates among ``fingerprints``, each with its partner as it stands now."""
-    rows = connection.execute(_by_fingerprint, {"fingerprints": list(fingerprints)})
+    rows = connection.execute(_by_fingerprint, {"fingerprints": list(fingerprints)}).all()
     return {row.fingerprint: _enrolled_row(row) for row in rows}
 
 
@@ -186,15 +186,15 @@ def partner(connection: Connection, partner_id: str) -> Partner:
 def partners_after(connection: Connection, after: str, limit: int) -> list[Partner]:
     """Partners in order of their ids, behind ``after``."""
     query = sa.select(partners).where(partners.c.partner_id > after)
-    return [_partner(row) for row in connection.execute(query.order_by(partners.c.partner_id).limit(limit))]
+    rows = connection.execute(query.order_by(partners.c.partner_id).limit(limit)).all()
+    return [_partner(row) for row in rows]
 
 
 def certificates_of(connection: Connection, partner_id: str) -> list[Enrolled]:
     """A partner's certificates, newest first."""
     query = _enrolled.where(certificates.c.partner_id == partner_id)
-    return [
-        _enrolled_row(row) for row in connection.execute(query.order_by(certificates.c.issued_at_us.desc()))
-    ]
+    rows = connection.execute(query.order_by(certificates.c.issued_at_us.desc())).all()
+    return [_enrolled_row(row) for row in rows]
 
 
 def add(connection: Connection, new: Partner) -> None:
@@ -299,7 +299,7 @@ _set_sequence = (
 
 def sequences(connection: Connection, partner_ids: Iterable[str]) -> dict[str, int]:
     """Each partner's last sequence number in the log."""
-    rows = connection.execute(_sequences, {"ids": list(partner_ids)})
+    rows = connection.execute(_sequences, {"ids": list(partner_ids)}).all()
     return {row.partner_id: row.sequence for row in rows}
 
 

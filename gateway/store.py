@@ -91,6 +91,9 @@ class Store:
     def reading(self) -> Iterator[Connection]:
         """A connection whose every statement sees the newest commit.
 
+        Read a result to its end (``.all()``) before making anything of its rows: what is left half read
+        goes back to the pool with its snapshot, and shows the next caller a world gone by.
+
         Raises:
             StoreUnavailable: The database does not answer.
         """
@@ -174,9 +177,14 @@ def open_store(url: str, *, patience: int = PATIENCE_SECONDS, readers: int = REA
             f"the database can't be opened ({_cause(error)}); {remedy}, or correct the address"
         ) from error
     anchor = _drop_anchor(reader) if file is not None else None
-    files = [] if file is None else [file, file.with_name(f"{file.name}-wal")]
+    files = [] if file is None else [file, _write_ahead_log(file)]
     inodes = {path: path.stat().st_ino for path in files}
     return Store(parsed, writer, reader, patience, inodes, anchor)
+
+
+def _write_ahead_log(file: Path) -> Path:
+    real = file.resolve()  # SQLite keeps it beside the file itself, not beside a link to it
+    return real.with_name(f"{real.name}-wal")
 
 
 def _drop_anchor(reader: Engine) -> PoolProxiedConnection:

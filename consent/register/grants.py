@@ -39,7 +39,7 @@ _by_id = _with_freeze.where(grants.c.consent_id.in_(sa.bindparam("ids", expandin
 
 def grants_by_id(connection: Connection, consent_ids: Iterable[str]) -> dict[str, Grant]:
     """Whole grants with the person's freeze, for those ids that exist."""
-    rows = connection.execute(_by_id, {"ids": list(consent_ids)})
+    rows = connection.execute(_by_id, {"ids": list(consent_ids)}).all()
     return {row.consent_id: _grant(row) for row in rows}
 
 
@@ -68,7 +68,7 @@ def entry(connection: Connection, consent_id: str, *, partner_id: str | None = N
 def entries_of_partner(connection: Connection, partner_id: str, *, after: int, limit: int) -> list[Entry]:
     """A partner's grants numbered above ``after``, in order."""
     query = _with_freeze.where(grants.c.partner_id == partner_id, grants.c.number > after)
-    return [_entry(row) for row in connection.execute(query.order_by(grants.c.number).limit(limit))]
+    return [_entry(row) for row in connection.execute(query.order_by(grants.c.number).limit(limit)).all()]
 
 
 def entries_of_subject(connection: Connection, subject: str, *, after: str, limit: int) -> list[Entry]:
@@ -79,7 +79,7 @@ def entries_of_subject(connection: Connection, subject: str, *, after: str, limi
         key = sa.tuple_(grants.c.granted_at_us, grants.c.consent_id)
         query = query.where(key > sa.tuple_(last, sa.literal(after)))
     order = (grants.c.granted_at_us, grants.c.consent_id)
-    return [_entry(row) for row in connection.execute(query.order_by(*order).limit(limit))]
+    return [_entry(row) for row in connection.execute(query.order_by(*order).limit(limit)).all()]
 
 
 def change(
@@ -169,7 +169,7 @@ def uses(connection: Connection, wanted: Iterable[Use]) -> dict[Use, int]:
         return {}
     rows = connection.execute(
         _uses, {"ids": list({key[0] for key in keys}), "periods": list({key[1] for key in keys})}
-    )
+    ).all()
     found = {(row.consent_id, row.period): row.uses for row in rows}
     return {key: found.get(key, 0) for key in keys}
 

@@ -9,7 +9,7 @@ transaction rolls back.)
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
@@ -177,7 +177,7 @@ def holds(connection: Connection, placed: Appended) -> bool:
 def read_leaves(connection: Connection, begin: int, end: int) -> list[bytes]:
     """The leaves with begin ≤ index < end, in order."""
     query = sa.select(entries.c.leaf).where(entries.c.leaf_index >= begin, entries.c.leaf_index < end)
-    return list(connection.execute(query.order_by(entries.c.leaf_index)).scalars())
+    return list(connection.execute(query.order_by(entries.c.leaf_index)).scalars().all())
 
 
 class Roots:
@@ -194,12 +194,12 @@ class Roots:
 
     def head(self) -> tuple[str, int, bytes]:
         """(origin, size, root hash) of everything committed when the call began."""
-        with self._lock, self._store.reading() as connection:
-            head = read_head(connection)
-            for leaf in self._leaves(connection, self._range.size, head.size):
-                self._range.append(leaf_hash(leaf))
+        with self._lock:
+            with self._store.reading() as connection:
+                head = read_head(connection)
+            for start in range(self._range.size, head.size, READ_CHUNK):
+                with self._store.reading() as connection:
+                    leaves = read_leaves(connection, start, min(start + READ_CHUNK, head.size))
+                for leaf in leaves:
+                    self._range.append(leaf_hash(leaf))
             return head.origin, self._range.size, self._range.root()
-
-    def _leaves(self, connection: Connection, begin: int, end: int) -> Iterator[bytes]:
-        for start in range(begin, end, READ_CHUNK):
-            yield from read_leaves(connection, start, min(start + READ_CHUNK, end))

@@ -177,7 +177,7 @@ class Vault:
             return {owner: self._by_owner[owner] for owner in owners if owner in self._by_owner}
 
     def _load(self, connection: Connection, owners: list[str]) -> dict[str, DataKey]:
-        rows = connection.execute(_by_owner, {"owners": owners})
+        rows = connection.execute(_by_owner, {"owners": owners}).all()
         return {row.owner: DataKey(row.key_id, AESGCM(self._unwrap(row.wrapped))) for row in rows}
 
     def _unwrap(self, wrapped: bytes) -> bytes:

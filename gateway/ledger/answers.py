@@ -67,7 +67,7 @@ _by_key = (
 
 def find(connection: Connection, keys: Iterable[str], *, now: datetime) -> dict[str, Answer]:
     """The answers among ``keys`` that are still kept at ``now``."""
-    rows = connection.execute(_by_key, {"keys": list(keys), "now_us": micros(now)})
+    rows = connection.execute(_by_key, {"keys": list(keys), "now_us": micros(now)}).all()
     return {
         row.answer_key: Answer(
             key=row.answer_key,

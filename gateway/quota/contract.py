@@ -115,7 +115,7 @@ def read(connection: Connection, contracts: dict[str, Contract], now: datetime) 
     rows = connection.execute(
         _select,
         {"partners": list(contracts), "periods": list({p for pair in periods.values() for p in pair})},
-    )
+    ).all()
     used = {(row.partner_id, row.period): row.used for row in rows}
     return {
         partner_id: Usage(

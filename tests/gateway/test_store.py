@@ -92,6 +92,18 @@ def test_an_sqlite_file_where_there_can_be_no_wal_is_refused(tmp_path: Path) -> 
     )
 
 
+def test_a_link_to_the_file_is_followed_to_its_write_ahead_log(tmp_path: Path) -> None:
+    open_store(f"sqlite:///{tmp_path}/ledger.db").close()
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "link.db").symlink_to(tmp_path / "ledger.db")
+    store = open_store(f"sqlite:///{tmp_path}/linked/link.db")
+    store.require_same_files()
+    (tmp_path / "ledger.db-wal").unlink()
+    with pytest.raises(StoreUnavailable, match=r"ledger\.db-wal is gone"):
+        store.require_same_files()
+    store.close()
+
+
 def test_every_sqlite_connection_waits_for_the_disk_whatever_the_default(tmp_path: Path) -> None:
     def hurry(connection: sqlite3.Connection, _: object) -> None:
         connection.execute("PRAGMA synchronous = OFF")

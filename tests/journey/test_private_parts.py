@@ -88,3 +88,22 @@ def test_a_look_into_a_persons_consents_is_in_that_persons_file(own_world: World
     [entry] = entries
     assert (entry.kind, entry.actor) == (leaf_pb2.LEAF_KIND_OFFICER_READ, "operator")
     assert opened(own_world, owner_subject("uci-00007"), index).subject == "uci-00007"
+
+
+def test_a_key_that_can_not_be_read_leaves_nobody_with_an_old_look_at_the_database(own_world: World) -> None:
+    acme, zeta = own_world.partner("acme"), own_world.partner("zeta")
+    consents = [own_world.consent(acme, f"uci-0000{n}") for n in range(1, 4)]
+    engine = sa.create_engine(own_world.settings.database.url)
+    spoilt = data_keys.c.owner == owner_subject("uci-00002")
+    with engine.begin() as connection:
+        connection.execute(sa.update(data_keys).where(spoilt).values(wrapped=bytes(40)))
+    engine.dispose()
+    own_world.restart()  # nothing is remembered of their keys
+    acme, zeta = acme.at(own_world), zeta.at(own_world)
+    batch = score_pb2.BatchGetScoresRequest(items=[acme.query(consent) for consent in consents])
+    assert any(result.HasField("error") for result in acme.scores.BatchGetScores(batch).results)
+    own_world.revoke(zeta.fingerprint)
+    for _ in range(6):
+        assert refused(zeta.spent).reason == "CERTIFICATE_REVOKED"
+    assert acme.score(own_world.consent(acme, "uci-00004")).HasField("scored")
+    assert acme.spent()["day"] >= 1
