@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import shutil
 import sqlite3
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -117,6 +118,21 @@ def test_a_copy_in_the_files_place_is_not_written_to(
         require_unavailable(acme, acme.query(consent))
     assert file.read_bytes() == copied
     assert engine.calls == 0
+
+
+def test_a_copy_that_takes_the_files_place_while_a_call_awaits_the_lock_gets_nothing(
+    new_own_world: Callable[..., World],
+) -> None:
+    world = new_own_world()
+    acme = world.partner()
+    request = acme.query(world.consent(acme, **PERIODIC))
+    file = file_of(world)
+    with world.locked():
+        call: Any = acme.scores.GetScore.future(request, timeout=10)
+        threading.Event().wait(0.5)  # it stands before the lock by now
+        shutil.copy(file, file.with_name("copy.db"))
+        file.with_name("copy.db").replace(file)
+    assert refused(call.result).reason == "AUDIT_UNAVAILABLE"
 
 
 @pytest.mark.parametrize("replaced", [False, True], ids=["removed", "replaced"])
