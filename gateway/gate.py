@@ -74,6 +74,21 @@ class Gate:
             raise Refused("AUDIT_UNAVAILABLE") from error
         return partner, Caller(partner_id, peer.fingerprint, partner.legal_name, call.peer)
 
+    def turn_away(self, certificate_pem: bytes, method: str, *, is_own_crowd: bool) -> Refused:
+        """The refusal of a call that found no place: its caller has too many open, or the whole door has.
+
+        Known by its certificate alone, which TLS has verified: a crowd must not cost look-ups.
+        """
+        try:
+            partner_id = identify(certificate_pem, now=self._clock()).partner_id
+        except CertificateRefused:
+            partner_id = ""
+        if is_own_crowd:
+            refusal = Refused("CONCURRENCY_EXCEEDED", retry_after=BUSY_RETRY, quota_subject="concurrency")
+        else:
+            refusal = Refused("SERVER_BUSY", retry_after=BUSY_RETRY)
+        return self._turn_away(partner_id, method, refusal)
+
     @contextmanager
     def admit(self, partner: Partner, method: str) -> Iterator[Verdict]:
         """Step 2: one burst unit, and a place among the partner's calls under way.
@@ -110,7 +125,7 @@ class Gate:
         try:
             yield
         except BodyMissing as error:
-            # Whether nothing was sent or grpcio refused it can't be told for certain: counted, like a flood.
+            # Whether nothing was sent or grpcio refused it can't be told for certain: counted, like a crowd.
             raise self._turn_away(caller.partner_id, call.method, refused(error)) from error
         except Exception as error:
             refusal = refused(error)

@@ -14,7 +14,7 @@ BATCH_GET_SCORES = "/scoregate.partner.v1.ScoreService/BatchGetScores"
 
 
 class BodyMissing(Exception):
-    """The call ended without a body, or grpcio refused it (too large, compressed), or it was overdue."""
+    """The call ended without a body, or grpcio refused it (too large, compressed)."""
 
     reason = "BODY_MALFORMED"
 
@@ -25,19 +25,21 @@ class Call:
 
     method: str  # full gRPC method
     certificate_pem: bytes  # as TLS saw it; empty without one
-    receive: Callable[[], bytes]  # waits for the body; steps 1 and 2 come before it
+    sent: bytes | None  # what came as its body
     peer: str  # network address
     deadline: float  # time.monotonic()
     alive: Callable[[], bool]  # False once the caller has gone away
 
     @property
     def body(self) -> bytes:
-        """The serialised request, once it is here. Read it once.
+        """The serialised request.
 
         Raises:
             BodyMissing: None came.
         """
-        return self.receive()
+        if self.sent is None:
+            raise BodyMissing
+        return self.sent
 
     @property
     def seconds_left(self) -> float:

@@ -6,15 +6,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
 
-import grpc
-
 from consent import register
 from consent.grant import Change, MoveRefused
 from consent.pairwise import Pairwise
 from consent.register import Entry, Invitation, InvitationClosed, NotFound, SubjectIsFrozen
 from gateway.audit.private import owner_subject
 from gateway.doors.consent import consent_message, invitation_message
-from gateway.doors.door import Frame
+from gateway.doors.door import Frame, Handlers, by_path
 from gateway.doors.wire import ID, SUBJECT, Check, page_token, read
 from gateway.errors import Refused
 from gateway.ledger import Ledger, Transaction
@@ -50,9 +48,9 @@ class ConsentAdminDoor:
         self._pairwise = pairwise
         self._clock = clock
 
-    def service(self, frame: Frame) -> grpc.GenericRpcHandler:
+    def service(self, frame: Frame) -> Handlers:
         """The service's handlers."""
-        return frame.service(
+        return by_path(
             SERVICE,
             {
                 "AllowInvitation": frame.admitted(self._allow),

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import grpc
-
 from consent.keyring import PublicKey
 from consent.keys import KeyFileError
 from gateway import partners
-from gateway.doors.door import Frame
+from gateway.doors.door import Frame, Handlers, by_path
 from gateway.doors.usage import UsageDoor
 from gateway.doors.wire import Check, read, timestamp
 from gateway.engine import EngineDoor
@@ -36,9 +34,9 @@ class OperationsAdminDoor:
         self._usage = usage
         self._engine = engine
 
-    def service(self, frame: Frame) -> grpc.GenericRpcHandler:
+    def service(self, frame: Frame) -> Handlers:
         """The service's handlers."""
-        return frame.service(
+        return by_path(
             SERVICE,
             {
                 "ListKeys": frame.admitted(self._list_keys),

@@ -7,10 +7,8 @@ from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
-import grpc
-
 from gateway import partners, pki, registry
-from gateway.doors.door import Frame
+from gateway.doors.door import Frame, Handlers, by_path
 from gateway.doors.wire import FINGERPRINT, Check, page_token, read, timestamp
 from gateway.errors import Refused, Violation
 from gateway.ledger import Ledger, Transaction
@@ -51,9 +49,9 @@ class PartnerAdminDoor:
         self._trust_domain = trust_domain
         self._clock = clock
 
-    def service(self, frame: Frame) -> grpc.GenericRpcHandler:
+    def service(self, frame: Frame) -> Handlers:
         """The service's handlers."""
-        return frame.service(
+        return by_path(
             SERVICE,
             {
                 "AddPartner": frame.admitted(self._add),

@@ -12,10 +12,8 @@ import hmac
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-import grpc
-
 from gateway.audit.log import Roots, read_head, read_leaves
-from gateway.doors.door import Frame
+from gateway.doors.door import Frame, Handlers, by_path
 from gateway.doors.wire import Check, page_token, read
 from gateway.ledger import Ledger, Transaction
 from gateway.partners import Partner
@@ -49,9 +47,9 @@ class AuditDoor:
         self._roots = roots
         self._clock = clock
 
-    def service(self, frame: Frame) -> grpc.GenericRpcHandler:
+    def service(self, frame: Frame) -> Handlers:
         """The service's handlers."""
-        return frame.service(
+        return by_path(
             SERVICE,
             {"GetHead": frame.admitted(self._get_head), "ListEntries": frame.admitted(self._list_entries)},
         )

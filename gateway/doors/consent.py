@@ -6,12 +6,10 @@ import hashlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-import grpc
-
 from consent import register
 from consent.grant import Frequency, Terms
 from consent.register import Entry, Invitation, NotFound, RequestIdReused
-from gateway.doors.door import Frame
+from gateway.doors.door import Frame, Handlers, by_path
 from gateway.doors.wire import ID, Check, duration, page_token, read, timestamp
 from gateway.errors import Refused
 from gateway.ledger import Ledger, Transaction
@@ -36,9 +34,9 @@ class ConsentDoor:
         self._ledger = ledger
         self._clock = clock
 
-    def service(self, frame: Frame) -> grpc.GenericRpcHandler:
+    def service(self, frame: Frame) -> Handlers:
         """The service's handlers."""
-        return frame.service(
+        return by_path(
             SERVICE,
             {
                 "CreateConsentInvitation": frame.admitted(self._create_invitation),

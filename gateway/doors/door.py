@@ -1,17 +1,15 @@
 """The frame around every RPC: raw bytes in, one status table out, nothing internal in between.
 
-grpcio would turn a malformed body into UNKNOWN and send an exception's text to the
-caller; so handlers take raw bytes, and one catch-all maps whatever happens.
+Handlers take raw bytes, and one catch-all maps whatever happens: a malformed body is no
+UNKNOWN, and no exception's text reaches a caller.
 """
 
 from __future__ import annotations
 
-import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, NoReturn
 
 import grpc
 import structlog
@@ -19,17 +17,18 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
+from gateway.doors.calls import Incoming
 from gateway.errors import DOMAIN, Refused, refused
 from gateway.gate import Gate, burst_limit
 from gateway.metrics import CALLS
 from gateway.partners import Partner
-from gateway.query import BodyMissing, Call, Caller
+from gateway.query import Call, Caller
 from gateway.quota.headers import Headers, rate_limit
 
 log = structlog.get_logger()
 
-FOR_EVER = 1e9
-"""In seconds. Of a call without a deadline grpcio says that some 9e18 are left, not None."""
+MOST_SECONDS = 86_400.0
+"""A call's deadline is no later, whatever its caller says."""
 
 MAX_VIOLATIONS = 20
 """In one refusal: error details travel in trailers, which must stay small."""
@@ -48,29 +47,24 @@ class Reply:
 
 
 Handler = Callable[[Call], Reply]
+Handlers = Mapping[str, Handler]
+"""By full gRPC method."""
+
 Plain = Callable[[Call, Partner, Caller], Message]
 
 
+def by_path(name: str, handlers: Handlers) -> Handlers:
+    """The methods of one service, ``name`` being its full name."""
+    return {f"/{name}/{method}": handler for method, handler in handlers.items()}
+
+
 class Frame:
-    """Makes gRPC handlers out of plain functions."""
+    """Serves calls with plain functions."""
 
     def __init__(self, gate: Gate, *, help_url: str, default_deadline: timedelta) -> None:
         self._gate = gate
         self._help_url = help_url
         self._default_deadline = default_deadline.total_seconds()
-        self._waiting: dict[grpc.ServicerContext, float] = {}  # for a body, and until when
-
-    def service(self, name: str, handlers: Mapping[str, Handler]) -> grpc.GenericRpcHandler:
-        """All methods of one service, ``name`` being its full name."""
-        return grpc.method_handlers_generic_handler(
-            name,
-            {
-                # The same bytes on the wire as a unary method, but the handler runs before the body
-                # is here: a caller that never sends it spends its own burst and its own places.
-                method: grpc.stream_unary_rpc_method_handler(self._framed(f"/{name}/{method}", handler))
-                for method, handler in handlers.items()
-            },
-        )
 
     def admitted(self, handle: Plain) -> Handler:
         """Steps 1 and 2 in front of a method that is not a score query; refusals are recorded."""
@@ -84,77 +78,47 @@ class Frame:
 
         return run
 
-    def hang_up(self) -> int:
-        """Cancel calls whose body is overdue; returns how many. Called about once a second."""
-        now = time.monotonic()
-        overdue = [context for context, due in list(self._waiting.items()) if due <= now]
-        for context in overdue:
-            context.cancel()
-        return len(overdue)
-
-    def _framed(
-        self, method: str, handler: Handler
-    ) -> Callable[[Iterator[bytes], grpc.ServicerContext], bytes]:
-        def serve(bodies: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
-            refusal: Refused | None = None
-            try:
-                reply = handler(self._call(method, bodies, context))
-            except Exception as error:
-                refusal = refused(error)
-            if refusal is not None:
-                self._abort(method, context, refusal)
-            CALLS.labels(method, "OK").inc()
-            if reply.headers:
-                context.send_initial_metadata(reply.headers)
-            return reply.body
-
-        return serve
-
-    def receive(
-        self, bodies: Iterator[bytes], context: grpc.ServicerContext, *, seconds: float | None = None
-    ) -> bytes:
-        """Wait for a call's body, by default as long as a call may take.
-
-        Raises:
-            BodyMissing: None came, or none in time.
-        """
-        self._waiting[context] = time.monotonic() + (seconds or self._default_deadline)
+    def serve(self, handler: Handler, incoming: Incoming) -> None:
+        """Run a handler to its end, and send what came of it."""
         try:
-            return next(bodies)
-        except (StopIteration, grpc.RpcError) as error:
-            raise BodyMissing from error
-        finally:
-            del self._waiting[context]
+            reply = handler(self._call(incoming))
+        except Exception as error:
+            self.refuse(incoming, refused(error))
+            return
+        CALLS.labels(incoming.method, "OK").inc()
+        incoming.answer(reply.body, reply.headers)
 
-    def _call(self, method: str, bodies: Iterator[bytes], context: grpc.ServicerContext) -> Call:
-        left = context.time_remaining()
-        seconds = self._default_deadline if left is None or left > FOR_EVER else min(left, 86_400.0)
-        certificates: Iterable[Any] = context.auth_context().get("x509_pem_cert") or [b""]
-        return Call(
-            method=method,
-            certificate_pem=next(iter(certificates)),
-            receive=lambda: self.receive(bodies, context),
-            peer=context.peer(),
-            deadline=time.monotonic() + seconds,
-            alive=context.is_active,
-        )
+    def turn_away(self, incoming: Incoming, is_own_crowd: bool) -> None:
+        """Refuse a call before its body is read: its caller, or this door, has too many open already."""
+        pem, method = incoming.certificate_pem, incoming.method
+        self.refuse(incoming, self._gate.turn_away(pem, method, is_own_crowd=is_own_crowd))
 
-    def _abort(self, method: str, context: grpc.ServicerContext, refusal: Refused) -> NoReturn:
+    def refuse(self, incoming: Incoming, refusal: Refused) -> None:
+        """Send a refusal with all its details."""
+        method = incoming.method
         CALLS.labels(method, refusal.code).inc()
         request_id = refusal.request_id or str(uuid.uuid4())
         report(method, request_id, refusal)
-        if refusal.headers:
-            context.send_initial_metadata(refusal.headers)
         status = error_status(refusal, request_id, self._help_url)
         trailers: list[tuple[str, str | bytes]] = [("grpc-status-details-bin", status.SerializeToString())]
         if refusal.stop:
             trailers.append(("grpc-retry-pushback-ms", "-1"))
         elif refusal.retry_after is not None:
-            trailers.append(
-                ("grpc-retry-pushback-ms", str(-(-refusal.retry_after // timedelta(milliseconds=1))))
-            )
-        context.set_trailing_metadata(tuple(trailers))
-        context.abort(refusal.status, status.message)
+            wait = -(-refusal.retry_after // timedelta(milliseconds=1))
+            trailers.append(("grpc-retry-pushback-ms", str(wait)))
+        incoming.refuse(refusal.status, status.message, headers=refusal.headers, trailers=tuple(trailers))
+
+    def _call(self, incoming: Incoming) -> Call:
+        given = incoming.seconds
+        seconds = self._default_deadline if given is None else min(given, MOST_SECONDS)
+        return Call(
+            method=incoming.method,
+            certificate_pem=incoming.certificate_pem,
+            sent=incoming.body,
+            peer=incoming.peer,
+            deadline=incoming.began + seconds,
+            alive=lambda: incoming.is_alive,
+        )
 
 
 def report(method: str, request_id: str, refusal: Refused) -> None:

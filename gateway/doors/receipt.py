@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import grpc
-
-from gateway.doors.door import Frame
+from gateway.doors.door import Frame, Handlers, by_path
 from gateway.doors.wire import read
 from gateway.keys import Signer
 from gateway.partners import Partner
@@ -21,9 +19,9 @@ class ReceiptDoor:
         self._signer = signer
         self._issuer = issuer
 
-    def service(self, frame: Frame) -> grpc.GenericRpcHandler:
+    def service(self, frame: Frame) -> Handlers:
         """The service's handlers."""
-        return frame.service(SERVICE, {"GetVerificationKeys": frame.admitted(self._get_verification_keys)})
+        return by_path(SERVICE, {"GetVerificationKeys": frame.admitted(self._get_verification_keys)})
 
     def _get_verification_keys(
         self, call: Call, _: Partner, __: Caller

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-import grpc
+from collections.abc import Sequence
 
 from consent.grant import Ask
-from gateway.doors.door import REPLAYED, Frame, Handler, Reply, report
+from gateway.doors.door import REPLAYED, Handlers, Reply, by_path, report
 from gateway.doors.wire import ID, NONCE, SUBJECT, Check, read
 from gateway.errors import Refused
 from gateway.journey import Answered, Conversation, Journey
@@ -31,14 +29,14 @@ class ScoreDoor:
     def __init__(self, journey: Journey) -> None:
         self._journey = journey
 
-    def service(self, frame: Frame) -> grpc.GenericRpcHandler:
+    def service(self) -> Handlers:
         """The service's handlers. The journey does all eight steps itself."""
-        handlers: Mapping[str, Handler] = {
+        handlers = {
             "GetScore": self._get_score,
             "CheckThreshold": self._check_threshold,
             "BatchGetScores": self._batch_get_scores,
         }
-        return frame.service(SERVICE, handlers)
+        return by_path(SERVICE, handlers)
 
     def _get_score(self, call: Call) -> Reply:
         return _single(self._journey.answer(call, _read_get_score))

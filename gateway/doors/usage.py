@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-import grpc
-
-from gateway.doors.door import Frame
+from gateway.doors.door import Frame, Handlers, by_path
 from gateway.doors.wire import Check, page_token, read, timestamp
 from gateway.gate import Gate
 from gateway.partners import Partner
@@ -28,9 +26,9 @@ class UsageDoor:
         self._gate = gate
         self._clock = clock
 
-    def service(self, frame: Frame) -> grpc.GenericRpcHandler:
+    def service(self, frame: Frame) -> Handlers:
         """The service's handlers."""
-        return frame.service(SERVICE, {"ListQuotaUsage": frame.admitted(self._list_quota_usage)})
+        return by_path(SERVICE, {"ListQuotaUsage": frame.admitted(self._list_quota_usage)})
 
     def _list_quota_usage(self, call: Call, partner: Partner, _: Caller) -> usage_pb2.ListQuotaUsageResponse:
         request = read(usage_pb2.ListQuotaUsageRequest, call.body)

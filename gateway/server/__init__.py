@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import ExitStack, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import timedelta
+from functools import partial
 
-import grpc
-from grpc_health.v1 import health, health_pb2
-
-from gateway.doors.door import Frame
+from gateway.doors.calls import CallServer
+from gateway.doors.door import Frame, Handlers
 from gateway.journey import record_model
 from gateway.ledger import LedgerUnavailable
 from gateway.pages import public
 from gateway.server import services
-from gateway.server.housekeeping import housekeep, keep_house
-from gateway.server.listening import bind, channel_arguments, new_door, serve_pages
+from gateway.server.housekeeping import housekeep, keep_house, tick
+from gateway.server.listening import Health, bind, channel_arguments, new_door, serve_pages
 from gateway.server.parts import Parts, Seams, open_parts, wall_clock
 from gateway.server.soundness import invalid, require_sound
 from gateway.settings import Settings
@@ -38,8 +38,8 @@ class Gateway:
         self._serving = False
         self._closing = ExitStack()
         self._stopped = threading.Event()
-        self.health = health.HealthServicer()
-        self._doors: tuple[grpc.Server, ...] = ()
+        self._health = Health((*services.PARTNER, *services.ADMIN))
+        self._doors: tuple[CallServer, ...] = ()
         self.partner_port = self.admin_port = self.http_port = 0
 
     @classmethod
@@ -63,12 +63,12 @@ class Gateway:
             return
         self._stopped.set()
         self._serving = False
-        self.health.enter_graceful_shutdown()
+        self._health.serve(serving=False)
         # Balancers look at health; calls that they still send meanwhile are answered.
         time.sleep(self._settings.limits.drain_seconds)
-        waits = [door.stop(grace.total_seconds()) for door in self._doors]
-        for wait in waits:
-            wait.wait()
+        with ThreadPoolExecutor(len(self._doors)) as stopping:
+            for door in self._doors:
+                stopping.submit(door.stop, grace.total_seconds())
         self._closing.close()
 
     def wait(self) -> None:
@@ -89,7 +89,7 @@ class Gateway:
         # The model in use is an entry before the first answer; a start that fails leaves none.
         _record(parts)
         self._serve()
-        keep_house(parts.gate, parts.ledger, frame, self._closing)
+        keep_house(parts.gate, parts.ledger, self._closing)
         self._serving = True
 
     def _bind(self, parts: Parts, frame: Frame) -> None:
@@ -99,30 +99,31 @@ class Gateway:
         admin = self._new_door(frame, services.admin_services(parts, frame), services.ADMIN, ADMIN_THREADS)
         self._doors = (partner, admin)
         for door in self._doors:
-            self._closing.callback(_close, door)
+            self._closing.callback(door.stop, 0)
         self.partner_port = bind(partner, settings, "listen.partner", listen.partner, tls.partner_ca)
         self.admin_port = bind(admin, settings, "listen.admin", listen.admin, tls.staff_ca)
 
     def _serve(self) -> None:
+        patience = self._settings.limits.default_deadline_ms / 1_000
         for door in self._doors:
             door.start()
-        for name in ("", *services.PARTNER, *services.ADMIN):
-            self.health.set(name, health_pb2.HealthCheckResponse.SERVING)
+            tick("bodies", partial(door.hang_up_overdue, patience), self._closing)
+        self._health.serve(serving=True)
 
     def _new_door(
         self,
         frame: Frame,
-        handlers: list[grpc.GenericRpcHandler],
+        handlers: Handlers,
         names: tuple[str, ...],
         threads: int,
-    ) -> grpc.Server:
+    ) -> CallServer:
         return new_door(
             self._settings,
             handlers,
             names,
             frame=frame,
             threads=threads,
-            health_service=self.health,
+            health=self._health,
             closing=self._closing,
         )
 
@@ -143,12 +144,6 @@ def _record(parts: Parts) -> None:
         raise invalid(
             "database.url", "the ledger can't be written; check the disk and the database"
         ) from error
-
-
-def _close(door: grpc.Server) -> None:
-    with suppress(ValueError):  # it was started
-        door.start()  # a start that failed: gRPC lets go of a port only where the server had started
-    door.stop(0).wait()
 
 
 __all__ = ["Gateway", "Seams", "channel_arguments", "housekeep", "require_sound", "wall_clock"]

@@ -1,4 +1,4 @@
-"""What a gateway does by itself: record counted refusals, hang up on overdue bodies, sweep answers."""
+"""What a gateway does by itself: record counted refusals, sweep answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from itertools import count
 
 import structlog
 
-from gateway.doors.door import Frame
 from gateway.gate import Gate
 from gateway.ledger import Ledger, LedgerBusy, LedgerUnavailable, Transaction
 from gateway.ledger.answers import sweep
@@ -23,11 +22,10 @@ SWEEP_LIMIT = 1_000  # rows in one transaction, so that no call waits long behin
 MAX_SWEEPS = 1_000  # a minute
 
 
-def keep_house(gate: Gate, ledger: Ledger, frame: Frame, closing: ExitStack) -> None:
+def keep_house(gate: Gate, ledger: Ledger, closing: ExitStack) -> None:
     """Tick until ``closing`` closes, and write once more then."""
     ticks = count(1)
     closing.callback(housekeep, gate, ledger, with_sweep=False)
-    tick("bodies", frame.hang_up, closing)  # apart: it must not wait for the ledger
     tick("house", lambda: housekeep(gate, ledger, with_sweep=next(ticks) % SWEEP_EVERY == 0), closing)
 
 

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import grpc
 import structlog
 import uvicorn
 from google.protobuf.message import DecodeError
-from grpc_health.v1 import health, health_pb2
-from grpc_reflection.v1alpha import reflection
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection, reflection_pb2
 from starlette.applications import Starlette
 
 from gateway import pki
-from gateway.doors.door import Frame
+from gateway.doors.calls import CallServer, Dialogue, Incoming, Serve
+from gateway.doors.door import Frame, Handler, Handlers
 from gateway.metrics import TLS_RELOAD_FAILURES
 from gateway.pki.credentials import server_credentials
-from gateway.query import BodyMissing
 from gateway.server.soundness import invalid
 from gateway.settings import Address, Settings, SettingsInvalid
 
@@ -30,36 +30,77 @@ log = structlog.get_logger()
 
 MAX_REQUEST_BYTES = 1 << 20
 MAX_METADATA_BYTES = 8 << 10
-HEALTH_THREADS = 4
-HEALTH_AT_ONCE = 2  # calls of one certificate
-HEALTH_BODY_SECONDS = 0.1
+HEALTH = "grpc.health.v1.Health"
+HEALTH_CHECK = f"/{HEALTH}/Check"
+
+
+class Health:
+    """What grpc.health.v1 says; balancers look at it. Check alone: a Watch would hold every drain."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = frozenset(names) | {""}
+        self._status = health_pb2.HealthCheckResponse.NOT_SERVING
+
+    def serve(self, *, serving: bool) -> None:
+        """Say from now on whether calls are welcome."""
+        status = health_pb2.HealthCheckResponse
+        self._status = status.SERVING if serving else status.NOT_SERVING
+
+    def check(self, call: Incoming) -> None:
+        """Answer one Check; anybody who got through TLS may ask."""
+        try:
+            request = health_pb2.HealthCheckRequest.FromString(call.body or b"")
+        except DecodeError:
+            call.refuse(grpc.StatusCode.INVALID_ARGUMENT, "send a grpc.health.v1.HealthCheckRequest")
+            return
+        if request.service in self._names:
+            call.answer(health_pb2.HealthCheckResponse(status=self._status).SerializeToString())
+        else:
+            call.refuse(grpc.StatusCode.NOT_FOUND, "there is no such service here")
 
 
 def new_door(
     settings: Settings,
-    services: Sequence[grpc.GenericRpcHandler],
+    handlers: Handlers,
     names: Sequence[str],
     *,
     frame: Frame,
     threads: int,
-    health_service: health.HealthServicer,
+    health: Health,
     closing: ExitStack,
-) -> grpc.Server:
+) -> CallServer:
     """A gRPC server with a pool of its own, bounded queue, health, and in development reflection."""
     pool = ThreadPoolExecutor(threads, thread_name_prefix="call")
     closing.callback(pool.shutdown)
-    door = grpc.server(
-        pool,
-        handlers=[*services, _health(health_service, frame, closing)],
+    methods: dict[str, Serve] = {HEALTH_CHECK: health.check}
+    methods |= {path: partial(_in_pool, pool, frame, handler) for path, handler in handlers.items()}
+    return CallServer(
+        methods=methods,
+        dialogues=_reflection(names) if settings.reflection else {},
+        turn_away=frame.turn_away,
+        max_each=settings.limits.max_in_flight_per_partner,
+        max_open=threads + settings.limits.max_queue,
         options=channel_arguments(settings),
-        maximum_concurrent_rpcs=threads + settings.limits.max_queue,
     )
-    if settings.reflection:
-        reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), door)
-    return door
 
 
-def bind(door: grpc.Server, settings: Settings, field: str, address: Address, client_ca: Path) -> int:
+def _in_pool(pool: ThreadPoolExecutor, frame: Frame, handler: Handler, call: Incoming) -> None:
+    pool.submit(frame.serve, handler, call)
+
+
+def _reflection(names: Sequence[str]) -> Mapping[str, Dialogue]:
+    servicer = reflection.ReflectionServicer((*names, HEALTH, reflection.SERVICE_NAME))
+
+    def answer(body: bytes) -> bytes:
+        request = reflection_pb2.ServerReflectionRequest.FromString(body)
+        (response,) = servicer.ServerReflectionInfo(iter((request,)), None)
+        described: bytes = response.SerializeToString()
+        return described
+
+    return {f"/{reflection.SERVICE_NAME}/ServerReflectionInfo": answer}
+
+
+def bind(door: CallServer, settings: Settings, field: str, address: Address, client_ca: Path) -> int:
     """Listen for callers whose certificates ``client_ca`` signed; returns the port.
 
     Raises:
@@ -118,37 +159,6 @@ def channel_arguments(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.http2.min_ping_interval_without_data_ms", 30_000),
         ("grpc.so_reuseport", 0),  # a second gateway on the same port is a mistake, not a replica
     ]
-
-
-def _health(service: health.HealthServicer, frame: Frame, closing: ExitStack) -> grpc.GenericRpcHandler:
-    """Check alone, on threads of its own; anybody who got through TLS may ask, a little at a time.
-
-    A Watch would hold a thread as long as a caller likes, and every drain for its grace.
-    """
-    asking = list[Any]()  # certificates; a thread adds its own, and takes it away
-
-    def check(bodies: Iterator[bytes], context: grpc.ServicerContext) -> health_pb2.HealthCheckResponse:
-        certificate = context.auth_context().get("x509_pem_cert", [b""])[0]
-        if asking.count(certificate) >= HEALTH_AT_ONCE:
-            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "ask again once the call before has ended")
-        asking.append(certificate)
-        try:
-            body = frame.receive(bodies, context, seconds=HEALTH_BODY_SECONDS)
-            request = health_pb2.HealthCheckRequest.FromString(body)
-        except (BodyMissing, DecodeError):
-            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "send a grpc.health.v1.HealthCheckRequest")
-        finally:
-            asking.remove(certificate)
-        answer: health_pb2.HealthCheckResponse = service.Check(request, context)
-        return answer
-
-    pool = ThreadPoolExecutor(HEALTH_THREADS, thread_name_prefix="health")
-    closing.callback(pool.shutdown)
-    check.experimental_thread_pool = pool  # type: ignore[attr-defined]  # how grpcio takes a pool per method
-    handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_unary_rpc_method_handler(
-        check, response_serializer=health_pb2.HealthCheckResponse.SerializeToString
-    )
-    return grpc.method_handlers_generic_handler(health.SERVICE_NAME, {"Check": handler})
 
 
 def _report_tls_problem(problem: pki.FileRefused) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import grpc
-
 from consent.attest import Attester
 from gateway import pki
 from gateway.audit.log import Roots
@@ -19,7 +17,7 @@ from gateway.doors import (
     score,
     usage,
 )
-from gateway.doors.door import Frame
+from gateway.doors.door import Frame, Handlers
 from gateway.journey import Journey
 from gateway.server.parts import Parts
 
@@ -27,7 +25,7 @@ PARTNER = (consent.SERVICE, score.SERVICE, usage.SERVICE, receipt.SERVICE)
 ADMIN = (audit.SERVICE, admin_partners.SERVICE, admin_consents.SERVICE, admin_operations.SERVICE)
 
 
-def partner_services(parts: Parts, frame: Frame) -> list[grpc.GenericRpcHandler]:
+def partner_services(parts: Parts, frame: Frame) -> Handlers:
     """What lenders call."""
     settings, store, ledger = parts.settings, parts.store, parts.ledger
     journey = Journey(
@@ -41,15 +39,15 @@ def partner_services(parts: Parts, frame: Frame) -> list[grpc.GenericRpcHandler]
         signer=parts.signer,
         engine_timeout=timedelta(milliseconds=settings.engine.timeout_ms),
     )
-    return [
-        score.ScoreDoor(journey).service(frame),
-        consent.ConsentDoor(store, ledger, clock=ledger.now).service(frame),
-        usage.UsageDoor(store, parts.gate, clock=ledger.now).service(frame),
-        receipt.ReceiptDoor(parts.signer, issuer=settings.issuer).service(frame),
-    ]
+    return {
+        **score.ScoreDoor(journey).service(),
+        **consent.ConsentDoor(store, ledger, clock=ledger.now).service(frame),
+        **usage.UsageDoor(store, parts.gate, clock=ledger.now).service(frame),
+        **receipt.ReceiptDoor(parts.signer, issuer=settings.issuer).service(frame),
+    }
 
 
-def admin_services(parts: Parts, frame: Frame) -> list[grpc.GenericRpcHandler]:
+def admin_services(parts: Parts, frame: Frame) -> Handlers:
     """What operators and compliance officers call."""
     settings, store, ledger, clock = parts.settings, parts.store, parts.ledger, parts.clock
     folder = settings.tls.authorities
@@ -69,9 +67,9 @@ def admin_services(parts: Parts, frame: Frame) -> list[grpc.GenericRpcHandler]:
     )
     meters = usage.UsageDoor(store, parts.gate, clock=ledger.now)
     operations_door = admin_operations.OperationsAdminDoor(store, ledger, parts.signer, meters, parts.engine)
-    return [
-        audit_door.service(frame),
-        partners_door.service(frame),
-        admin_consents.ConsentAdminDoor(store, ledger, parts.pairwise, clock=ledger.now).service(frame),
-        operations_door.service(frame),
-    ]
+    return {
+        **audit_door.service(frame),
+        **partners_door.service(frame),
+        **admin_consents.ConsentAdminDoor(store, ledger, parts.pairwise, clock=ledger.now).service(frame),
+        **operations_door.service(frame),
+    }
