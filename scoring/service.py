@@ -87,6 +87,7 @@ class Engine:
     def __init__(self, card: Scorecard, artefact_sha256: str, people: Population) -> None:
         self._card = card
         self._people = people
+        self._points = tuple(card.points(values) for values in people.values)  # [epoch][row, characteristic]
         self._families = frozenset(card.families())
         self._model = Model(
             name=f"{card.name}@{card.version}",
@@ -148,8 +149,8 @@ class Engine:
         card, places, epoch, model = self._card, self._people.places, self._card.epochs[at], self._model.name
         excluded = [query.excluded for query in queries]
         families = {each: card.families(each) for each in set(excluded)}
-        values = self._people.values[at][[places[query.subject] for query in queries]]
-        for query, score, codes in zip(queries, *card.score_rows(values, excluded), strict=True):
+        points = self._points[at][[places[query.subject] for query in queries]]
+        for query, score, codes in zip(queries, *card.score_points(points, excluded), strict=True):
             yield Scored(query.subject, epoch, score, codes, families[query.excluded], model)
 
     def _epoch(self, as_of: date) -> int:

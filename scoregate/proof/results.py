@@ -5,13 +5,13 @@ stands once, a threshold lies on the grid. Each writes itself as a JSON object a
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import ClassVar, Self
 
 from scoregate.errors import ClaimInvalid
 from scoregate.proof import shapes
-from scoregate.proof.digest import Json
+from scoregate.proof.digest import Json, spell
 from scoregate.words import Band, InputFamily, NotScoredReason
 
 SCORE_RANGE = (350, 950)  # both ends are scores
@@ -56,6 +56,7 @@ class Scored:
     model: str  # "name@version"
     evaluated_at: date  # the epoch
     families: tuple[InputFamily, ...]  # that the score rests on
+    form: str = field(init=False, repr=False, compare=False)  # canonical JSON: {"scored":{…}}
 
     def __post_init__(self) -> None:
         shapes.require_type("band", self.band, Band)
@@ -66,6 +67,7 @@ class Scored:
         if self.reasons:
             _require_reasons(self.reasons)
         _require_basis(self.model, self.evaluated_at, self.families)
+        object.__setattr__(self, "form", _form(self.tag, self.members()))
 
     def members(self) -> dict[str, Json]:
         """Return it as a JSON object; what is None is left out."""
@@ -111,6 +113,7 @@ class ThresholdAnswer:
     model: str  # "name@version"
     evaluated_at: date  # the epoch
     families: tuple[InputFamily, ...]  # that the answer rests on
+    form: str = field(init=False, repr=False, compare=False)  # canonical JSON: {"answer":{…}}
 
     def __post_init__(self) -> None:
         shapes.require_integer("threshold", self.threshold, *SCORE_RANGE)
@@ -118,6 +121,7 @@ class ThresholdAnswer:
             raise ClaimInvalid("threshold", f"a multiple of {THRESHOLD_STEP} belongs here")
         shapes.require_type("reached", self.reached, bool)
         _require_basis(self.model, self.evaluated_at, self.families)
+        object.__setattr__(self, "form", _form(self.tag, self.members()))
 
     def members(self) -> dict[str, Json]:
         """Return it as a JSON object."""
@@ -150,10 +154,12 @@ class NotScored:
 
     reason: NotScoredReason
     evaluated_at: date  # the epoch that was looked at
+    form: str = field(init=False, repr=False, compare=False)  # canonical JSON: {"not_scored":{…}}
 
     def __post_init__(self) -> None:
         shapes.require_type("not_scored.reason", self.reason, NotScoredReason)
         shapes.require_type("evaluated_at", self.evaluated_at, date)
+        object.__setattr__(self, "form", _form(self.tag, self.members()))
 
     def members(self) -> dict[str, Json]:
         """Return it as a JSON object."""
@@ -167,6 +173,10 @@ class NotScored:
             reason=shapes.word("not_scored.reason", members["reason"], NotScoredReason),
             evaluated_at=shapes.day("evaluated_at", members["evaluated_at"]),
         )
+
+
+def _form(tag: str, members: dict[str, Json]) -> str:
+    return spell({tag: members})
 
 
 def _require_basis(model: str, evaluated_at: date, families: tuple[InputFamily, ...]) -> None:

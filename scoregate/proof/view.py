@@ -42,6 +42,50 @@ def threshold_view(claims: ThresholdClaims) -> score_pb2.CheckThresholdResponse:
     return view
 
 
+def score_part(result: Scored | NotScored) -> bytes:
+    """Return, serialised, what a GetScoreResponse shows of a result: the same for everybody who has it."""
+    if isinstance(result, NotScored):
+        return score_pb2.GetScoreResponse(not_scored=_not_scored(result)).SerializeToString()
+    return score_pb2.GetScoreResponse(scored=_scored(result)).SerializeToString()
+
+
+def threshold_part(result: ThresholdAnswer | NotScored) -> bytes:
+    """Return, serialised, what a CheckThresholdResponse shows of a result."""
+    if isinstance(result, NotScored):
+        return score_pb2.CheckThresholdResponse(not_scored=_not_scored(result)).SerializeToString()
+    return score_pb2.CheckThresholdResponse(answer=_answer(result)).SerializeToString()
+
+
+def signed_score_view(claims: ScoreClaims, part: bytes, attestation: str) -> bytes:
+    """Return `score_view` with its attestation, serialised; ``part`` is the result's `score_part`.
+
+    Protobuf messages join by concatenation; fields by ascending number, as a serialiser writes them.
+    """
+    head = score_pb2.GetScoreResponse(
+        event_id=claims.jti,
+        consent_id=claims.consent_id,
+        subject_ref=claims.subject_ref,
+        purpose=claims.purpose.number,
+        disclosure=claims.disclosure.number,
+        inquiry=claims.inquiry.number,
+    )
+    tail = score_pb2.GetScoreResponse(attestation=attestation)
+    return head.SerializeToString() + part + tail.SerializeToString()
+
+
+def signed_threshold_view(claims: ThresholdClaims, part: bytes, attestation: str) -> bytes:
+    """Return `threshold_view` with its attestation, serialised; ``part`` is the result's `threshold_part`."""
+    head = score_pb2.CheckThresholdResponse(
+        event_id=claims.jti,
+        consent_id=claims.consent_id,
+        subject_ref=claims.subject_ref,
+        purpose=claims.purpose.number,
+        inquiry=claims.inquiry.number,
+    )
+    tail = score_pb2.CheckThresholdResponse(attestation=attestation)
+    return head.SerializeToString() + part + tail.SerializeToString()
+
+
 def _scored(result: Scored) -> score_pb2.Scored:
     return score_pb2.Scored(
         score=result.score,
