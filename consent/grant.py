@@ -11,9 +11,10 @@ EXPIRED is never stored: it follows from the clock, so no late job can keep a gr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Purpose
@@ -101,6 +102,17 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """The part of a grant that changes, with its person's freeze; fields as in Grant."""
+
+    state: State
+    consumed_by: int | None
+    frozen_at: datetime | None
+    used_in: str
+    uses: int
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
     """One consumer's permission to one partner for one purpose."""
 
@@ -116,6 +128,8 @@ class Grant:
     state: State
     consumed_by: int | None = None  # leaf index of the answer that used it up
     frozen_at: datetime | None = None  # when the person froze their file; None: not frozen
+    used_in: str = ""  # the calendar period of its latest scored answer
+    uses: int = 0  # scored answers in that period
 
     def state_at(self, now: datetime) -> State:
         """The state as the clock has it."""
@@ -123,9 +137,13 @@ class Grant:
             return State.EXPIRED
         return self.state
 
-    def require(
-        self, ask: Ask, *, now: datetime, uses_in_period: int = 0, replay_of: int | None = None
-    ) -> None:
+    def period_at(self, now: datetime) -> str:
+        """The calendar period that ``now`` counts in; empty where nothing is counted."""
+        if self.terms.frequency is None:
+            return ""
+        return period_of(self.terms.frequency.unit, self.terms.time_zone, now)
+
+    def require(self, ask: Ask, *, now: datetime, replay_of: int | None = None) -> None:
         """Return only if this grant covers the ask at ``now``.
 
         ``replay_of`` is the leaf index of a first answer that is asked for again. It was
@@ -141,12 +159,12 @@ class Grant:
         self._require_open(now, replay_of)
         if ask.purpose != self.terms.purpose:
             raise ConsentDenied("CONSENT_PURPOSE_MISMATCH")
-        wanted = {ask.disclosure} | ({Disclosure.REASONS} if ask.with_reasons else set())
-        if not wanted <= self.terms.disclosures:
+        allowed = self.terms.disclosures
+        if ask.disclosure not in allowed or (ask.with_reasons and Disclosure.REASONS not in allowed):
             raise ConsentDenied("CONSENT_DISCLOSURE_NOT_ALLOWED")
         if self.frozen_at is not None and not self._passes_freeze(self.frozen_at):
             raise ConsentDenied("SUBJECT_FROZEN")
-        if self.terms.frequency and replay_of is None and uses_in_period >= self.terms.frequency.uses:
+        if replay_of is None and self._is_used_up(now):
             raise ConsentDenied("CONSENT_FREQUENCY_EXHAUSTED")
 
     def _require_open(self, now: datetime, replay_of: int | None) -> None:
@@ -159,8 +177,34 @@ class Grant:
         if now < self.not_before:
             raise ConsentDenied("CONSENT_NOT_YET_VALID")
 
+    def _is_used_up(self, now: datetime) -> bool:
+        often = self.terms.frequency
+        return often is not None and self.uses >= often.uses and self.used_in == self.period_at(now)
+
     def _passes_freeze(self, frozen_at: datetime) -> bool:
         return self.terms.purpose in FREEZE_LETS_PASS and self.granted_at < frozen_at
+
+    def used(self, now: datetime, leaf_index: int) -> Standing:
+        """How this grant stands after one more scored answer, whose entry is at ``leaf_index``."""
+        if self.terms.mode is ConsentMode.ONE_TIME:
+            return Standing(State.CONSUMED, leaf_index, self.frozen_at, self.used_in, self.uses)
+        period = self.period_at(now)
+        uses = self.uses + 1 if self.used_in == period else 1
+        return Standing(self.state, self.consumed_by, self.frozen_at, period, uses)
+
+    def standing(self, now: Standing) -> Grant:
+        """This grant, standing as it does now."""
+        then = (self.state, self.consumed_by, self.frozen_at, self.used_in, self.uses)
+        if then == (now.state, now.consumed_by, now.frozen_at, now.used_in, now.uses):
+            return self
+        return replace(
+            self,
+            state=now.state,
+            consumed_by=now.consumed_by,
+            frozen_at=now.frozen_at,
+            used_in=now.used_in,
+            uses=now.uses,
+        )
 
     def moved(self, change: Change, *, now: datetime) -> State:
         """The state after ``change``.
@@ -174,6 +218,7 @@ class Grant:
         return MOVES[state, change]
 
 
+@lru_cache(maxsize=1_024)
 def period_of(unit: CalendarUnit, time_zone: str, now: datetime) -> str:
     """The id of the calendar period that holds ``now``: 2026-11-23, 2026-W48, 2026-11 or 2026."""
     local = now.astimezone(ZoneInfo(time_zone))

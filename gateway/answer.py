@@ -8,7 +8,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
 from consent.attest import Attester
@@ -23,12 +24,13 @@ from scoregate.partner.v1 import receipt_pb2, score_pb2
 from scoregate.proof import results
 from scoregate.proof.claims import Claims, ScoreClaims, ThresholdClaims, inquiry_of
 from scoregate.proof.results import ScoreReason
-from scoregate.proof.view import score_view, threshold_view
+from scoregate.proof.view import score_part, signed_score_view, signed_threshold_view, threshold_part
 from scoregate.words import Disclosure, InputFamily, NotScoredReason
-from scoring.service import NotScored, Scored
+from scoring.service import Family, NotScored, Scored
 
 FAMILY = {family.number: family for family in InputFamily}
 NOT_SCORED = {reason.number: reason for reason in NotScoredReason}
+KEPT_RESULTS = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,61 @@ class Prepared:
     response: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A result in the contract's words, and the part of a response that shows it."""
+
+    result: Any  # of scoregate.proof.results
+    part: bytes
+
+
+class Wording:
+    """Puts outcomes of one model into words. Many people share an outcome, so the latest are kept."""
+
+    def __init__(self, reason_texts: Mapping[str, str]) -> None:
+        self._texts = reason_texts
+        self.score = lru_cache(maxsize=KEPT_RESULTS)(self._score)
+        self.threshold = lru_cache(maxsize=KEPT_RESULTS)(self._threshold)
+        self.not_scored = lru_cache(maxsize=KEPT_RESULTS)(self._not_scored)
+
+    def _score(
+        self,
+        score: int,
+        reason_codes: tuple[str, ...],
+        families: tuple[Family, ...],
+        model: str,
+        epoch: date,
+        disclosure: Disclosure,
+        with_reasons: bool,
+    ) -> Shown:
+        reasons = tuple(ScoreReason(code, self._texts[code]) for code in reason_codes)
+        result = results.Scored(
+            score=score if disclosure is Disclosure.SCORE else None,
+            band=results.band_of(score),
+            reasons=reasons if with_reasons else None,
+            model=model,
+            evaluated_at=epoch,
+            families=tuple(FAMILY[family] for family in families),
+        )
+        return Shown(result, score_part(result))
+
+    def _threshold(
+        self, threshold: int, reached: bool, families: tuple[Family, ...], model: str, epoch: date
+    ) -> Shown:
+        result = results.ThresholdAnswer(
+            threshold=threshold,
+            reached=reached,
+            model=model,
+            evaluated_at=epoch,
+            families=tuple(FAMILY[family] for family in families),
+        )
+        return Shown(result, threshold_part(result))
+
+    def _not_scored(self, reason: int, epoch: date, is_threshold: bool) -> Shown:
+        result = results.NotScored(NOT_SCORED[reason], epoch)
+        return Shown(result, threshold_part(result) if is_threshold else score_part(result))
+
+
 def prepare(
     found: Found,
     *,
@@ -56,15 +113,17 @@ def prepare(
     key: DataKey,
     signing: Signing,
     attester: Attester,
-    reason_texts: Mapping[str, str],
+    wording: Wording,
     now: datetime,
 ) -> Prepared:
     """Sign and seal one outcome."""
-    made = _claims(found, caller, signing.log_origin, attester, reason_texts, now)
+    shown = _shown(found, wording)
+    made = _claims(found, shown, caller, signing.log_origin, attester, now)
     attestation = attester.attest(made, signing.key)
-    response = score_view(made) if isinstance(made, ScoreClaims) else threshold_view(made)
-    response.attestation = attestation.compact
-    plain = response.SerializeToString()
+    if isinstance(made, ScoreClaims):
+        plain = signed_score_view(made, shown.part, attestation.compact)
+    else:
+        plain = signed_threshold_view(made, shown.part, attestation.compact)
     outcome = found.outcome
     release = Release(
         caller=caller,
@@ -91,62 +150,38 @@ def with_receipt(response: bytes, log_origin: str, leaf_index: int, leaf: bytes)
     return response + score_pb2.GetScoreResponse(receipt=receipt).SerializeToString()
 
 
+def _shown(found: Found, wording: Wording) -> Shown:
+    outcome, ask, threshold = found.outcome, found.query.ask, found.query.threshold
+    if isinstance(outcome, NotScored):
+        return wording.not_scored(outcome.reason, outcome.epoch, threshold is not None)
+    basis = (outcome.families, outcome.model, outcome.epoch)
+    if threshold is not None:
+        return wording.threshold(threshold, outcome.score >= threshold, *basis)
+    return wording.score(outcome.score, outcome.reason_codes, *basis, ask.disclosure, ask.with_reasons)
+
+
 def _claims(
-    found: Found,
-    caller: Caller,
-    log_origin: str,
-    attester: Attester,
-    reason_texts: Mapping[str, str],
-    now: datetime,
+    found: Found, shown: Shown, caller: Caller, log_origin: str, attester: Attester, now: datetime
 ) -> ScoreClaims | ThresholdClaims:
     query, grant = found.query, found.grant
     issued, expires = attester.times(now)
-    shared: dict[str, Any] = {
-        "iss": attester.issuer,
-        "aud": caller.partner_id,
-        "jti": str(uuid.uuid4()),
-        "iat": issued,
-        "exp": expires,
-        "nonce": query.nonce,
-        "request_sha256": query.request_sha256.hex(),
-        "consent_id": query.consent_id,
-        "consent_sha256": grant.sha256.hex(),
-        "purpose": query.ask.purpose,
-        "disclosure": query.ask.disclosure,
-        "inquiry": inquiry_of(query.ask.purpose),
-        "subject_ref": grant.subject_ref,
-        "log": log_origin,
-    }
-    if query.threshold is None:
-        return ScoreClaims(**shared, result=_score_result(found, reason_texts))
-    return ThresholdClaims(**shared, result=_threshold_result(found, query.threshold))
-
-
-def _score_result(found: Found, reason_texts: Mapping[str, str]) -> results.Scored | results.NotScored:
-    outcome, ask = found.outcome, found.query.ask
-    if isinstance(outcome, NotScored):
-        return results.NotScored(NOT_SCORED[outcome.reason], outcome.epoch)
-    reasons = tuple(ScoreReason(code, reason_texts[code]) for code in outcome.reason_codes)
-    return results.Scored(
-        score=outcome.score if ask.disclosure is Disclosure.SCORE else None,
-        band=results.band_of(outcome.score),
-        reasons=reasons if ask.with_reasons else None,
-        model=outcome.model,
-        evaluated_at=outcome.epoch,
-        families=tuple(FAMILY[family] for family in outcome.families),
-    )
-
-
-def _threshold_result(found: Found, threshold: int) -> results.ThresholdAnswer | results.NotScored:
-    outcome = found.outcome
-    if isinstance(outcome, NotScored):
-        return results.NotScored(NOT_SCORED[outcome.reason], outcome.epoch)
-    return results.ThresholdAnswer(
-        threshold=threshold,
-        reached=outcome.score >= threshold,
-        model=outcome.model,
-        evaluated_at=outcome.epoch,
-        families=tuple(FAMILY[family] for family in outcome.families),
+    kind = ScoreClaims if query.threshold is None else ThresholdClaims
+    return kind(
+        iss=attester.issuer,
+        aud=caller.partner_id,
+        jti=str(uuid.uuid4()),
+        iat=issued,
+        exp=expires,
+        nonce=query.nonce,
+        request_sha256=query.request_sha256.hex(),
+        consent_id=query.consent_id,
+        consent_sha256=grant.sha256.hex(),
+        purpose=query.ask.purpose,
+        disclosure=query.ask.disclosure,
+        inquiry=inquiry_of(query.ask.purpose),
+        subject_ref=grant.subject_ref,
+        log=log_origin,
+        result=shown.result,
     )
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 import grpc
 
@@ -53,11 +55,18 @@ class ModelCard:
     reason_texts: dict[str, str]
 
 
+Outcomes = Sequence[Scored | NotScored]
+
+
 class EngineDoor(Protocol):
     """Either way to an engine."""
 
-    def score(self, queries: Sequence[Query], *, as_of: date, timeout: float) -> Sequence[Scored | NotScored]:
-        """Outcomes, unchecked. Raises EngineUnavailable or EngineLate."""
+    @property
+    def is_near(self) -> bool:
+        """Whether it has answered once ``ask`` returns, so that one question may hold several lenders'."""
+
+    def ask(self, queries: Sequence[Query], *, as_of: date, timeout: float) -> Future[Outcomes]:
+        """Outcomes, unchecked; the future may raise EngineUnavailable or EngineLate."""
 
     def model(self) -> ModelCard:
         """The model in use. Raises EngineUnavailable."""
@@ -72,17 +81,25 @@ class EmbeddedEngine:
     def __init__(self, scorer: Scorer) -> None:
         self._scorer = scorer
 
-    def score(self, queries: Sequence[Query], *, as_of: date, timeout: float) -> Sequence[Scored | NotScored]:
+    @property
+    def is_near(self) -> bool:
+        """It is."""
+        return True
+
+    def ask(self, queries: Sequence[Query], *, as_of: date, timeout: float) -> Future[Outcomes]:
         """Outcomes, unchecked. Embedded scoring takes microseconds: the timeout is not needed.
 
-        Raises:
-            EngineUnavailable: The model is past its sunset date.
+        The future raises EngineUnavailable where the model is past its sunset date.
         """
         del timeout
+        future: Future[Outcomes] = Future()
         try:
-            return self._scorer.score(queries, as_of=as_of)
+            future.set_result(self._scorer.score(queries, as_of=as_of))
         except (ModelSunset, EpochMissing) as error:
-            raise EngineUnavailable from error
+            future.set_exception(_unavailable(error))
+        except Exception as error:
+            future.set_exception(error)
+        return future
 
     def model(self) -> ModelCard:
         """The model in use."""
@@ -106,12 +123,16 @@ class RemoteEngine:
         self._channel = channel
         self._stub = engine_pb2_grpc.EngineServiceStub(channel)  # type: ignore[no-untyped-call]  # generated
 
-    def score(self, queries: Sequence[Query], *, as_of: date, timeout: float) -> Sequence[Scored | NotScored]:
-        """Outcomes, unchecked.
+    @property
+    def is_near(self) -> bool:
+        """It may be late, or ail for one lender's people alone."""
+        return False
 
-        Raises:
-            EngineUnavailable: No connection, or an error from the engine.
-            EngineLate: No answer inside ``timeout`` seconds.
+    def ask(self, queries: Sequence[Query], *, as_of: date, timeout: float) -> Future[Outcomes]:
+        """Outcomes, unchecked; no thread waits for them.
+
+        The future raises EngineUnavailable without a connection or for an error from the engine, EngineLate
+        without an answer inside ``timeout`` seconds, EngineAnswerInvalid for one that can't be read.
         """
         request = engine_pb2.ScoreRequest(
             queries=[
@@ -123,13 +144,9 @@ class RemoteEngine:
             ],
             as_of=as_of.isoformat(),
         )
-        try:
-            response = self._stub.Score(request, timeout=timeout)
-        except grpc.RpcError as error:
-            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
-                raise EngineLate from error
-            raise EngineUnavailable from error
-        return [_outcome(outcome) for outcome in response.outcomes]
+        future: Future[Outcomes] = Future()
+        self._stub.Score.future(request, timeout=timeout).add_done_callback(partial(_pass_on, future))
+        return future
 
     def model(self) -> ModelCard:
         """The model in use.
@@ -148,6 +165,29 @@ class RemoteEngine:
     def close(self) -> None:
         """Close the channel."""
         self._channel.close()
+
+
+def _unavailable(cause: Exception) -> EngineUnavailable:
+    error = EngineUnavailable()
+    error.__cause__ = cause
+    return error
+
+
+def _late(cause: Exception) -> EngineLate:
+    error = EngineLate()
+    error.__cause__ = cause
+    return error
+
+
+def _pass_on(future: Future[Outcomes], ended: Any) -> None:
+    try:
+        future.set_result([_outcome(outcome) for outcome in ended.result().outcomes])
+    except grpc.RpcError as error:
+        future.set_exception(
+            _late(error) if ended.code() is grpc.StatusCode.DEADLINE_EXCEEDED else _unavailable(error)
+        )
+    except Exception as error:  # whoever waits must hear of it
+        future.set_exception(error)
 
 
 def _outcome(outcome: engine_pb2.SubjectOutcome) -> Scored | NotScored:
@@ -197,12 +237,12 @@ def require_sound(
     if type(score) is not int or not SCORE_MIN <= score <= SCORE_MAX:
         raise EngineAnswerInvalid("a score off the scale")
     families = set(outcome.families)
-    if not families or len(families) != len(outcome.families) or query.excluded & families:
+    if not families or len(families) != len(outcome.families) or not families.isdisjoint(query.excluded):
         raise EngineAnswerInvalid("no family, one twice, or one that was excluded")
     if not MODEL.fullmatch(outcome.model):
         raise EngineAnswerInvalid("a model without a name and a version")
-    codes = outcome.reason_codes
-    if len(codes) > MAX_REASONS or len(set(codes)) != len(codes) or not texts.keys() >= set(codes):
+    codes = set(outcome.reason_codes)
+    if len(codes) > MAX_REASONS or len(codes) != len(outcome.reason_codes) or not texts.keys() >= codes:
         raise EngineAnswerInvalid("reasons that the model does not know, or too many")
 
 

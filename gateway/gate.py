@@ -7,17 +7,19 @@ transaction a call: they are counted in memory and recorded about once a second.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from threading import Lock
+
+from sqlalchemy.engine import Connection
 
 from gateway import partners
 from gateway.audit.log import Appended, holds
 from gateway.errors import Refused, refused
 from gateway.ledger import Ledger, LedgerBusy, LedgerUnavailable, Refusal, Transaction
-from gateway.partners import Partner, PartnerRefused
-from gateway.pki import CertificateRefused, identify
+from gateway.partners import Enrolled, Partner, PartnerRefused
+from gateway.pki import CertificateRefused, PeerIdentity, identify
 from gateway.query import BodyMissing, Call, Caller
 from gateway.quota.burst import Admission, BurstExceeded, ConcurrencyExceeded, Limit, Verdict
 from gateway.quota.headers import Headers, rate_limit
@@ -30,6 +32,9 @@ always find one."""
 
 BUSY_RETRY = timedelta(milliseconds=50)
 
+
+Known = Mapping[bytes, Enrolled | PartnerRefused]
+"""By certificate, in PEM."""
 
 Counts = Counter[tuple[str, str, str]]
 """Calls turned away, by partner, method and reason."""
@@ -56,23 +61,49 @@ class Gate:
             Refused: Certificate unknown, revoked, expired or of the wrong kind; partner
                 suspended; method of another role; registry not readable.
         """
-        partner_id = ""
         try:
-            peer = identify(call.certificate_pem, now=self._clock())
             with self._store.reading() as connection:
-                known = partners.enrolled(connection, [peer.fingerprint])
-            if peer.fingerprint not in known:
-                raise PartnerRefused("CERTIFICATE_UNKNOWN")
-            enrolled = known[peer.fingerprint]
-            partner_id = enrolled.partner.partner_id
-            if peer.partner_id != partner_id:
-                raise PartnerRefused("CERTIFICATE_IDENTITY_INVALID", partner_id)
-            partner = enrolled.require(call.method)
-        except (CertificateRefused, PartnerRefused) as error:
-            raise self._turn_away(partner_id, call.method, Refused(error.reason)) from error
+                known = self.enrolled(connection, [call.certificate_pem])
         except StoreUnavailable as error:
             raise Refused("AUDIT_UNAVAILABLE") from error
-        return partner, Caller(partner_id, peer.fingerprint, partner.legal_name, call.peer)
+        return self.recognise(call, known)
+
+    def enrolled(self, connection: Connection, pems: Iterable[bytes]) -> Known:
+        """Whose these certificates are, by the registry as it stands now; or why they are nobody's."""
+        peers: dict[bytes, PeerIdentity] = {}
+        known: dict[bytes, Enrolled | PartnerRefused] = {}
+        for pem in pems:
+            try:
+                peers[pem] = identify(pem, now=self._clock())
+            except CertificateRefused as error:
+                known[pem] = PartnerRefused(error.reason)
+        fingerprints = {peer.fingerprint for peer in peers.values()}
+        found = partners.enrolled(connection, fingerprints) if fingerprints else {}
+        for pem, peer in peers.items():
+            enrolled = found.get(peer.fingerprint)
+            if enrolled is None:
+                known[pem] = PartnerRefused("CERTIFICATE_UNKNOWN")
+            elif peer.partner_id != enrolled.partner.partner_id:
+                reason = "CERTIFICATE_IDENTITY_INVALID"
+                known[pem] = PartnerRefused(reason, enrolled.partner.partner_id)
+            else:
+                known[pem] = enrolled
+        return known
+
+    def recognise(self, call: Call, known: Known) -> tuple[Partner, Caller]:
+        """Step 1, by what ``enrolled`` has read.
+
+        Raises:
+            Refused: As in ``identify``; the refusal is counted.
+        """
+        found = known[call.certificate_pem]
+        try:
+            if isinstance(found, PartnerRefused):
+                raise found
+            partner = found.require(call.method)
+        except PartnerRefused as error:
+            raise self._turn_away(error.partner_id, call.method, Refused(error.reason)) from error
+        return partner, Caller(partner.partner_id, found.fingerprint, partner.legal_name, call.peer)
 
     def turn_away(self, certificate_pem: bytes, method: str, *, is_own_crowd: bool) -> Refused:
         """The refusal of a call that found no place: its caller has too many open, or the whole door has.
@@ -91,19 +122,27 @@ class Gate:
 
     @contextmanager
     def admit(self, partner: Partner, method: str) -> Iterator[Verdict]:
-        """Step 2: one burst unit, and a place among the partner's calls under way.
+        """Step 2 for as long as the block runs.
+
+        Raises:
+            Refused: As in ``enter``.
+        """
+        verdict = self.enter(partner, method)
+        try:
+            yield verdict
+        finally:
+            self.leave(partner)
+
+    def enter(self, partner: Partner, method: str) -> Verdict:
+        """Step 2: one burst unit, and a place among the partner's calls under way until it leaves.
 
         Raises:
             Refused: BURST_EXCEEDED or CONCURRENCY_EXCEEDED, with the wait that is enough.
         """
         limit = burst_limit(partner)
-        with ExitStack() as place:
-            yield self._enter(place, partner, method, limit)
-
-    def _enter(self, place: ExitStack, partner: Partner, method: str, limit: Limit) -> Verdict:
+        cap = STAFF_IN_FLIGHT if partner.role.is_staff else None
         try:
-            cap = STAFF_IN_FLIGHT if partner.role.is_staff else None
-            return place.enter_context(self._admission.admit(partner.partner_id, limit, max_in_flight=cap))
+            return self._admission.enter(partner.partner_id, limit, max_in_flight=cap)
         except BurstExceeded as error:
             wait = timedelta(microseconds=error.verdict.retry_after_us)
             headers = rate_limit(limit, error.verdict, None)
@@ -112,6 +151,10 @@ class Gate:
         except ConcurrencyExceeded as error:
             refusal = Refused(error.reason, retry_after=BUSY_RETRY, quota_subject="concurrency")
             raise self._turn_away(partner.partner_id, method, refusal) from error
+
+    def leave(self, partner: Partner) -> None:
+        """Give a call's place back."""
+        self._admission.leave(partner.partner_id)
 
     @contextmanager
     def recording(self, call: Call, caller: Caller, headers: Headers) -> Iterator[None]:
@@ -126,13 +169,17 @@ class Gate:
             yield
         except BodyMissing as error:
             # Whether nothing was sent or grpcio refused it can't be told for certain: counted, like a crowd.
-            raise self._turn_away(caller.partner_id, call.method, refused(error)) from error
+            raise self.turn_away_bodiless(call, caller, error) from error
         except Exception as error:
             refusal = refused(error)
             refusal.headers = headers
             if not refusal.recorded:
                 self._record(call, caller, refusal)
             raise refusal from error
+
+    def turn_away_bodiless(self, call: Call, caller: Caller, error: BodyMissing) -> Refused:
+        """The refusal of a call that came without a body."""
+        return self._turn_away(caller.partner_id, call.method, refused(error))
 
     def _record(self, call: Call, caller: Caller, refusal: Refused) -> None:
         entry = Refusal(call.method, caller, refusal.code, request_id=refusal.request_id)

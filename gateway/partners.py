@@ -18,6 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
+from consent.sql import Select, Update
 from gateway.quota.contract import Contract
 from gateway.store import metadata
 from scoregate.instants import micros, moment
@@ -160,15 +161,35 @@ class Enrolled:
 
 
 _enrolled = sa.select(certificates, partners).join_from(certificates, partners)
-_by_fingerprint = _enrolled.where(
-    certificates.c.fingerprint.in_(sa.bindparam("fingerprints", expanding=True))
+_by_fingerprint = Select(
+    "SELECT c.fingerprint, c.expires_at_us, c.revoked_at_us, "
+    "p.partner_id, p.legal_name, p.role, p.suspended, p.contract, p.sequence "
+    "FROM certificates c JOIN partners p ON p.partner_id = c.partner_id WHERE c.fingerprint IN :fingerprints"
 )
 
 
 def enrolled(connection: Connection, fingerprints: Iterable[str]) -> dict[str, Enrolled]:
     """The registered certificates among ``fingerprints``, each with its partner as it stands now."""
-    rows = connection.execute(_by_fingerprint, {"fingerprints": list(fingerprints)}).all()
-    return {row.fingerprint: _enrolled_row(row) for row in rows}
+    return {
+        fingerprint: Enrolled(
+            fingerprint,
+            Partner(partner_id, legal_name, Role(role), bool(suspended), _load(contract)),
+            sequence,
+            moment(expires_at_us),
+            None if revoked_at_us is None else moment(revoked_at_us),
+        )
+        for (
+            fingerprint,
+            expires_at_us,
+            revoked_at_us,
+            partner_id,
+            legal_name,
+            role,
+            suspended,
+            contract,
+            sequence,
+        ) in _by_fingerprint.rows(connection, fingerprints=list(fingerprints))
+    }
 
 
 def partner(connection: Connection, partner_id: str) -> Partner:
@@ -287,27 +308,18 @@ def set_contract(connection: Connection, partner_id: str, contract: Contract) ->
     return partner(connection, partner_id)
 
 
-_sequences = sa.select(partners.c.partner_id, partners.c.sequence).where(
-    partners.c.partner_id.in_(sa.bindparam("ids", expanding=True))
-)
-_set_sequence = (
-    sa.update(partners)
-    .where(partners.c.partner_id == sa.bindparam("id"))
-    .values(sequence=sa.bindparam("new_sequence"))
-)
+_sequences = Select("SELECT partner_id, sequence FROM partners WHERE partner_id IN :ids")
+_set_sequence = Update(partners.c.partner_id, partners.c.sequence)
 
 
 def sequences(connection: Connection, partner_ids: Iterable[str]) -> dict[str, int]:
     """Each partner's last sequence number in the log."""
-    rows = connection.execute(_sequences, {"ids": list(partner_ids)}).all()
-    return {row.partner_id: row.sequence for row in rows}
+    return dict(_sequences.rows(connection, ids=list(partner_ids)))
 
 
 def store_sequences(connection: Connection, numbers: dict[str, int]) -> None:
     """Write the numbers back; called under the head lock."""
-    connection.execute(
-        _set_sequence, [{"id": partner_id, "new_sequence": number} for partner_id, number in numbers.items()]
-    )
+    _set_sequence.rows(connection, [(number, partner_id) for partner_id, number in numbers.items()])
 
 
 def _dump(contract: Contract) -> str:

@@ -38,23 +38,16 @@ GRACE_SECONDS = 2
 
 READER_CONNECTIONS = 16
 
+POLL_MS = 1
+"""How long SQLite waits for the write lock before we look again."""
+
+BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_RECOVERY, sqlite3.SQLITE_BUSY_SNAPSHOT})
+
 
 class StoreUnavailable(Exception):
     """The database can't be read or written, or is not the one that was opened."""
 
     reason = "AUDIT_UNAVAILABLE"
-
-
-def upsert(table: sa.Table) -> sa.TextClause:
-    """INSERT, or UPDATE where the primary key is taken: the form that SQLite and PostgreSQL share."""
-    key = [column.name for column in table.primary_key]
-    names = [column.name for column in table.columns]
-    changes = ", ".join(f"{name} = excluded.{name}" for name in names if name not in key)
-    # Names are the code's own, values are bound.
-    return sa.text(
-        f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join(f':{n}' for n in names)}) "  # noqa: S608
-        f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +151,9 @@ def open_store(url: str, *, patience: int = PATIENCE_SECONDS, readers: int = REA
         parsed, connect_args=line, isolation_level="AUTOCOMMIT", pool_reset_on_return=None, **pool
     )
     if file is not None:
-        event.listen(writer, "connect", partial(_set_up_sqlite, patience))
-        event.listen(reader, "connect", partial(_set_up_sqlite, patience))
-        event.listen(writer, "begin", _begin_immediate)
+        event.listen(writer, "connect", partial(_set_up_sqlite, POLL_MS))
+        event.listen(reader, "connect", partial(_set_up_sqlite, patience * 1_000))
+        event.listen(writer, "begin", partial(_begin_immediate, patience))
     else:
         event.listen(writer, "connect", partial(_set_up_postgresql, patience))
     try:
@@ -202,10 +195,10 @@ def _sqlite_file(url: URL) -> Path | None:
     return Path(url.database)
 
 
-def _set_up_sqlite(patience: int, connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+def _set_up_sqlite(busy_ms: int, connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # transactions begin where the "begin" event says
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {patience * 1000}")
+    cursor.execute(f"PRAGMA busy_timeout = {busy_ms}")
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
@@ -224,10 +217,20 @@ def _set_up_postgresql(patience: int, connection: psycopg.Connection[Any], _: Co
     connection.autocommit = False
 
 
-def _begin_immediate(connection: Connection) -> None:
+def _begin_immediate(patience: int, connection: Connection) -> None:
     # A deferred BEGIN would take the write lock at the first write: too late for
     # a decision that rests on what was read before it.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    give_up = time.monotonic() + patience
+    while True:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except exc.OperationalError as error:
+            # SQLite looks ever more rarely for a lock that it waits for, so whoever has waited longest gets
+            # it last. A revocation must not stand behind another process's scores: look all the time.
+            if getattr(error.orig, "sqlite_errorcode", None) not in BUSY or time.monotonic() > give_up:
+                raise
+        else:
+            return
 
 
 def _require_durable(connection: Connection) -> None:

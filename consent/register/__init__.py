@@ -8,10 +8,8 @@ behalf of a partner are keyed by (partner, id): missing and foreign are one answ
 from consent.register.grants import (
     Entry,
     NotFound,
-    Use,
     any_grants,
     change,
-    consume,
     entries_of_partner,
     entries_of_subject,
     entry,
@@ -19,8 +17,8 @@ from consent.register.grants import (
     grants_by_id,
     set_freeze,
     set_states,
+    standings,
     store_uses,
-    uses,
 )
 from consent.register.invitations import (
     Invitation,
@@ -41,11 +39,9 @@ __all__ = [
     "NotFound",
     "RequestIdReused",
     "SubjectIsFrozen",
-    "Use",
     "allow",
     "any_grants",
     "change",
-    "consume",
     "entries_of_partner",
     "entries_of_subject",
     "entry",
@@ -57,6 +53,6 @@ __all__ = [
     "reject",
     "set_freeze",
     "set_states",
+    "standings",
     "store_uses",
-    "uses",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -10,9 +10,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
-from consent.grant import Change, Grant, State
-from consent.register.tables import grant_uses, grants, subjects
+from consent.grant import Change, Grant, Standing, State
+from consent.register.tables import grants, subjects
 from consent.register.terms import load
+from consent.sql import Select, Update
 from scoregate.instants import micros, moment
 
 
@@ -31,16 +32,34 @@ class Entry:
     notice_version: str
 
 
+_HELD = (
+    "SELECT g.consent_id, g.partner_id, g.subject, g.subject_ref, g.terms, g.sha256, g.granted_at_us, "
+    "g.not_before_us, g.expires_at_us, g.state, g.consumed_by, s.frozen_at_us, g.used_in, g.uses "
+    "FROM grants g LEFT JOIN subjects s ON s.subject = g.subject "
+)
 _with_freeze = sa.select(grants, subjects.c.frozen_at_us).select_from(
     grants.outerjoin(subjects, grants.c.subject == subjects.c.subject)
 )
-_by_id = _with_freeze.where(grants.c.consent_id.in_(sa.bindparam("ids", expanding=True)))
+_by_id = Select(f"{_HELD} WHERE g.consent_id IN :ids")
+_standing = Select(
+    "SELECT g.consent_id, g.state, g.consumed_by, s.frozen_at_us, g.used_in, g.uses "
+    "FROM grants g LEFT JOIN subjects s ON s.subject = g.subject WHERE g.consent_id IN :ids"
+)
 
 
 def grants_by_id(connection: Connection, consent_ids: Iterable[str]) -> dict[str, Grant]:
     """Whole grants with the person's freeze, for those ids that exist."""
-    rows = connection.execute(_by_id, {"ids": list(consent_ids)}).all()
-    return {row.consent_id: _grant(row) for row in rows}
+    return {row[0]: _held(row) for row in _by_id.rows(connection, ids=list(consent_ids))}
+
+
+def standings(connection: Connection, consent_ids: Iterable[str]) -> dict[str, Standing]:
+    """How those grants stand now that exist; what was agreed to never changes."""
+    return {
+        consent_id: Standing(_STATES[state], consumed_by, _moment(frozen_at_us), used_in, uses)
+        for consent_id, state, consumed_by, frozen_at_us, used_in, uses in _standing.rows(
+            connection, ids=list(consent_ids)
+        )
+    }
 
 
 def any_grants(connection: Connection) -> list[Grant]:
@@ -109,18 +128,13 @@ def set_states(connection: Connection, states: dict[str, State]) -> None:
     )
 
 
-_consume = (
-    sa.update(grants)
-    .where(grants.c.consent_id == sa.bindparam("id"))
-    .values(state=State.CONSUMED.value, consumed_by=sa.bindparam("leaf"))
-)
+_use = Update(grants.c.consent_id, grants.c.state, grants.c.consumed_by, grants.c.used_in, grants.c.uses)
 
 
-def consume(connection: Connection, answered: dict[str, int]) -> None:
-    """Store that one-time grants were used up, each by the answer at a leaf index."""
-    connection.execute(
-        _consume, [{"id": consent_id, "leaf": leaf_index} for consent_id, leaf_index in answered.items()]
-    )
+def store_uses(connection: Connection, used: Mapping[str, Standing]) -> None:
+    """Store what answers have done to their grants, by consent id; called under the head lock."""
+    rows = [(s.state.value, s.consumed_by, s.used_in, s.uses, consent_id) for consent_id, s in used.items()]
+    _use.rows(connection, rows)
 
 
 # --- freezes
@@ -147,40 +161,34 @@ def set_freeze(connection: Connection, subject: str, *, frozen: bool, now: datet
     return True
 
 
-# --- frequency
-
-Use = tuple[str, str]  # consent id, period id
-
-_uses = sa.select(grant_uses).where(
-    grant_uses.c.consent_id.in_(sa.bindparam("ids", expanding=True)),
-    grant_uses.c.period.in_(sa.bindparam("periods", expanding=True)),
-)
-# The form of an upsert that SQLite and PostgreSQL share.
-_store_uses = sa.text(
-    "INSERT INTO grant_uses (consent_id, period, uses) VALUES (:consent_id, :period, :uses) "
-    "ON CONFLICT (consent_id, period) DO UPDATE SET uses = excluded.uses"
-)
+_STATES = {state.value: state for state in State}
 
 
-def uses(connection: Connection, wanted: Iterable[Use]) -> dict[Use, int]:
-    """How often each grant was used in each period; 0 where never."""
-    keys = list(wanted)
-    if not keys:
-        return {}
-    rows = connection.execute(
-        _uses, {"ids": list({key[0] for key in keys}), "periods": list({key[1] for key in keys})}
-    ).all()
-    found = {(row.consent_id, row.period): row.uses for row in rows}
-    return {key: found.get(key, 0) for key in keys}
+def _moment(micros: int | None) -> datetime | None:
+    return None if micros is None else moment(micros)
 
 
-def store_uses(connection: Connection, counts: dict[Use, int]) -> None:
-    """Store new counts; called under the head lock, so the last writer is the only one."""
-    rows = [
-        {"consent_id": consent_id, "period": period, "uses": count}
-        for (consent_id, period), count in counts.items()
-    ]
-    connection.execute(_store_uses, rows)
+def _held(row: tuple[Any, ...]) -> Grant:
+    consent_id, partner_id, subject, subject_ref, terms, sha256, granted_us, begins_us, ends_us, *standing = (
+        row
+    )
+    state, consumed_by, frozen_at_us, used_in, uses = standing
+    return Grant(
+        consent_id,
+        partner_id,
+        subject,
+        subject_ref,
+        load(terms),
+        sha256,
+        moment(granted_us),
+        moment(begins_us),
+        moment(ends_us),
+        _STATES[state],
+        consumed_by,
+        _moment(frozen_at_us),
+        used_in,
+        uses,
+    )
 
 
 def _grant(row: Row[Any]) -> Grant:
@@ -196,7 +204,9 @@ def _grant(row: Row[Any]) -> Grant:
         expires_at=moment(row.expires_at_us),
         state=State(row.state),
         consumed_by=row.consumed_by,
-        frozen_at=None if row.frozen_at_us is None else moment(row.frozen_at_us),
+        frozen_at=_moment(row.frozen_at_us),
+        used_in=row.used_in,
+        uses=row.uses,
     )
 
 

@@ -40,6 +40,8 @@ grants = sa.Table(
     sa.Column("expires_at_us", sa.BigInteger, nullable=False),
     sa.Column("state", sa.String(8), nullable=False),
     sa.Column("consumed_by", sa.BigInteger),  # leaf index of the answer that used up a one-time grant
+    sa.Column("used_in", sa.String(10), nullable=False, server_default=""),  # period of the latest answer
+    sa.Column("uses", sa.Integer, nullable=False, server_default="0"),  # scored answers in that period
     sa.UniqueConstraint("partner_id", "number", name="uq_grants_number"),
     sa.Index("ix_grants_subject", "subject", "granted_at_us"),
 )
@@ -49,12 +51,4 @@ subjects = sa.Table(
     metadata,
     sa.Column("subject", sa.String(64), primary_key=True),
     sa.Column("frozen_at_us", sa.BigInteger),
-)
-
-grant_uses = sa.Table(
-    "grant_uses",
-    metadata,
-    sa.Column("consent_id", sa.String(26), primary_key=True),
-    sa.Column("period", sa.String(10), primary_key=True),
-    sa.Column("uses", sa.Integer, nullable=False),
 )

@@ -13,11 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import NoResultFound
 
+from consent.sql import Row, Select, Update, Write
 from gateway.audit.private import Bound, data_keys
 from gateway.store import Store, metadata
 from scoregate.audit.v1 import leaf_pb2
@@ -40,18 +41,21 @@ log_head = sa.Table(
     sa.Column("pairwise_check", sa.LargeBinary(32)),  # of the secret behind subject references
 )
 
+# INTEGER, and no other word, is SQLite's row id: entries then lie in their own order, with no second tree.
+INDEX = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
 entries = sa.Table(
     "entries",
     metadata,
-    sa.Column("leaf_index", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("leaf_index", INDEX, primary_key=True, autoincrement=False),
     sa.Column("leaf", sa.LargeBinary, nullable=False),
 )
 
 private_parts = sa.Table(
     "private_parts",
     metadata,
-    sa.Column("leaf_index", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("key_id", sa.ForeignKey(data_keys.c.key_id), nullable=False, index=True),
+    sa.Column("leaf_index", INDEX, primary_key=True, autoincrement=False),
+    sa.Column("key_id", sa.String(32), sa.ForeignKey(data_keys.c.key_id), nullable=False),
     sa.Column("sealed", sa.LargeBinary, nullable=False),
 )
 
@@ -75,11 +79,15 @@ class Appended:
     leaf: bytes
 
 
-def _head(row: Row[Any]) -> Head:
-    return Head(row.size, moment(row.time_us), row.origin, row.signing_kid, row.pairwise_check)
+_HEAD = "SELECT size, time_us, origin, signing_kid, pairwise_check FROM log_head WHERE id = 1"
+_read_head, _lock_head = Select(_HEAD), Select(_HEAD, for_update=True)
 
 
-_lock_head = sa.select(log_head).where(log_head.c.id == 1).with_for_update()
+def _head(rows: list[Row]) -> Head:
+    if not rows:
+        raise NoResultFound("the log has no head")
+    size, time_us, origin, signing_kid, pairwise_check = rows[0]
+    return Head(size, moment(time_us), origin, signing_kid, pairwise_check)
 
 
 def lock_head(connection: Connection) -> Head:
@@ -87,8 +95,7 @@ def lock_head(connection: Connection) -> Head:
 
     SQLite has it already, by BEGIN IMMEDIATE; PostgreSQL takes it on the row here.
     """
-    row = connection.execute(_lock_head).one()
-    return _head(row)
+    return _head(_lock_head.rows(connection))
 
 
 def create_head(connection: Connection, *, origin: str, signing_kid: str, pairwise_check: bytes) -> None:
@@ -108,13 +115,9 @@ def keep_pairwise_check(connection: Connection, check_value: bytes) -> bytes:
     return kept or check_value
 
 
-_insert_entries = sa.insert(entries)
-_insert_parts = sa.insert(private_parts)
-_move_head = (
-    sa.update(log_head)
-    .where(log_head.c.id == 1)
-    .values(size=sa.bindparam("new_size"), time_us=sa.bindparam("new_time_us"))
-)
+_insert_entries = Write(entries)
+_insert_parts = Write(private_parts)
+_move_head = Update(log_head.c.id, log_head.c.size, log_head.c.time_us)
 
 
 class Appender:
@@ -125,15 +128,16 @@ class Appender:
 
     def __init__(self, head: Head, now: datetime, next_sequence: Callable[[str], int]) -> None:
         self.now = max(now, head.time)  # a clock that was set back does not turn the log back
+        self._now_us = micros(self.now)
         self._size = head.size
         self._next_sequence = next_sequence
-        self._rows: list[dict[str, object]] = []
-        self._parts: list[dict[str, object]] = []
+        self._rows = list[Row]()
+        self._parts = list[Row]()
 
     def append(self, leaf: leaf_pb2.Leaf, private: Bound | None = None) -> Appended:
         """Place one leaf; fills version, time, partner sequence, salt and commitment."""
         leaf.version = LEAF_VERSION
-        leaf.time_micros = micros(self.now)
+        leaf.time_micros = self._now_us
         leaf.salt = secrets.token_bytes(SALT_BYTES)
         if leaf.partner_id:
             leaf.partner_sequence = self._next_sequence(leaf.partner_id)
@@ -141,10 +145,8 @@ class Appender:
             leaf.commitment = private.commitment
         placed = Appended(self._size, encode(leaf))
         if private is not None:
-            self._parts.append(
-                {"leaf_index": self._size, "key_id": private.sealed.key_id, "sealed": private.sealed.data}
-            )
-        self._rows.append({"leaf_index": placed.leaf_index, "leaf": placed.leaf})
+            self._parts.append((self._size, private.sealed.key_id, private.sealed.data))
+        self._rows.append((placed.leaf_index, placed.leaf))
         self._size += 1
         return placed
 
@@ -152,10 +154,9 @@ class Appender:
         """Write what was appended, and the new head."""
         if not self._rows:
             return
-        connection.execute(_insert_entries, self._rows)
-        if self._parts:
-            connection.execute(_insert_parts, self._parts)
-        connection.execute(_move_head, {"new_size": self._size, "new_time_us": micros(self.now)})
+        _insert_entries.rows(connection, self._rows)
+        _insert_parts.rows(connection, self._parts)
+        _move_head.rows(connection, [(self._size, self._now_us, 1)])
 
 
 def set_signing_kid(connection: Connection, kid: str) -> None:
@@ -165,8 +166,7 @@ def set_signing_kid(connection: Connection, kid: str) -> None:
 
 def read_head(connection: Connection) -> Head:
     """The head as committed, without the lock."""
-    row = connection.execute(sa.select(log_head).where(log_head.c.id == 1)).one()
-    return _head(row)
+    return _head(_read_head.rows(connection))
 
 
 def holds(connection: Connection, placed: Appended) -> bool:

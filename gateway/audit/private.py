@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 from sqlalchemy.engine import Connection
 
+from consent.sql import Select
 from gateway.store import metadata
 from scoregate.proof.leaf import commit
 
@@ -40,7 +41,7 @@ data_keys = sa.Table(
     sa.Column("wrapped", sa.LargeBinary(40), nullable=False),
 )
 
-_by_owner = sa.select(data_keys).where(data_keys.c.owner.in_(sa.bindparam("owners", expanding=True)))
+_by_owner = Select("SELECT owner, key_id, wrapped FROM data_keys WHERE owner IN :owners")
 
 
 class Unreadable(Exception):
@@ -177,8 +178,8 @@ class Vault:
             return {owner: self._by_owner[owner] for owner in owners if owner in self._by_owner}
 
     def _load(self, connection: Connection, owners: list[str]) -> dict[str, DataKey]:
-        rows = connection.execute(_by_owner, {"owners": owners}).all()
-        return {row.owner: DataKey(row.key_id, AESGCM(self._unwrap(row.wrapped))) for row in rows}
+        rows = _by_owner.rows(connection, owners=owners)
+        return {owner: DataKey(key_id, AESGCM(self._unwrap(wrapped))) for owner, key_id, wrapped in rows}
 
     def _unwrap(self, wrapped: bytes) -> bytes:
         try:

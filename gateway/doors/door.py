@@ -10,12 +10,14 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache, partial
 
 import grpc
 import structlog
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
+from prometheus_client import Counter
 
 from gateway.doors.calls import Incoming
 from gateway.errors import DOMAIN, Refused, refused
@@ -53,6 +55,11 @@ Handlers = Mapping[str, Handler]
 Plain = Callable[[Call, Partner, Caller], Message]
 
 
+Done = Callable[[Reply | Refused], None]
+Asked = Callable[[Call, Done], None]
+"""Sees to a call, and says later what came of it."""
+
+
 def by_path(name: str, handlers: Handlers) -> Handlers:
     """The methods of one service, ``name`` being its full name."""
     return {f"/{name}/{method}": handler for method, handler in handlers.items()}
@@ -81,12 +88,22 @@ class Frame:
     def serve(self, handler: Handler, incoming: Incoming) -> None:
         """Run a handler to its end, and send what came of it."""
         try:
-            reply = handler(self._call(incoming))
+            reply: Reply | Refused = handler(self._call(incoming))
         except Exception as error:
-            self.refuse(incoming, refused(error))
-            return
-        CALLS.labels(incoming.method, "OK").inc()
-        incoming.answer(reply.body, reply.headers)
+            reply = refused(error)
+        self.send(incoming, reply)
+
+    def ask(self, handler: Asked, incoming: Incoming) -> None:
+        """Let a handler see to a call, and send what comes of it when it comes."""
+        handler(self._call(incoming), partial(self.send, incoming))
+
+    def send(self, incoming: Incoming, reply: Reply | Refused) -> None:
+        """Send a response, or a refusal with all its details."""
+        if isinstance(reply, Refused):
+            self.refuse(incoming, reply)
+        else:
+            _answered(incoming.method).inc()
+            incoming.answer(reply.body, reply.headers)
 
     def turn_away(self, incoming: Incoming, is_own_crowd: bool) -> None:
         """Refuse a call before its body is read: its caller, or this door, has too many open already."""
@@ -119,6 +136,11 @@ class Frame:
             deadline=incoming.began + seconds,
             alive=lambda: incoming.is_alive,
         )
+
+
+@cache
+def _answered(method: str) -> Counter:
+    return CALLS.labels(method, "OK")
 
 
 def report(method: str, request_id: str, refusal: Refused) -> None:

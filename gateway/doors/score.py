@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from consent.grant import Ask
-from gateway.doors.door import REPLAYED, Handlers, Reply, by_path, report
+from gateway.doors.door import REPLAYED, Asked, Done, Handlers, Reply, by_path, report
 from gateway.doors.wire import ID, NONCE, SUBJECT, Check, read
 from gateway.errors import Refused
 from gateway.journey import Answered, Conversation, Journey
+from gateway.journey.inquiry import Parse
 from gateway.metrics import ITEMS
 from gateway.partners import Partner
 from gateway.query import CHECK_THRESHOLD, GET_SCORE, Call, ScoreQuery
@@ -18,6 +19,7 @@ from scoregate.words import Disclosure, Purpose
 
 SERVICE = "scoregate.partner.v1.ScoreService"
 MAX_ITEMS = 1_000
+RESULTS_TAG, ANSWER_TAG = b"\x0a", b"\x12"  # fields 1 and 2, each of a length
 A_CONSENT_ID = "a consent id: 26 characters of a-z and 2-7"
 A_NONCE = "16 to 128 characters of A-Z, a-z, 0-9, '-' and '_'"
 A_SUBJECT_REF = "empty or a subject reference of yours"
@@ -30,42 +32,65 @@ class ScoreDoor:
         self._journey = journey
 
     def service(self) -> Handlers:
-        """The service's handlers. The journey does all eight steps itself."""
-        handlers = {
-            "GetScore": self._get_score,
-            "CheckThreshold": self._check_threshold,
-            "BatchGetScores": self._batch_get_scores,
+        """The service's handlers for calls of many queries. The journey does all eight steps itself."""
+        return by_path(SERVICE, {"BatchGetScores": self._batch_get_scores})
+
+    def asked(self) -> Mapping[str, Asked]:
+        """The handlers for calls of one query, which hold no thread."""
+        return {
+            GET_SCORE: lambda call, done: self._inquire(call, _read_get_score, done),
+            CHECK_THRESHOLD: lambda call, done: self._inquire(call, _read_check_threshold, done),
         }
-        return by_path(SERVICE, handlers)
 
-    def _get_score(self, call: Call) -> Reply:
-        return _single(self._journey.answer(call, _read_get_score))
-
-    def _check_threshold(self, call: Call) -> Reply:
-        return _single(self._journey.answer(call, _read_check_threshold))
+    def _inquire(self, call: Call, parse: Parse, done: Done) -> None:
+        self._journey.inquire(call, parse, lambda said: done(_single(said)))
 
     def _batch_get_scores(self, call: Call) -> Reply:
         conversation = self._journey.answer(call, _read_batch)
-        response = score_pb2.BatchGetScoresResponse()
+        body, answered = list[bytes](), 0
         for query, result in zip(conversation.queries, conversation.results, strict=True):
-            item = response.results.add(request_id=query.request_id)
             if isinstance(result, Answered):
-                ITEMS.labels("OK").inc()
-                item.answer.ParseFromString(result.response)
+                answered += 1
+                body.append(_answer_item(query.request_id, result.response))
             else:
                 ITEMS.labels(result.code).inc()
                 report(call.method, query.request_id, result)
-                item.error.CopyFrom(_item_error(result))
-        return Reply(response.SerializeToString(), conversation.headers)
+                item = score_pb2.BatchGetScoresResult(request_id=query.request_id, error=_item_error(result))
+                body.append(score_pb2.BatchGetScoresResponse(results=[item]).SerializeToString())
+        ITEMS.labels("OK").inc(answered)
+        return Reply(b"".join(body), conversation.headers)
 
 
-def _single(conversation: Conversation) -> Reply:
-    result = conversation.results[0]
+def _single(said: Conversation | Refused) -> Reply | Refused:
+    if isinstance(said, Refused):
+        return said
+    [result] = said.results
     if isinstance(result, Refused):
-        result.headers = conversation.headers
-        result.request_id = conversation.queries[0].request_id
-        raise result
-    return Reply(result.response, conversation.headers + ((REPLAYED,) if result.replayed else ()))
+        result.headers = said.headers
+        result.request_id = said.queries[0].request_id
+        return result
+    return Reply(result.response, said.headers + ((REPLAYED,) if result.replayed else ()))
+
+
+def _answer_item(request_id: str, answer: bytes) -> bytes:
+    """One answered item of a BatchGetScoresResponse, around an answer that is serialised already.
+
+    Messages join by concatenation, so items are written one by one: a tag, a length, and the bytes
+    (protobuf's encoding, "Length-Delimited Records").
+    """
+    item = score_pb2.BatchGetScoresResult(request_id=request_id).SerializeToString()
+    item += ANSWER_TAG + _varint(len(answer)) + answer
+    return RESULTS_TAG + _varint(len(item)) + item
+
+
+def _varint(number: int) -> bytes:
+    """A length as protobuf writes it: seven bits a byte, the least first."""
+    written = bytearray()
+    while number > 0x7F:
+        written.append(number & 0x7F | 0x80)
+        number >>= 7
+    written.append(number)
+    return bytes(written)
 
 
 def _item_error(refusal: Refused) -> score_pb2.ItemError:

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.audit.log import entries
+from consent.sql import Select, Write
 from gateway.audit.private import Sealed, data_keys
-from gateway.store import metadata, upsert
+from gateway.store import metadata
 from scoregate.instants import micros, moment
 
 KEPT = timedelta(hours=24)
@@ -21,10 +21,9 @@ answers = sa.Table(
     metadata,
     sa.Column("answer_key", sa.String(140), primary_key=True),
     sa.Column("request_sha256", sa.LargeBinary(32), nullable=False),
-    sa.Column("consent_id", sa.String(26), nullable=False, index=True),
     sa.Column("log_origin", sa.String(255), nullable=False),
     sa.Column("leaf_index", sa.BigInteger, nullable=False),
-    sa.Column("key_id", sa.ForeignKey(data_keys.c.key_id), nullable=False),
+    sa.Column("key_id", sa.String(32), sa.ForeignKey(data_keys.c.key_id), nullable=False),
     sa.Column("sealed", sa.LargeBinary, nullable=False),
     sa.Column("expires_at_us", sa.BigInteger, nullable=False, index=True),
 )
@@ -42,7 +41,6 @@ class Answer:
 
     key: str
     request_sha256: bytes
-    consent_id: str
     sealed: Sealed
     log_origin: str
     leaf_index: int
@@ -55,55 +53,40 @@ def answer_key(partner_id: str, method: str, request_id: str) -> str:
     return f"{partner_id}/{method.rpartition('/')[2]}/{request_id}"
 
 
-_by_key = (
-    sa.select(answers, entries.c.leaf)
-    .join_from(answers, entries, answers.c.leaf_index == entries.c.leaf_index)
-    .where(
-        answers.c.answer_key.in_(sa.bindparam("keys", expanding=True)),
-        answers.c.expires_at_us > sa.bindparam("now_us"),
-    )
+_by_key = Select(
+    "SELECT a.answer_key, a.request_sha256, a.key_id, a.sealed, a.log_origin, a.leaf_index, e.leaf, "
+    "a.expires_at_us FROM answers a JOIN entries e ON e.leaf_index = a.leaf_index "
+    "WHERE a.answer_key IN :keys AND a.expires_at_us > :now_us"
 )
 
 
 def find(connection: Connection, keys: Iterable[str], *, now: datetime) -> dict[str, Answer]:
     """The answers among ``keys`` that are still kept at ``now``."""
-    rows = connection.execute(_by_key, {"keys": list(keys), "now_us": micros(now)}).all()
+    rows = _by_key.rows(connection, keys=list(keys), now_us=micros(now))
     return {
-        row.answer_key: Answer(
-            key=row.answer_key,
-            request_sha256=row.request_sha256,
-            consent_id=row.consent_id,
-            sealed=Sealed(row.key_id, row.sealed),
-            log_origin=row.log_origin,
-            leaf_index=row.leaf_index,
-            leaf=row.leaf,
-            expires_at=moment(row.expires_at_us),
-        )
-        for row in rows
+        key: Answer(key, digest, Sealed(key_id, sealed), origin, leaf_index, leaf, moment(expires_at_us))
+        for key, digest, key_id, sealed, origin, leaf_index, leaf, expires_at_us in rows
     }
 
 
-_keep = upsert(answers)
+_keep = Write(answers, replace=True)
 
 
-def keep(connection: Connection, new: list[Answer]) -> None:
+def keep(connection: Connection, new: Iterable[Answer]) -> None:
     """Store first answers; one that has expired under the same key makes room."""
-    connection.execute(
-        _keep,
-        [
-            {
-                "answer_key": answer.key,
-                "request_sha256": answer.request_sha256,
-                "consent_id": answer.consent_id,
-                "log_origin": answer.log_origin,
-                "leaf_index": answer.leaf_index,
-                "key_id": answer.sealed.key_id,
-                "sealed": answer.sealed.data,
-                "expires_at_us": micros(answer.expires_at),
-            }
-            for answer in new
-        ],
-    )
+    rows = [
+        (
+            answer.key,
+            answer.request_sha256,
+            answer.log_origin,
+            answer.leaf_index,
+            answer.sealed.key_id,
+            answer.sealed.data,
+            micros(answer.expires_at),
+        )
+        for answer in new
+    ]
+    _keep.rows(connection, rows)
 
 
 def sweep(connection: Connection, *, now: datetime, limit: int) -> int:

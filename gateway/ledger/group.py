@@ -1,11 +1,12 @@
 """Group commit: concurrent calls share one transaction, and one fsync.
 
 One thread owns the writing connection. It takes what waits, decides it in one
-transaction, commits, and only then wakes the callers. While calls are under way that
-have not arrived here yet it lingers for a moment to let them share the commit; an idle
-server adds no delay. A group that fails before COMMIT is run again call by call, so a
-poisoned one fails alone. When COMMIT itself fails its outcome is unknown: every caller
-is told so, and nothing is run again under a new event id.
+transaction, commits, and only then tells the callers. Some come with their attempts
+ready, and wait in a thread of theirs; queries come as guests, unprepared: the same thread
+prepares all that wait at once, and no thread waits for them. A group that fails before
+COMMIT is run again in halves, so a poisoned call fails alone. When COMMIT itself fails
+its outcome is unknown: every caller is told so, and nothing is run again under a new
+event id.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import exc
 from sqlalchemy.engine import Connection
@@ -33,7 +35,7 @@ from gateway.store import GRACE_SECONDS, Store, StoreUnavailable
 
 T = TypeVar("T")
 
-MAX_GROUP = 256
+MAX_GROUP = 128
 """Attempts in one transaction: bounds how long a revocation can wait for the head lock."""
 
 
@@ -49,6 +51,24 @@ class LedgerBusy(Exception):
     reason = "SERVER_BUSY"
 
 
+class Guest(Protocol):
+    """A query that comes unprepared, and is told what became of it."""
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """What the preparing made of it; None: it needs no transaction, or not yet."""
+
+    def is_wanted(self) -> bool:
+        """Whether an answer can still reach somebody."""
+
+    def conclude(self, outcome: Outcome) -> None:
+        """Take what became of the attempt: once, whoever says it again. Never raises, never waits."""
+
+
+Prepare = Callable[[Sequence[Any]], None]
+"""Gives every guest its attempt. Never raises; runs on the ledger's thread."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Ticket:
     """Work that waits for the head lock: attempts that share a commit, or one change of its own."""
@@ -57,6 +77,41 @@ class _Ticket:
     change: Callable[[Transaction], Any] | None
     is_wanted: Callable[[], bool]
     done: Future[Any] = field(default_factory=Future)
+
+    def resolve(self, result: Any) -> None:
+        self.done.set_result(result)
+
+    def fail(self, error: BaseException) -> None:
+        self.done.set_exception(error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seat:
+    """A prepared guest's place in a transaction."""
+
+    guest: Guest
+    attempts: tuple[Attempt]
+    conclude: Callable[[Guest, Outcome], None]
+
+    def resolve(self, result: Any) -> None:
+        self.conclude(self.guest, result[0])
+
+    def fail(self, error: BaseException) -> None:
+        self.conclude(self.guest, Failed(error))
+
+
+_Work = Sequence[_Ticket] | Sequence[_Seat] | Sequence[_Ticket | _Seat]
+
+
+@dataclass(frozen=True, slots=True)
+class _Party:
+    """Guests of one call, which come together and take their turn behind single ones."""
+
+    guests: Sequence[Guest]
+
+
+def _nobody(_: Sequence[Any]) -> None:
+    raise RuntimeError("guests need a host")
 
 
 class Ledger:
@@ -72,20 +127,20 @@ class Ledger:
         vault: Vault,
         *,
         clock: Callable[[], datetime],
-        linger: timedelta = timedelta(milliseconds=2),
         max_waiting: int = 1_024,
         guards: Guards | None = None,
     ) -> None:
         self._store = store
         self._vault = vault
         self._clock = clock
-        self._linger = linger.total_seconds()
         self._patience = 2 * (store.patience + GRACE_SECONDS)  # for the transaction before, and one's own
         self._max_waiting = max_waiting
         self._guards = guards or Guards()
-        self._queue: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Ticket | Guest | _Party | None] = queue.SimpleQueue()
+        self._parties: deque[_Party] = deque()  # touched by one thread
+        self._prepare: Prepare = _nobody
         self._lock = threading.Lock()  # guards the two below
-        self._under_way = 0
+        self._guests: dict[Guest, float] = {}  # not concluded yet, and since when
         self._closed = False
         with store.reading() as connection:
             self._latest = read_head(connection).time  # of the last transaction; written by one thread
@@ -96,17 +151,6 @@ class Ledger:
     def now(self) -> datetime:
         """The log's time: the clock's, or the latest entry's where the clock was set back."""
         return max(self._clock(), self._latest)
-
-    @contextmanager
-    def expecting(self) -> Iterator[None]:
-        """Say that a call is under way which will need the ledger soon."""
-        with self._lock:
-            self._under_way += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._under_way -= 1
 
     def submit(
         self, attempts: Sequence[Attempt], *, is_wanted: Callable[[], bool] = lambda: True
@@ -119,6 +163,41 @@ class Ledger:
         """
         outcomes: list[Outcome] = self._wait(_Ticket(attempts, None, is_wanted))
         return outcomes
+
+    def host(self, prepare: Prepare) -> None:
+        """Have guests prepared by ``prepare``."""
+        self._prepare = prepare
+
+    def hand_in(self, guest: Guest) -> None:
+        """Let one guest take part; returns at once, and concludes the guest later.
+
+        Raises:
+            LedgerBusy: It takes no part.
+        """
+        with self._lock:
+            self._require_room()
+            self._guests[guest] = time.monotonic()
+            self._queue.put(guest)
+
+    def hand_in_party(self, guests: Sequence[Guest]) -> None:
+        """Let the guests of one call take part together; returns at once, and concludes each later.
+
+        Raises:
+            LedgerBusy: None takes part.
+        """
+        with self._lock:
+            self._require_room()
+            self._guests |= dict.fromkeys(guests, time.monotonic())
+            self._queue.put(_Party(guests))
+
+    def conclude_overdue(self) -> int:
+        """Conclude guests that have waited for too long; returns how many. Called about once a second."""
+        latest = time.monotonic() - self._patience
+        with self._lock:
+            overdue = [guest for guest, since in self._guests.items() if since <= latest]
+        for guest in overdue:
+            self._conclude(guest, Failed(LedgerUnavailable("the ledger does not answer")))
+        return len(overdue)
 
     def change(self, work: Callable[[Transaction], T]) -> T:
         """Run ``work`` in a transaction of its own; returns once it is durable.
@@ -134,7 +213,7 @@ class Ledger:
 
     @property
     def waiting(self) -> int:
-        """How many calls wait for the ledger's thread."""
+        """How much waits for the ledger's thread."""
         return self._queue.qsize()
 
     def close(self) -> None:
@@ -148,81 +227,117 @@ class Ledger:
 
     def _wait(self, ticket: _Ticket) -> Any:
         with self._lock:
-            if self._closed or self._queue.qsize() >= self._max_waiting:
-                raise LedgerBusy
+            self._require_room()
             self._queue.put(ticket)
         try:
             return ticket.done.result(self._patience)
         except TimeoutError as error:
             raise LedgerUnavailable("the ledger does not answer") from error
 
+    def _require_room(self) -> None:
+        if self._closed or self._queue.qsize() >= self._max_waiting:
+            raise LedgerBusy
+
+    def _conclude(self, guest: Guest, outcome: Outcome) -> None:
+        with self._lock:
+            self._guests.pop(guest, None)
+        guest.conclude(outcome)
+
     # --- the ledger's thread
 
     def _serve(self) -> None:
-        while (first := self._queue.get()) is not None:
-            tickets, closing = self._gather(first)
-            wanted = [ticket for ticket in tickets if self._begin(ticket)]
+        is_closing = False
+        while self._parties or not is_closing:
+            tickets, guests, is_closing = self._gather(is_closing=is_closing)
             # Changes first: a revocation never waits behind the scores it ends.
-            for ticket in wanted:
+            for ticket in tickets:
                 if ticket.change is not None:
                     self._run([ticket])
-            if group := [ticket for ticket in wanted if ticket.change is None]:
+            group: list[_Ticket | _Seat] = [t for t in tickets if t.change is None and self._begin(t)]
+            group += self._seat(guests)
+            if group:
                 self._run(group)
-            if closing:
-                break
         self._disconnect()
 
-    def _gather(self, first: _Ticket) -> tuple[list[_Ticket], bool]:
-        tickets, size = [first], len(first.attempts)
-        give_up = time.monotonic() + self._linger
-        while size < MAX_GROUP:
-            wait = give_up - time.monotonic() if self._under_way > len(tickets) else 0.0
-            try:
-                ticket = self._queue.get(timeout=wait) if wait > 0 else self._queue.get_nowait()
-            except queue.Empty:
-                break
-            if ticket is None:
-                return tickets, True
-            tickets.append(ticket)
-            size += len(ticket.attempts)
-        return tickets, False
+    def _gather(self, *, is_closing: bool) -> tuple[list[_Ticket], list[Guest], bool]:
+        """What waits, up to a group: singles as they came, and one party."""
+        tickets, guests = list[_Ticket](), list[Guest]()
+        try:
+            while len(tickets) + len(guests) < MAX_GROUP:
+                is_idle = not (tickets or guests or self._parties or is_closing)
+                match self._queue.get() if is_idle else self._queue.get_nowait():
+                    case None:
+                        is_closing = True
+                    case _Ticket() as ticket:
+                        tickets.append(ticket)
+                    case _Party() as party:
+                        self._parties.append(party)
+                    case guest:
+                        guests.append(guest)
+        except queue.Empty:
+            pass
+        if self._parties:
+            guests += self._parties.popleft().guests
+        return tickets, guests, is_closing
 
     def _begin(self, ticket: _Ticket) -> bool:
         """Whether the ticket's transaction begins; from then on a call counts, whoever hangs up."""
         if ticket.is_wanted():
             return True
-        ticket.done.set_result([Dropped()] * len(ticket.attempts))
+        ticket.resolve([Dropped()] * len(ticket.attempts))
         return False
 
-    def _run(self, tickets: list[_Ticket]) -> None:
+    def _seat(self, guests: Sequence[Guest]) -> list[_Seat]:
+        """Prepare who is still wanted; who gets no attempt has left, and may come back by another thread."""
+        wanted = list[Guest]()
+        for guest in guests:
+            if guest.is_wanted():
+                wanted.append(guest)
+            else:
+                self._conclude(guest, Dropped())
+        if not wanted:
+            return []
+        with self._lock:
+            for guest in wanted:
+                self._guests.pop(guest, None)
+        self._prepare(wanted)
+        seats = [
+            _Seat(guest, (guest.attempt,), self._conclude) for guest in wanted if guest.attempt is not None
+        ]
+        with self._lock:
+            self._guests |= dict.fromkeys([seat.guest for seat in seats], time.monotonic())
+        return seats
+
+    def _run(self, tickets: _Work) -> None:
         try:
             results = self._transact(tickets)
         except LedgerUnavailable as error:
             UNWRITABLE.inc()
             self._disconnect()
             for ticket in tickets:
-                ticket.done.set_exception(error)
+                ticket.fail(error)
         except BaseException as error:  # whatever it was: without this thread nobody is answered any more
             self._fail(tickets, error)
         else:
             for ticket, result in zip(tickets, results, strict=True):
-                ticket.done.set_result(result)
+                ticket.resolve(result)
 
-    def _fail(self, tickets: list[_Ticket], error: BaseException) -> None:
-        """Rolled back, for certain: run the calls one by one, or name the one that failed."""
-        if len(tickets) > 1:
-            for ticket in tickets:
-                self._run([ticket])
-        elif len(tickets[0].attempts) > 1:
-            tickets[0].done.set_result([self._run_alone(tickets[0], a) for a in tickets[0].attempts])
+    def _fail(self, tickets: _Work, error: BaseException) -> None:
+        """Rolled back, for certain: run the halves, or name the one that failed."""
+        half = len(tickets) // 2
+        if half:
+            self._run(tickets[:half])
+            self._run(tickets[half:])
+        elif isinstance(tickets[0], _Ticket) and len(tickets[0].attempts) > 1:
+            tickets[0].resolve([self._run_alone(tickets[0], a) for a in tickets[0].attempts])
         elif isinstance(error, exc.SQLAlchemyError):
             UNWRITABLE.inc()
             self._disconnect()
             unavailable = LedgerUnavailable("the ledger can't be written")
             unavailable.__cause__ = error
-            tickets[0].done.set_exception(unavailable)
+            tickets[0].fail(unavailable)
         else:
-            tickets[0].done.set_exception(error)
+            tickets[0].fail(error)
 
     def _run_alone(self, ticket: _Ticket, attempt: Attempt) -> Outcome:
         alone = _Ticket((attempt,), None, ticket.is_wanted)
@@ -233,7 +348,7 @@ class Ledger:
         outcome: Outcome = alone.done.result()[0]
         return outcome
 
-    def _transact(self, tickets: list[_Ticket]) -> list[Any]:
+    def _transact(self, tickets: _Work) -> list[Any]:
         try:
             self._store.require_same_files()  # connecting to another file would spoil the first one's WAL
             connection = self._connect()
@@ -242,7 +357,7 @@ class Ledger:
         with self._store.timed(connection):
             return self._transact_over(connection, tickets)
 
-    def _transact_over(self, connection: Connection, tickets: list[_Ticket]) -> list[Any]:
+    def _transact_over(self, connection: Connection, tickets: _Work) -> list[Any]:
         try:
             transaction = connection.begin()
             self._store.require_same_files()  # while it waited for the lock, too
@@ -264,8 +379,8 @@ class Ledger:
         self._latest = tx.now
         return results
 
-    def _decide(self, tx: Transaction, tickets: list[_Ticket]) -> list[Any]:
-        if tickets[0].change is not None:
+    def _decide(self, tx: Transaction, tickets: _Work) -> list[Any]:
+        if isinstance(tickets[0], _Ticket) and tickets[0].change is not None:
             return [tickets[0].change(tx)]
         outcomes = iter(run(tx, [a for ticket in tickets for a in ticket.attempts], self._guards))
         return [[next(outcomes) for _ in ticket.attempts] for ticket in tickets]

@@ -8,10 +8,11 @@ in memory, and the whole group is written with one statement per table.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import Any
 
 from consent import register
-from consent.grant import ConsentDenied, Grant, State, period_of
+from consent.grant import ConsentDenied, Grant, Standing
 from gateway import partners
 from gateway.audit.private import Bound
 from gateway.ledger import answers as kept
@@ -33,7 +34,8 @@ from gateway.query import Caller
 from gateway.quota import contract
 from gateway.quota.contract import QuotaExhausted, Usage
 from scoregate.audit.v1 import leaf_pb2
-from scoregate.words import ConsentMode, Purpose
+from scoregate.partner.v1 import types_pb2
+from scoregate.words import Purpose
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +53,34 @@ class Loaded:
     tx: Transaction
     guards: Guards
     callers: dict[str, Enrolled]
-    grants: dict[str, Grant]
+    standings: dict[str, Standing]  # of the consents of releases, whose terms came along
+    grants: dict[str, Grant]  # of all other attempts
     answers: dict[str, kept.Answer]
     usage: dict[str, Usage]
-    uses: dict[register.Use, int]
     new_answers: list[kept.Answer] = field(default_factory=list)
-    consumed: dict[str, int] = field(default_factory=dict)  # consent id → leaf index
     new_usage: dict[str, Usage] = field(default_factory=dict)
-    new_uses: dict[register.Use, int] = field(default_factory=dict)
+    used: dict[str, Standing] = field(default_factory=dict)  # by consent id
+
+    def grant(self, attempt: Refusal | Repeat | Release) -> Grant | None:
+        """The attempt's consent as it stands now, whosever it is."""
+        if isinstance(attempt, Refusal):
+            return self.grants.get(attempt.consent_id)
+        consent_id = attempt.query.consent_id
+        grant = self.grants.get(consent_id)
+        if grant is None and isinstance(attempt, Release) and attempt.seen.consent_id == consent_id:
+            grant = attempt.seen if consent_id in self.standings else None
+        if grant is None:
+            return None
+        standing = self.standings.get(consent_id)
+        return grant.standing(standing) if standing else grant
 
 
 def run(tx: Transaction, attempts: Sequence[Attempt], guards: Guards) -> list[Outcome]:
     """Decide and record a group of attempts, in order. The caller flushes and commits."""
     loaded = _load(tx, attempts, guards)
     outcomes = [_decide(loaded, attempt) for attempt in attempts]
-    if loaded.new_answers:
-        kept.keep(tx.connection, loaded.new_answers)
-    if loaded.consumed:
-        register.consume(tx.connection, loaded.consumed)
-    if loaded.new_uses:
-        register.store_uses(tx.connection, loaded.new_uses)
+    kept.keep(tx.connection, loaded.new_answers)
+    register.store_uses(tx.connection, loaded.used)
     contract.store(tx.connection, loaded.new_usage.items())
     return outcomes
 
@@ -78,9 +88,9 @@ def run(tx: Transaction, attempts: Sequence[Attempt], guards: Guards) -> list[Ou
 def _load(tx: Transaction, attempts: Sequence[Attempt], guards: Guards) -> Loaded:
     queries = [a for a in attempts if not isinstance(a, Refusal)]
     callers = partners.enrolled(tx.connection, {a.caller.fingerprint for a in attempts})
-    consents = {a.query.consent_id for a in queries}
-    consents |= {a.consent_id for a in attempts if isinstance(a, Refusal) and a.consent_id}
-    grants = register.grants_by_id(tx.connection, consents) if consents else {}
+    releases = {a.query.consent_id for a in queries if isinstance(a, Release)}
+    others = {a.query.consent_id for a in queries if isinstance(a, Repeat)}
+    others |= {a.consent_id for a in attempts if isinstance(a, Refusal) and a.consent_id}
     contracts = {
         callers[a.caller.fingerprint].partner.partner_id: callers[a.caller.fingerprint].partner.contract
         for a in queries
@@ -91,31 +101,29 @@ def _load(tx: Transaction, attempts: Sequence[Attempt], guards: Guards) -> Loade
         tx=tx,
         guards=guards,
         callers=callers,
-        grants=grants,
-        answers=kept.find(tx.connection, {_key(a) for a in queries}, now=tx.now) if queries else {},
+        standings=register.standings(tx.connection, releases) if releases else {},
+        grants=register.grants_by_id(tx.connection, others) if others else {},
+        answers=kept.find(tx.connection, [_key(a) for a in queries], now=tx.now) if queries else {},
         usage=contract.read(tx.connection, contracts, tx.now),
-        uses=register.uses(tx.connection, {use for g in grants.values() if (use := _use(g, tx))}),
     )
 
 
 def _decide(loaded: Loaded, attempt: Attempt) -> Outcome:
     if isinstance(attempt, Refusal):
-        return _refuse(loaded, attempt)
+        return _refuse(loaded, attempt, loaded.grant(attempt))
     try:
         return _release(loaded, attempt)
     except (PartnerRefused, kept.RequestIdReused, ConsentDenied, QuotaExhausted) as denial:
         query = attempt.query
-        _refuse(
-            loaded,
-            Refusal(
-                method=query.method,
-                caller=attempt.caller,
-                reason=denial.reason,
-                purpose=query.ask.purpose,
-                consent_id=query.consent_id,
-                request_id=query.request_id,
-            ),
+        refusal = Refusal(
+            method=query.method,
+            caller=attempt.caller,
+            reason=denial.reason,
+            purpose=query.ask.purpose,
+            consent_id=query.consent_id,
+            request_id=query.request_id,
         )
+        _refuse(loaded, refusal, loaded.grant(attempt))
         return Denied(denial.reason, loaded.usage.get(attempt.caller.partner_id))
 
 
@@ -129,22 +137,19 @@ def _release(loaded: Loaded, attempt: Repeat | Release) -> Outcome:
     partner = enrolled.require(query.method) if guards.recheck else enrolled.partner
     usage = loaded.usage[partner.partner_id]
     # 2  the same question asked before?
-    first = loaded.answers.get(_key(attempt))
+    name = _key(attempt)
+    first = loaded.answers.get(name)
     if first is not None and first.request_sha256 != query.request_sha256:
         raise kept.RequestIdReused
     # 3  consent, with the person's freeze; a stranger's consent is a missing one
-    grant = loaded.grants.get(query.consent_id)
+    grant = loaded.grant(attempt)
     if grant is None:
         raise ConsentDenied("CONSENT_NOT_USABLE")
-    use = _use(grant, tx)
     if guards.recheck:
-        used = loaded.uses[use] if use else 0
-        grant.require(
-            query.ask, now=tx.now, uses_in_period=used, replay_of=first.leaf_index if first else None
-        )
+        grant.require(query.ask, now=tx.now, replay_of=first.leaf_index if first else None)
     # 4  a repeat costs nothing and leaves an entry of its own
     if first is not None:
-        _append_replay(loaded, attempt, first)
+        _append_replay(loaded, attempt, first, grant)
         return Replayed(first.sealed, first.log_origin, first.leaf_index, first.leaf, usage)
     if isinstance(attempt, Repeat):
         return Gone()
@@ -155,11 +160,11 @@ def _release(loaded: Loaded, attempt: Repeat | Release) -> Outcome:
     cost = 0 if attempt.not_scored and not partner.contract.charge_not_scored else 1
     spent = contract.spend(usage if guards.debit_under_lock else attempt.seen_usage, cost)
     # 7  from here on the attempt is released, if the transaction commits
-    return _append_release(loaded, attempt, grant, use, spent, cost)
+    return _append_release(loaded, attempt, name, grant, spent, cost)
 
 
 def _append_release(
-    loaded: Loaded, attempt: Release, grant: Grant, use: register.Use | None, spent: Usage, cost: int
+    loaded: Loaded, attempt: Release, name: str, grant: Grant, spent: Usage, cost: int
 ) -> Released:
     tx, query = loaded.tx, attempt.query
     placed = tx.append(
@@ -177,9 +182,8 @@ def _append_release(
         attempt.private,
     )
     answer = kept.Answer(
-        key=_key(attempt),
+        key=name,
         request_sha256=query.request_sha256,
-        consent_id=query.consent_id,
         sealed=attempt.answer,
         log_origin=tx.head.origin,
         leaf_index=placed.leaf_index,
@@ -192,23 +196,14 @@ def _append_release(
         loaded.usage[attempt.caller.partner_id] = spent
         loaded.new_usage[attempt.caller.partner_id] = spent
     if not attempt.not_scored:
-        _use_up(loaded, grant, use, placed.leaf_index)
+        # not_scored never comes here: it uses nothing up.
+        used = grant.used(tx.now, placed.leaf_index)
+        loaded.standings[grant.consent_id] = loaded.used[grant.consent_id] = used
     return Released(placed.leaf_index, placed.leaf, spent)
 
 
-def _use_up(loaded: Loaded, grant: Grant, use: register.Use | None, leaf_index: int) -> None:
-    """Count a scored answer against its grant; ``not_scored`` never comes here."""
-    if use is not None:
-        loaded.uses[use] += 1
-        loaded.new_uses[use] = loaded.uses[use]
-    if grant.terms.mode is ConsentMode.ONE_TIME:
-        loaded.grants[grant.consent_id] = replace(grant, state=State.CONSUMED, consumed_by=leaf_index)
-        loaded.consumed[grant.consent_id] = leaf_index
-
-
-def _append_replay(loaded: Loaded, attempt: Repeat | Release, first: kept.Answer) -> None:
+def _append_replay(loaded: Loaded, attempt: Repeat | Release, first: kept.Answer, grant: Grant) -> None:
     query = attempt.query
-    grant = loaded.grants[query.consent_id]
     part = _part(loaded, attempt.caller, query.consent_id, query.request_id, grant)
     loaded.tx.append(
         leaf_pb2.Leaf(
@@ -222,9 +217,8 @@ def _append_replay(loaded: Loaded, attempt: Repeat | Release, first: kept.Answer
     )
 
 
-def _refuse(loaded: Loaded, refusal: Refusal) -> Denied:
+def _refuse(loaded: Loaded, refusal: Refusal, grant: Grant | None) -> Denied:
     """One entry for one refused call. Strangers' consents stay unnamed people's."""
-    grant = loaded.grants.get(refusal.consent_id)
     if grant is not None and grant.partner_id != refusal.caller.partner_id:
         grant = None
     part = _part(loaded, refusal.caller, refusal.consent_id, refusal.request_id, grant)
@@ -260,11 +254,5 @@ def _key(attempt: Repeat | Release) -> str:
     return kept.answer_key(attempt.caller.partner_id, query.method, query.request_id)
 
 
-def _use(grant: Grant, tx: Transaction) -> register.Use | None:
-    if grant.terms.frequency is None:
-        return None
-    return grant.consent_id, period_of(grant.terms.frequency.unit, grant.terms.time_zone, tx.now)
-
-
-def _purpose(purpose: Purpose | None) -> str:
-    return f"PURPOSE_{purpose or 'UNSPECIFIED'}"
+def _purpose(purpose: Purpose | None) -> Any:
+    return purpose.number if purpose else types_pb2.PURPOSE_UNSPECIFIED

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 MICROS = 1_000_000
@@ -86,9 +85,8 @@ class Admission:
         self._arrival_us: dict[str, int] = {}
         self._in_flight: defaultdict[str, int] = defaultdict(int)
 
-    @contextmanager
-    def admit(self, partner_id: str, limit: Limit, *, max_in_flight: int | None = None) -> Iterator[Verdict]:
-        """Count one call for as long as the block runs; ``max_in_flight`` may be less than everybody's.
+    def enter(self, partner_id: str, limit: Limit, *, max_in_flight: int | None = None) -> Verdict:
+        """Count one call until it leaves; ``max_in_flight`` may be less than everybody's.
 
         Raises:
             BurstExceeded: Too fast; nothing is counted.
@@ -103,11 +101,12 @@ class Admission:
                 raise BurstExceeded(verdict, limit)
             self._arrival_us[partner_id] = verdict.arrival_us
             self._in_flight[partner_id] = in_flight + 1
-        try:
-            yield verdict
-        finally:
-            with self._lock:
-                self._in_flight[partner_id] -= 1
+        return verdict
+
+    def leave(self, partner_id: str) -> None:
+        """One call fewer."""
+        with self._lock:
+            self._in_flight[partner_id] -= 1
 
     def look(self, partner_id: str, limit: Limit) -> Verdict:
         """The burst as it stands, spending nothing."""

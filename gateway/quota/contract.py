@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.store import metadata, upsert
+from consent.sql import Select, Write
+from gateway.store import metadata
 
 quota_usage = sa.Table(
     "quota_usage",
@@ -40,8 +42,13 @@ class Contract:
 
     def periods(self, now: datetime) -> tuple[str, str]:
         """The ids of the day and the month that hold ``now``."""
-        local = now.astimezone(ZoneInfo(self.time_zone))
-        return local.strftime("%Y-%m-%d"), local.strftime("%Y-%m")
+        return _periods(self.time_zone, now)
+
+
+@lru_cache(maxsize=1_024)
+def _periods(time_zone: str, now: datetime) -> tuple[str, str]:
+    local = now.astimezone(ZoneInfo(time_zone))
+    return local.strftime("%Y-%m-%d"), local.strftime("%Y-%m")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +81,30 @@ class QuotaExhausted(Exception):
         self.usage = usage
 
 
+def require(usage: Usage) -> None:
+    """Return only if a unit is left.
+
+    A call needs one even if it turns out to cost none: what is asked for is not known
+    before the engine has answered.
+
+    Raises:
+        QuotaExhausted: None is; the month is named first, since waiting a day won't help.
+    """
+    if usage.used_month >= usage.contract.monthly_units:
+        raise QuotaExhausted("MONTHLY_QUOTA_EXHAUSTED", usage)
+    if usage.used_day >= usage.contract.daily_units:
+        raise QuotaExhausted("DAILY_QUOTA_EXHAUSTED", usage)
+
+
 def spend(usage: Usage, units: int) -> Usage:
     """The usage after spending ``units`` (0 or 1).
 
-    A call needs one unit left even if it turns out to cost none: what is asked for is
-    not known before the engine has answered.
-
     Raises:
-        QuotaExhausted: No unit left; the month is named first, since waiting a day won't help.
+        QuotaExhausted: As in ``require``.
     """
-    if usage.remaining_month < 1:
-        raise QuotaExhausted("MONTHLY_QUOTA_EXHAUSTED", usage)
-    if usage.remaining_day < 1:
-        raise QuotaExhausted("DAILY_QUOTA_EXHAUSTED", usage)
+    require(usage)
+    if not units:
+        return usage
     return Usage(usage.contract, usage.day, usage.month, usage.used_day + units, usage.used_month + units)
 
 
@@ -100,11 +118,10 @@ def ends(contract: Contract, now: datetime) -> tuple[datetime, datetime]:
     return tomorrow.astimezone(UTC), next_month.astimezone(UTC)
 
 
-_select = sa.select(quota_usage).where(
-    quota_usage.c.partner_id.in_(sa.bindparam("partners", expanding=True)),
-    quota_usage.c.period.in_(sa.bindparam("periods", expanding=True)),
+_select = Select(
+    "SELECT partner_id, period, used FROM quota_usage WHERE partner_id IN :partners AND period IN :periods"
 )
-_store = upsert(quota_usage)
+_store = Write(quota_usage, replace=True)
 
 
 def read(connection: Connection, contracts: dict[str, Contract], now: datetime) -> dict[str, Usage]:
@@ -112,11 +129,9 @@ def read(connection: Connection, contracts: dict[str, Contract], now: datetime) 
     if not contracts:
         return {}
     periods = {partner_id: contract.periods(now) for partner_id, contract in contracts.items()}
-    rows = connection.execute(
-        _select,
-        {"partners": list(contracts), "periods": list({p for pair in periods.values() for p in pair})},
-    ).all()
-    used = {(row.partner_id, row.period): row.used for row in rows}
+    wanted = list({period for pair in periods.values() for period in pair})
+    rows = _select.rows(connection, partners=list(contracts), periods=wanted)
+    used = {(partner_id, period): count for partner_id, period, count in rows}
     return {
         partner_id: Usage(
             contract, day, month, used.get((partner_id, day), 0), used.get((partner_id, month), 0)
@@ -129,9 +144,8 @@ def read(connection: Connection, contracts: dict[str, Contract], now: datetime) 
 def store(connection: Connection, usages: Iterable[tuple[str, Usage]]) -> None:
     """Write the figures back; called under the head lock, so nobody else is writing them."""
     rows = [
-        {"partner_id": partner_id, "period": period, "used": used}
+        (partner_id, period, used)
         for partner_id, usage in usages
         for period, used in ((usage.day, usage.used_day), (usage.month, usage.used_month))
     ]
-    if rows:
-        connection.execute(_store, rows)
+    _store.rows(connection, rows)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
 
 from gateway.doors.calls import CallServer
-from gateway.doors.door import Frame, Handlers
+from gateway.doors.door import Asked, Frame, Handlers
+from gateway.doors.score import ScoreDoor
 from gateway.journey import record_model
 from gateway.ledger import LedgerUnavailable
 from gateway.pages import public
@@ -88,23 +90,27 @@ class Gateway:
         self._serve_http(parts)
         # The model in use is an entry before the first answer; a start that fails leaves none.
         _record(parts)
-        self._serve()
+        self._serve(parts)
         keep_house(parts.gate, parts.ledger, self._closing)
         self._serving = True
 
     def _bind(self, parts: Parts, frame: Frame) -> None:
         settings, tls, listen = self._settings, self._settings.tls, self._settings.listen
         threads = settings.limits.worker_threads
-        partner = self._new_door(frame, services.partner_services(parts, frame), services.PARTNER, threads)
-        admin = self._new_door(frame, services.admin_services(parts, frame), services.ADMIN, ADMIN_THREADS)
+        scores = ScoreDoor(services.new_journey(parts, self._closing))
+        lenders = services.partner_services(parts, frame, scores)
+        staff = services.admin_services(parts, frame)
+        partner = self._new_door(frame, lenders, scores.asked(), services.PARTNER, threads)
+        admin = self._new_door(frame, staff, {}, services.ADMIN, ADMIN_THREADS)
         self._doors = (partner, admin)
         for door in self._doors:
             self._closing.callback(door.stop, 0)
         self.partner_port = bind(partner, settings, "listen.partner", listen.partner, tls.partner_ca)
         self.admin_port = bind(admin, settings, "listen.admin", listen.admin, tls.staff_ca)
 
-    def _serve(self) -> None:
+    def _serve(self, parts: Parts) -> None:
         patience = self._settings.limits.default_deadline_ms / 1_000
+        tick("guests", parts.ledger.conclude_overdue, self._closing)
         for door in self._doors:
             door.start()
             tick("bodies", partial(door.hang_up_overdue, patience), self._closing)
@@ -114,12 +120,14 @@ class Gateway:
         self,
         frame: Frame,
         handlers: Handlers,
+        asked: Mapping[str, Asked],
         names: tuple[str, ...],
         threads: int,
     ) -> CallServer:
         return new_door(
             self._settings,
             handlers,
+            asked,
             names,
             frame=frame,
             threads=threads,

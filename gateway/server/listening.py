@@ -20,7 +20,7 @@ from starlette.applications import Starlette
 
 from gateway import pki
 from gateway.doors.calls import CallServer, Dialogue, Incoming, Serve
-from gateway.doors.door import Frame, Handler, Handlers
+from gateway.doors.door import Asked, Frame, Handler, Handlers
 from gateway.metrics import TLS_RELOAD_FAILURES
 from gateway.pki.credentials import server_credentials
 from gateway.server.soundness import invalid
@@ -62,6 +62,7 @@ class Health:
 def new_door(
     settings: Settings,
     handlers: Handlers,
+    asked: Mapping[str, Asked],
     names: Sequence[str],
     *,
     frame: Frame,
@@ -74,6 +75,7 @@ def new_door(
     closing.callback(pool.shutdown)
     methods: dict[str, Serve] = {HEALTH_CHECK: health.check}
     methods |= {path: partial(_in_pool, pool, frame, handler) for path, handler in handlers.items()}
+    methods |= {path: partial(frame.ask, handler) for path, handler in asked.items()}
     return CallServer(
         methods=methods,
         dialogues=_reflection(names) if settings.reflection else {},

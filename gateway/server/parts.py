@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import grpc
 
@@ -150,7 +150,6 @@ def _open_ledger(settings: Settings, seams: Seams, store: Store, vault: Vault) -
             store,
             vault,
             clock=seams.clock,
-            linger=timedelta(milliseconds=settings.limits.linger_ms),
             max_waiting=settings.limits.max_queue + settings.limits.worker_threads,
             guards=seams.guards,
         )

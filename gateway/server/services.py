@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from datetime import timedelta
 
 from consent.attest import Attester
@@ -25,13 +26,13 @@ PARTNER = (consent.SERVICE, score.SERVICE, usage.SERVICE, receipt.SERVICE)
 ADMIN = (audit.SERVICE, admin_partners.SERVICE, admin_consents.SERVICE, admin_operations.SERVICE)
 
 
-def partner_services(parts: Parts, frame: Frame) -> Handlers:
-    """What lenders call."""
-    settings, store, ledger = parts.settings, parts.store, parts.ledger
+def new_journey(parts: Parts, closing: ExitStack) -> Journey:
+    """What answers score queries."""
+    settings = parts.settings
     journey = Journey(
         gate=parts.gate,
-        store=store,
-        ledger=ledger,
+        store=parts.store,
+        ledger=parts.ledger,
         vault=parts.vault,
         engine=parts.engine,
         model=parts.model,
@@ -39,8 +40,15 @@ def partner_services(parts: Parts, frame: Frame) -> Handlers:
         signer=parts.signer,
         engine_timeout=timedelta(milliseconds=settings.engine.timeout_ms),
     )
+    closing.callback(journey.close)
+    return journey
+
+
+def partner_services(parts: Parts, frame: Frame, door: score.ScoreDoor) -> Handlers:
+    """What lenders call, and waits in a thread."""
+    settings, store, ledger = parts.settings, parts.store, parts.ledger
     return {
-        **score.ScoreDoor(journey).service(),
+        **door.service(),
         **consent.ConsentDoor(store, ledger, clock=ledger.now).service(frame),
         **usage.UsageDoor(store, parts.gate, clock=ledger.now).service(frame),
         **receipt.ReceiptDoor(parts.signer, issuer=settings.issuer).service(frame),

@@ -51,7 +51,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 class Problem:
     """One mistake: the setting, what is wrong with it, and what to do."""
 
-    field: str  # dotted, such as "limits.linger_ms"; or the name of a variable or a file
+    field: str  # dotted, such as "limits.max_queue"; or the name of a variable or a file
     problem: str
     remedy: str
 
@@ -74,8 +74,8 @@ class SettingsInvalid(Exception):
 def load(environ: Mapping[str, str], *, home: Path | None = None) -> Settings:
     """Return the settings of the installation in ``home`` (else ``SCOREGATE_HOME``, else ``.scoregate``).
 
-    The file is ``SCOREGATE_CONFIG`` or ``<home>/scoregate.toml``; ``SCOREGATE_LIMITS__LINGER_MS`` stands for
-    ``linger_ms`` under ``[limits]`` and wins over the file. Paths in the result are absolute.
+    The file is ``SCOREGATE_CONFIG`` or ``<home>/scoregate.toml``; ``SCOREGATE_LIMITS__MAX_QUEUE`` stands for
+    ``max_queue`` under ``[limits]`` and wins over the file. Paths in the result are absolute.
 
     Raises:
         SettingsInvalid: A name is unknown, a value is out of range, two values contradict each other, or the
@@ -233,7 +233,7 @@ def _nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def variable_for(name: str) -> str:
-    """Return the variable of a setting: ``limits.linger_ms`` is ``SCOREGATE_LIMITS__LINGER_MS``."""
+    """Return the variable of a setting: ``limits.max_queue`` is ``SCOREGATE_LIMITS__MAX_QUEUE``."""
     return PREFIX + name.upper().replace(".", "__")
 
 

@@ -151,13 +151,11 @@ class Limits(Section):
     """What one process takes on."""
 
     worker_threads: Whole = Field(default=32, ge=2, le=512)
-    """Threads that answer calls: 2 to 512."""
+    """Threads that answer batches and whatever is no score query: 2 to 512."""
     max_in_flight_per_partner: Whole = Field(default=16, ge=1, le=511)
     """Calls of one partner under way at once: 1 to 511, and fewer than worker_threads."""
     max_queue: Whole = Field(default=256, ge=1, le=10_000)
-    """Calls that may wait for a thread: 1 to 10000; further ones are refused."""
-    linger_ms: Whole = Field(default=2, ge=0, le=50)
-    """How long a commit waits for company while calls are in flight, in milliseconds: 0 to 50."""
+    """Calls under way beyond worker_threads: 1 to 10000; further ones are refused."""
     default_deadline_ms: Whole = Field(default=10_000, ge=100, le=60_000)
     """The deadline of a call that sets none, in milliseconds: 100 to 60000."""
     max_connection_age_seconds: Whole = Field(default=1_800, ge=10, le=86_400)

@@ -16,7 +16,7 @@ _HEADER = """\
 Settings of one Scoregate installation.
 
 Relative paths are taken from {home}. Lines that begin with #name show the defaults: remove the # to change
-one. The variable {example} overrides linger_ms under [limits], and so on; {file} names another file. The
+one. The variable {example} overrides max_queue under [limits], and so on; {file} names another file. The
 gateway checks these values at start, then the files and addresses that they name; of each it names every
 mistake at once. Then it opens ledger, keys and engine.
 """
@@ -25,7 +25,7 @@ mistake at once. Then it opens ledger, keys and engine.
 def template(home: Path) -> str:
     """Return a TOML file for development that documents every setting and shows its default."""
     header = _HEADER.format(
-        home=json.dumps(str(home)), example=variable_for("limits.linger_ms"), file=FILE_VARIABLE
+        home=json.dumps(str(home)), example=variable_for("limits.max_queue"), file=FILE_VARIABLE
     )
     lines = [_comment(paragraph) for paragraph in header.split("\n\n")]
     table = ""

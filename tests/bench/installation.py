@@ -19,10 +19,10 @@ from scoregate.partner.v1 import consent_pb2, score_pb2, types_pb2
 from scoring.service import Engine, Query, Scored
 from tests.world import CREDIT, World, new_uuid, open_world, settings_for, terms
 
-LENDERS = ("lender-a", "lender-b")
+LENDERS = ("lender-a", "lender-b", "lender-c", "lender-d")
 """Two, for by default one partner may have 16 calls under way, and the load is 32."""
 
-CONSENTS = 200
+CONSENTS = 100
 """Of each lender, each for another person."""
 
 AT_ONCE = STAFF_IN_FLIGHT

@@ -199,8 +199,13 @@ def test_a_home_that_cannot_be_made_is_a_sentence(terminal: Terminal, tmp_path: 
 
 
 def test_init_refuses_settings_that_make_no_sense(terminal: Terminal, tmp_path: Path) -> None:
-    told = terminal.stopped("init", code=2, SCOREGATE_LIMITS__LINGER_MS="-1", SCOREGATE_NO__SUCH="1")
-    assert [each["field"] for each in told["problems"]] == ["SCOREGATE_NO__SUCH", "limits.linger_ms"]
+    told = terminal.stopped(
+        "init", code=2, SCOREGATE_LIMITS__DEFAULT_DEADLINE_MS="-1", SCOREGATE_NO__SUCH="1"
+    )
+    assert [each["field"] for each in told["problems"]] == [
+        "SCOREGATE_NO__SUCH",
+        "limits.default_deadline_ms",
+    ]
     assert content(tmp_path / "home") == {}
 
 

@@ -109,10 +109,10 @@ def test_every_mistake_in_the_settings_is_named_at_once(env: dict[str, str]) -> 
 
 def test_values_out_of_range_are_named_with_what_gave_them(refusals: Refusals) -> None:
     told = refusals(
-        SCOREGATE_LIMITS__LINGER_MS="51", SCOREGATE_LISTEN__ADMIN="nowhere", SCOREGATE_LISTENN="x"
+        SCOREGATE_LIMITS__DEFAULT_DEADLINE_MS="51", SCOREGATE_LISTEN__ADMIN="nowhere", SCOREGATE_LISTENN="x"
     )
     fields = {each["field"] for each in told}
-    assert fields == {"SCOREGATE_LISTENN", "limits.linger_ms", "listen.admin"}
+    assert fields == {"SCOREGATE_LISTENN", "limits.default_deadline_ms", "listen.admin"}
     assert all(each["remedy"] for each in told)
 
 

@@ -57,7 +57,8 @@ ASK = Ask("acme", Purpose.CREDIT_APPLICATION, Disclosure.SCORE, True, "s1-acme-o
 def denial(grant: Grant, ask: Ask = ASK, *, now: datetime = NOON, uses: int = 0, replay: bool = False) -> str:
     """Why the ask is refused; empty when it is covered."""
     try:
-        grant.require(ask, now=now, uses_in_period=uses, replay_of=LEAF if replay else None)
+        used = replace(grant, used_in=grant.period_at(now), uses=uses)
+        used.require(ask, now=now, replay_of=LEAF if replay else None)
     except ConsentDenied as denied:
         return denied.reason
     return ""

@@ -111,11 +111,11 @@ def test_every_setting_is_documented_with_the_ends_of_its_range() -> None:
 
 
 def test_a_variable_wins_over_the_file_and_leaves_its_neighbours_alone(tmp_path: Path) -> None:
-    toml = DEVELOPMENT + "[limits]\nlinger_ms = 7\nmax_queue = 9\n"
+    toml = DEVELOPMENT + "[limits]\ndefault_deadline_ms = 700\nmax_queue = 9\n"
 
-    limits = told(tmp_path, toml, SCOREGATE_LIMITS__LINGER_MS="8").limits
+    limits = told(tmp_path, toml, SCOREGATE_LIMITS__DEFAULT_DEADLINE_MS="800").limits
 
-    assert (limits.linger_ms, limits.max_queue, limits.worker_threads) == (8, 9, 32)
+    assert (limits.default_deadline_ms, limits.max_queue, limits.worker_threads) == (800, 9, 32)
 
 
 def test_every_setting_has_its_variable(tmp_path: Path) -> None:
@@ -149,9 +149,12 @@ def test_home_is_the_argument_then_the_variable_then_a_folder_here(tmp_path: Pat
 
 
 def test_another_file_can_be_named(tmp_path: Path) -> None:
-    (tmp_path / "other.toml").write_text(DEVELOPMENT + "[limits]\nlinger_ms = 5\n")
+    (tmp_path / "other.toml").write_text(DEVELOPMENT + "[limits]\ndefault_deadline_ms = 500\n")
 
-    assert load({"SCOREGATE_CONFIG": str(tmp_path / "other.toml")}, home=tmp_path).limits.linger_ms == 5
+    assert (
+        load({"SCOREGATE_CONFIG": str(tmp_path / "other.toml")}, home=tmp_path).limits.default_deadline_ms
+        == 500
+    )
 
 
 def test_other_programs_variables_are_none_of_our_business(tmp_path: Path) -> None:
@@ -165,7 +168,7 @@ def test_nothing_is_read_from_the_environment_of_the_process(tmp_path: Path) -> 
 
 def test_settings_do_not_change(tmp_path: Path) -> None:
     settings = told(tmp_path)
-    for owner, name in ((settings, "mode"), (settings.limits, "linger_ms")):
+    for owner, name in ((settings, "mode"), (settings.limits, "default_deadline_ms")):
         with pytest.raises(ValidationError, match="frozen"):
             setattr(owner, name, 3)
 
@@ -179,24 +182,26 @@ mode = "staging"
 log_orign = "x"
 [limits]
 worker_threads = 8
-linger_ms = 60
+default_deadline_ms = 60
 [listen]
 admin = "127.0.0.1:8443"
 """
-    problems = problems_of(tmp_path, toml, SCOREGATE_ENGINE__TIMEOUT_MS="soon", SCOREGATE_LINGER_MS="3")
+    problems = problems_of(
+        tmp_path, toml, SCOREGATE_ENGINE__TIMEOUT_MS="soon", SCOREGATE_DEFAULT_DEADLINE_MS="3"
+    )
 
     assert sorted(fields_of(problems)) == [
-        "SCOREGATE_LINGER_MS",
+        "SCOREGATE_DEFAULT_DEADLINE_MS",
         "engine.timeout_ms",
-        "limits.linger_ms",
+        "limits.default_deadline_ms",
         "limits.max_in_flight_per_partner",
         "listen.admin",
         "log_orign",
         "mode",
     ]
     by_field = {problem.field: problem for problem in problems}
-    assert by_field["limits.linger_ms"].problem == "60 in scoregate.toml; it is more than 50"
-    assert by_field["limits.linger_ms"].remedy.endswith("in milliseconds: 0 to 50.")
+    assert by_field["limits.default_deadline_ms"].problem == "60 in scoregate.toml; it is less than 100"
+    assert by_field["limits.default_deadline_ms"].remedy.endswith("in milliseconds: 100 to 60000.")
     assert by_field["engine.timeout_ms"].problem.startswith("'soon' in SCOREGATE_ENGINE__TIMEOUT_MS; ")
     assert (
         by_field["listen.admin"].problem
@@ -211,10 +216,14 @@ admin = "127.0.0.1:8443"
     ("toml", "field", "meant"),
     [
         ('trustdomain = "x"', "trustdomain", "trust_domain"),
-        ("[limit]\nlinger_ms = 3", "limit", "limits"),
-        ("linger_ms = 3", "linger_ms", "limits.linger_ms"),
-        ("[limits]\nlinger = 3", "limits.linger", "limits.linger_ms"),
-        ("[engine]\nlinger_ms = 3", "engine.linger_ms", "limits.linger_ms"),  # the same name, another table
+        ("[limit]\ndefault_deadline_ms = 3", "limit", "limits"),
+        ("default_deadline_ms = 3", "default_deadline_ms", "limits.default_deadline_ms"),
+        ("[limits]\ndeadline_ms = 3", "limits.deadline_ms", "limits.default_deadline_ms"),
+        (
+            "[engine]\ndefault_deadline_ms = 3",
+            "engine.default_deadline_ms",
+            "limits.default_deadline_ms",
+        ),  # the same name, another table
         ('[limits]\nkey = "x"', "limits.key", "tls.key"),
         ('[tls]\ncert = "x"', "tls.cert", "tls.certificate"),
         ('reflection = "on"', "reflection", None),
@@ -232,9 +241,9 @@ def test_an_unknown_name_in_the_file_is_refused_with_the_nearest_one(
 @pytest.mark.parametrize(
     ("variable", "remedy"),
     [
-        ("SCOREGATE_ENGINE__LINGER_MS", "Did you mean SCOREGATE_LIMITS__LINGER_MS?"),
-        ("SCOREGATE_LIMITS__LINGER", "Did you mean SCOREGATE_LIMITS__LINGER_MS?"),
-        ("SCOREGATE_LIMITS_LINGER_MS", "Did you mean SCOREGATE_LIMITS__LINGER_MS?"),
+        ("SCOREGATE_ENGINE__DEFAULT_DEADLINE_MS", "Did you mean SCOREGATE_LIMITS__DEFAULT_DEADLINE_MS?"),
+        ("SCOREGATE_LIMITS__DEFAULT_DEADLINE", "Did you mean SCOREGATE_LIMITS__DEFAULT_DEADLINE_MS?"),
+        ("SCOREGATE_LIMITS_DEFAULT_DEADLINE_MS", "Did you mean SCOREGATE_LIMITS__DEFAULT_DEADLINE_MS?"),
         ("SCOREGATE_DATABASE_URL", "Did you mean SCOREGATE_DATABASE__URL?"),
         ("SCOREGATE_MODUS", "Did you mean SCOREGATE_MODE?"),
         ("scoregate_mode", "Did you mean SCOREGATE_MODE?"),
@@ -267,9 +276,8 @@ BOUNDS = [
     ("database.patience_seconds", 1, 60),
     ("engine.timeout_ms", 10, 10_000),
     ("limits.max_queue", 1, 10_000),
-    ("limits.linger_ms", 0, 50),
-    ("limits.drain_seconds", 0, 60),
     ("limits.default_deadline_ms", 100, 60_000),
+    ("limits.drain_seconds", 0, 60),
     ("limits.max_connection_age_seconds", 10, 86_400),
     ("limits.worker_threads", 2, 512),
     ("limits.max_in_flight_per_partner", 1, 511),
@@ -311,19 +319,19 @@ def test_one_partner_may_not_hold_every_thread(tmp_path: Path, cap: int, *, good
 
 @pytest.mark.parametrize("value", ["true", '"many"', "2.5", "[2]", '""', "1e9", "9" * 30])
 def test_what_is_no_whole_number_is_refused(tmp_path: Path, value: str) -> None:
-    toml = f"{DEVELOPMENT}[limits]\nlinger_ms = {value}\n"
-    assert fields_of(problems_of(tmp_path, toml)) == ["limits.linger_ms"]
+    toml = f"{DEVELOPMENT}[limits]\ndefault_deadline_ms = {value}\n"
+    assert fields_of(problems_of(tmp_path, toml)) == ["limits.default_deadline_ms"]
 
 
 @pytest.mark.parametrize(
     ("toml", "said"),
     [
-        ('[limits]\nlinger_ms = "many"', "it isn't a whole number"),
-        ("[limits]\nlinger_ms = 2.5", "it isn't a whole number"),
-        ("[limits]\nlinger_ms = [2]", "it isn't a whole number"),
-        (f"[limits]\nlinger_ms = {'9' * 30}", "it is more than 50"),
-        (f"[limits]\nlinger_ms = '{'9' * 5000}'", "it has too many digits"),
-        ("[limits]\nlinger_ms = -1", "it is less than 0"),
+        ('[limits]\ndefault_deadline_ms = "many"', "it isn't a whole number"),
+        ("[limits]\ndefault_deadline_ms = 2.5", "it isn't a whole number"),
+        ("[limits]\ndefault_deadline_ms = [2]", "it isn't a whole number"),
+        (f"[limits]\ndefault_deadline_ms = {'9' * 30}", "it is more than 60000"),
+        (f"[limits]\ndefault_deadline_ms = '{'9' * 5000}'", "it has too many digits"),
+        ("[limits]\ndefault_deadline_ms = -1", "it is less than 100"),
         ('[engine]\nkind = "none"', "it is not 'embedded' or 'remote'"),
         ('[attestation]\nalgorithm = "RS256"', "it is not 'ES256' or 'Ed25519'"),
         ("[tls]\nkey = 3", "it isn't a path"),
@@ -458,8 +466,8 @@ def test_a_long_value_is_shown_in_part(tmp_path: Path) -> None:
     [
         (b'mode = "develop', "line 1, column 16"),
         (b'mode = "development"\n[limits', "line 2, column 8"),
-        (b'mode = "development"\n[limits]\nlinger_ms =', "line 3, column 12"),
-        (b'mode = "development"\n[limits]\nlinger_ms = = 3\n', "line 3, column 13"),
+        (b'mode = "development"\n[limits]\ndefault_deadline_ms =', "line 3, column 22"),
+        (b'mode = "development"\n[limits]\ndefault_deadline_ms = = 3\n', "line 3, column 23"),
         (b"mode\n", "line 1, column 5"),
         (b'mode = "a"\nmode = "b"\n', "line 2, column 11"),
         (b'mode = "development"\n# caf\xe9\n', "line 2, column 6"),
@@ -483,9 +491,15 @@ def test_a_half_written_file_is_refused_with_line_and_column(
 @pytest.mark.parametrize(
     ("toml", "told"),
     [
-        ("[limits]\nlinger_ms = 3\n[limits]\n", "line 3, column 8: the table [limits] was given before"),
+        (
+            "[limits]\ndefault_deadline_ms = 3\n[limits]\n",
+            "line 3, column 8: the table [limits] was given before",
+        ),
         ("[a.b]\n[a.b]\n", "line 2, column 5: the table [a.b] was given before"),
-        ("limits.linger_ms = 3\n[limits]\n", "line 2, column 8: the table [limits] was given before"),
+        (
+            "limits.default_deadline_ms = 3\n[limits]\n",
+            "line 2, column 8: the table [limits] was given before",
+        ),
         ("limits = {}\n[limits.a]\n", "line 2, column 10: the table [limits.a] was given before"),
         ("[a]\nb.c = 1\n[a.b]\nd = 1\n", "line 3, column 5: the table [a.b] was given before"),
         ("mode = 1\nmode = 2\n", "line 2, column 9: this name was given before"),

@@ -101,7 +101,7 @@ def test_the_engine_gets_a_share_of_the_callers_time_and_leaves_some_to_sign_and
     longest = world.settings.engine.timeout_ms / 1_000
     for given, most in ((longest, 0.8 * longest), (300.0, longest)):
         outcome(ask, acme, acme.query(consent), timeout=given)  # a slow machine may be too late for it
-        assert 0 < engine.timeouts[-1] <= most
+        assert 0 < engine.timeouts[-1] <= most + 0.01  # the wire rounds a deadline
 
 
 def test_an_outcome_that_can_not_be_signed_is_recorded(

@@ -76,7 +76,6 @@ class Books:
         self,
         guards: Guards | None = None,
         store: Store | None = None,
-        linger: timedelta = timedelta(milliseconds=1),
         max_waiting: int = 1_024,
     ) -> Ledger:
         """Another writer over the same database, as another process would have it."""
@@ -84,7 +83,6 @@ class Books:
             store or self.open(),
             Vault(MASTER),
             clock=lambda: self.now,
-            linger=linger,
             max_waiting=max_waiting,
             guards=guards,
         )

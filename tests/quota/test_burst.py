@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,16 @@ from hypothesis import strategies as st
 from gateway.quota.burst import MICROS, Admission, BurstExceeded, ConcurrencyExceeded, Limit, decide
 
 LIMITS = st.builds(Limit, st.integers(1, 100_000), st.integers(1, 1_000))
+
+
+@contextmanager
+def admitted(admission: Admission, partner_id: str, limit: Limit) -> Iterator[None]:
+    """A call that is under way while the block runs."""
+    admission.enter(partner_id, limit)
+    try:
+        yield
+    finally:
+        admission.leave(partner_id)
 
 
 def test_a_rested_key_allows_its_whole_burst_and_not_one_more() -> None:
@@ -70,45 +82,45 @@ def test_a_refusal_changes_nothing_and_remaining_is_true(limit: Limit, arrival: 
 def test_a_clock_that_stands_still_allows_the_burst_once() -> None:
     admission = Admission(max_in_flight=10, monotonic_us=lambda: 1)
     for _ in range(3):
-        with admission.admit("acme", Limit(1, 3)):
+        with admitted(admission, "acme", Limit(1, 3)):
             pass
-    with pytest.raises(BurstExceeded) as refused, admission.admit("acme", Limit(1, 3)):
+    with pytest.raises(BurstExceeded) as refused, admitted(admission, "acme", Limit(1, 3)):
         pass
     assert refused.value.verdict.retry_after_us == MICROS
 
 
 def test_partners_do_not_share_a_burst() -> None:
     admission = Admission(max_in_flight=10, monotonic_us=lambda: 1)
-    with admission.admit("acme", Limit(1, 1)), admission.admit("rival", Limit(1, 1)):
+    with admitted(admission, "acme", Limit(1, 1)), admitted(admission, "rival", Limit(1, 1)):
         pass
 
 
 def test_calls_under_way_are_bounded_and_given_back() -> None:
     admission = Admission(max_in_flight=2, monotonic_us=lambda: 1)
     limit = Limit(100, 100)
-    with admission.admit("acme", limit), admission.admit("acme", limit):
-        with pytest.raises(ConcurrencyExceeded), admission.admit("acme", limit):
+    with admitted(admission, "acme", limit), admitted(admission, "acme", limit):
+        with pytest.raises(ConcurrencyExceeded), admitted(admission, "acme", limit):
             pass
-        with admission.admit("rival", limit):
+        with admitted(admission, "rival", limit):
             pass
-    with admission.admit("acme", limit):
+    with admitted(admission, "acme", limit):
         pass
 
 
 def test_a_call_that_fails_gives_its_place_back() -> None:
     admission = Admission(max_in_flight=1, monotonic_us=lambda: 1)
-    with pytest.raises(RuntimeError, match="inside"), admission.admit("acme", Limit(9, 9)):
+    with pytest.raises(RuntimeError, match="inside"), admitted(admission, "acme", Limit(9, 9)):
         raise RuntimeError("inside")
-    with admission.admit("acme", Limit(9, 9)):
+    with admitted(admission, "acme", Limit(9, 9)):
         pass
 
 
 def test_a_refused_concurrent_call_spends_no_burst() -> None:
     admission = Admission(max_in_flight=1, monotonic_us=lambda: 1)
     limit = Limit(1, 2)
-    with admission.admit("acme", limit):
+    with admitted(admission, "acme", limit):
         for _ in range(5):
-            with pytest.raises(ConcurrencyExceeded), admission.admit("acme", limit):
+            with pytest.raises(ConcurrencyExceeded), admitted(admission, "acme", limit):
                 pass
     assert admission.look("acme", limit).remaining == 1
 
@@ -122,7 +134,7 @@ def test_threads_together_get_the_burst_and_not_one_more() -> None:
         allowed = 0
         for _ in range(20):
             try:
-                with admission.admit("acme", Limit(1, 100)):
+                with admitted(admission, "acme", Limit(1, 100)):
                     allowed += 1
             except BurstExceeded:
                 continue

@@ -1,0 +1,145 @@
+"""SQL for the hot path: texts that SQLite and PostgreSQL share, run on the driver's own cursor.
+
+SQLAlchemy opens the connections, begins and commits; what runs once for a group of calls is
+compiled here, once. A list of keys is one parameter (JSON in SQLite, an array in PostgreSQL), and
+rows are written with one statement, so that a group of any size has the same text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import Connection
+
+Row = tuple[Any, ...]
+
+_LIST = re.compile(r"IN :(\w+)")
+_NAME = re.compile(r":(\w+)")
+
+
+class Select:
+    """A SELECT with ``:name`` for a value and ``IN :name`` for a list of texts.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: On running, whatever the driver raises, without the values.
+    """
+
+    def __init__(self, text: str, *, for_update: bool = False) -> None:
+        self._lists = frozenset(_LIST.findall(text))
+        # Names are the code's own, values are bound.
+        self._sqlite = _LIST.sub(r"IN (SELECT value FROM json_each(:\1))", text)
+        suffix = " FOR UPDATE" if for_update else ""
+        self._postgresql = _NAME.sub(r"%(\1)s", _LIST.sub(r"= ANY(:\1)", text)) + suffix
+
+    def rows(self, connection: Connection, **values: Any) -> list[Row]:
+        """Every row; all of them are read, so no snapshot stays open."""
+        if connection.dialect.name == "postgresql":
+            return _run(connection, self._postgresql, values)
+        for name in self._lists:
+            values[name] = json.dumps(values[name])
+        return _run(connection, self._sqlite, values)
+
+
+class Write:
+    """Rows for a table: new ones, or with ``replace`` new columns for those whose key is taken."""
+
+    def __init__(self, table: sa.Table, *, replace: bool = False) -> None:
+        self._table = table
+        self._replace = replace
+
+    def rows(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """Write them, each with its values in the order of the table's columns."""
+        if not rows:
+            return
+        if connection.dialect.name == "postgresql":
+            _run(connection, self._postgresql, [list(column) for column in zip(*rows, strict=True)])
+        else:
+            _run_many(connection, self._sqlite, rows)
+
+    @cached_property
+    def _sqlite(self) -> str:
+        columns = self._table.columns
+        return self._text(f"VALUES ({', '.join('?' for _ in columns)})")
+
+    @cached_property
+    def _postgresql(self) -> str:
+        return self._text(f"SELECT * FROM unnest({_arrays(self._table.columns)})")  # noqa: S608
+
+    def _text(self, source: str) -> str:
+        table = self._table
+        names = [column.name for column in table.columns]
+        text = f"INSERT INTO {table.name} ({', '.join(names)}) {source}"
+        if not self._replace:
+            return text
+        key = [column.name for column in table.primary_key]
+        changes = ", ".join(f"{name} = excluded.{name}" for name in names if name not in key)
+        return f"{text} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
+
+
+class Update:
+    """New values of some columns for rows that are found by their key."""
+
+    def __init__(self, key: sa.Column[Any], *columns: sa.Column[Any]) -> None:
+        self._key = key
+        self._columns = columns
+
+    def rows(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """Write them, each with its new values and then its key."""
+        if not rows:
+            return
+        if connection.dialect.name == "postgresql":
+            _run(connection, self._postgresql, [list(column) for column in zip(*rows, strict=True)])
+        else:
+            _run_many(connection, self._sqlite, rows)
+
+    @cached_property
+    def _sqlite(self) -> str:
+        changes = ", ".join(f"{column.name} = ?" for column in self._columns)
+        return f"UPDATE {self._key.table} SET {changes} WHERE {self._key.name} = ?"  # noqa: S608
+
+    @cached_property
+    def _postgresql(self) -> str:
+        table, key = self._key.table, self._key.name
+        names = [column.name for column in (*self._columns, self._key)]
+        changes = ", ".join(f"{column.name} = new.{column.name}" for column in self._columns)
+        source = f"unnest({_arrays((*self._columns, self._key))}) AS new({', '.join(names)})"
+        return f"UPDATE {table} SET {changes} FROM {source} WHERE {table}.{key} = new.{key}"  # noqa: S608
+
+
+def _arrays(columns: Any) -> str:
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    return ", ".join(f"%s::{column.type.compile(dialect)}[]" for column in columns)
+
+
+def _run(connection: Connection, text: str, values: Any) -> list[Row]:
+    driver: Any = connection.connection.driver_connection
+    try:
+        cursor = driver.execute(text, values)
+        rows: list[Row] = cursor.fetchall() if cursor.description else []
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _translated(connection, text, error) from error
+    return rows
+
+
+def _run_many(connection: Connection, text: str, rows: Sequence[Row]) -> None:
+    driver: Any = connection.connection.driver_connection
+    try:
+        driver.executemany(text, rows)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _translated(connection, text, error) from error
+
+
+def _translated(connection: Connection, text: str, error: Exception) -> BaseException:
+    """The driver's error as SQLAlchemy would have raised it. Its words may quote a row: for causes only."""
+    dialect = connection.dialect
+    base = dialect.loaded_dbapi.Error
+    if dialect.is_disconnect(error, connection.connection.dbapi_connection, None):  # type: ignore[arg-type]
+        connection.invalidate(error)
+    return exc.DBAPIError.instance(text, None, error, base, hide_parameters=True, dialect=dialect)
