@@ -5,7 +5,7 @@ issuer and live as long as its attestations do.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from consent.keys import SigningKey
@@ -31,11 +31,15 @@ class Attester:
 
     issuer: str
     life: timedelta  # how long an attestation counts as fresh; whole seconds
+    life_seconds: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "life_seconds", self.life // timedelta(seconds=1))
 
     def times(self, now: datetime) -> tuple[int, int]:
         """Return `iat` and `exp` for an answer given now: whole seconds since 1970."""
         issued = int(now.timestamp())
-        return issued, issued + self.life // timedelta(seconds=1)
+        return issued, issued + self.life_seconds
 
     def attest(self, claims: ScoreClaims | ThresholdClaims, key: SigningKey) -> Attestation:
         """Return the claims signed with this key.
@@ -45,7 +49,7 @@ class Attester:
         """
         if claims.iss != self.issuer:
             raise AttestationRefused("iss: the claims name another issuer")
-        if claims.exp - claims.iat != self.life // timedelta(seconds=1):
+        if claims.exp - claims.iat != self.life_seconds:
             raise AttestationRefused(
                 "exp: the claims live longer or shorter than this issuer's; take `times`"
             )

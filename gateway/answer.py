@@ -8,11 +8,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from functools import lru_cache
 from typing import Any
 
-from consent.attest import Attester
+from consent.attest import Attestation
 from consent.grant import Grant
 from gateway.audit.private import DataKey
 from gateway.keys import Signing
@@ -105,25 +105,32 @@ class Wording:
         return Shown(result, threshold_part(result) if is_threshold else score_part(result))
 
 
-def prepare(
-    found: Found,
-    *,
-    caller: Caller,
-    usage: Usage,
-    key: DataKey,
-    signing: Signing,
-    attester: Attester,
-    wording: Wording,
-    now: datetime,
-) -> Prepared:
-    """Sign and seal one outcome."""
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An outcome in words, before it is signed."""
+
+    found: Found
+    shown: Shown
+    claims: ScoreClaims | ThresholdClaims
+
+
+def draft(
+    found: Found, wording: Wording, *, caller: Caller, log_origin: str, issuer: str, times: tuple[int, int]
+) -> Draft:
+    """Put one outcome into words; ``times`` are the attester's."""
     shown = _shown(found, wording)
-    made = _claims(found, shown, caller, signing.log_origin, attester, now)
-    attestation = attester.attest(made, signing.key)
-    if isinstance(made, ScoreClaims):
-        plain = signed_score_view(made, shown.part, attestation.compact)
+    return Draft(found, shown, _claims(found, shown, caller, log_origin, issuer, times))
+
+
+def seal(
+    made: Draft, attestation: Attestation, *, caller: Caller, usage: Usage, key: DataKey, signing: Signing
+) -> Prepared:
+    """Seal a signed outcome for the person that it is about."""
+    found, claims, part = made.found, made.claims, made.shown.part
+    if isinstance(claims, ScoreClaims):
+        plain = signed_score_view(claims, part, attestation.compact)
     else:
-        plain = signed_threshold_view(made, shown.part, attestation.compact)
+        plain = signed_threshold_view(claims, part, attestation.compact)
     outcome = found.outcome
     release = Release(
         caller=caller,
@@ -132,7 +139,7 @@ def prepare(
         signing_kid=signing.key.kid,
         log_origin=signing.log_origin,
         attestation_sha256=attestation.sha256,
-        private=key.bind(_private_part(found, caller, made).SerializeToString()),
+        private=key.bind(_private_part(found, caller, claims).SerializeToString()),
         answer=key.seal(plain),
         seen=found.grant,
         seen_usage=usage,
@@ -161,17 +168,16 @@ def _shown(found: Found, wording: Wording) -> Shown:
 
 
 def _claims(
-    found: Found, shown: Shown, caller: Caller, log_origin: str, attester: Attester, now: datetime
+    found: Found, shown: Shown, caller: Caller, log_origin: str, issuer: str, times: tuple[int, int]
 ) -> ScoreClaims | ThresholdClaims:
     query, grant = found.query, found.grant
-    issued, expires = attester.times(now)
     kind = ScoreClaims if query.threshold is None else ThresholdClaims
     return kind(
-        iss=attester.issuer,
+        iss=issuer,
         aud=caller.partner_id,
         jti=str(uuid.uuid4()),
-        iat=issued,
-        exp=expires,
+        iat=times[0],
+        exp=times[1],
         nonce=query.nonce,
         request_sha256=query.request_sha256.hex(),
         consent_id=query.consent_id,

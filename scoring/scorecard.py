@@ -139,12 +139,7 @@ class Scorecard:
         self, values: Values, excluded: Sequence[frozenset[Family]]
     ) -> tuple[list[int], list[tuple[str, ...]]]:
         """What score_row gives, for many people at once; `excluded` holds one set a row."""
-        return self.score_points(self.points(values), excluded)
-
-    def score_points(
-        self, points: Points, excluded: Sequence[frozenset[Family]]
-    ) -> tuple[list[int], list[tuple[str, ...]]]:
-        """The same from the people's `points`, which need be looked up once for an epoch."""
+        points = self.points(values)
         averages = np.array([each.average_points for each in self.characteristics], dtype=np.int64)
         if any(excluded):
             points = np.where(self._left_out(excluded), averages, points)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import IntEnum
@@ -29,8 +29,8 @@ __all__ = [
     "Scored",
 ]
 
-# Below this many rows numpy's fixed cost is more than it saves. The results are the same either way.
-_BATCH_FROM = 16
+Board = tuple[list[int], list[tuple[str, ...]]]
+"""Scores, and reason codes, by row."""
 
 
 class NotScoredReason(IntEnum):
@@ -87,8 +87,10 @@ class Engine:
     def __init__(self, card: Scorecard, artefact_sha256: str, people: Population) -> None:
         self._card = card
         self._people = people
-        self._points = tuple(card.points(values) for values in people.values)  # [epoch][row, characteristic]
-        self._families = frozenset(card.families())
+        self._boards: dict[int, Board] = {}
+        self._board(len(card.epochs) - 1)  # the one that is asked for
+        self._all_families = card.families()
+        self._families = frozenset(self._all_families)
         self._model = Model(
             name=f"{card.name}@{card.version}",
             artefact_sha256=bytes.fromhex(artefact_sha256),
@@ -125,10 +127,7 @@ class Engine:
             EpochMissing: `as_of` is before the first epoch.
         """
         at = self._epoch(as_of)
-        unscored = [self._unscored(query, at) for query in queries]
-        left = [query for query, none in zip(queries, unscored, strict=True) if none is None]
-        scored = iter(self._one_by_one(left, at) if len(left) < _BATCH_FROM else self._at_once(left, at))
-        return [next(scored) if none is None else none for none in unscored]
+        return [self._unscored(query, at) or self._scored(query, at) for query in queries]
 
     def _unscored(self, query: Query, at: int) -> NotScored | None:
         row = self._people.places.get(query.subject)
@@ -138,20 +137,25 @@ class Engine:
             return NotScored(query.subject, self._card.epochs[at], NotScoredReason.THIN_FILE)
         return None
 
-    def _one_by_one(self, queries: Sequence[Query], at: int) -> Iterator[Scored]:
-        card, values, places = self._card, self._people.values[at], self._people.places
-        for query in queries:
-            score, codes = card.score_row(values[places[query.subject]].tolist(), query.excluded)
-            families = card.families(query.excluded)
-            yield Scored(query.subject, card.epochs[at], score, codes, families, self._model.name)
+    def _scored(self, query: Query, at: int) -> Scored:
+        row = self._people.places[query.subject]
+        if query.excluded:
+            values = self._people.values[at][row].tolist()
+            score, codes = self._card.score_row(values, query.excluded)
+            families = self._card.families(query.excluded)
+        else:
+            scores, reasons = self._board(at)
+            score, codes, families = scores[row], reasons[row], self._all_families
+        return Scored(query.subject, self._card.epochs[at], score, codes, families, self._model.name)
 
-    def _at_once(self, queries: Sequence[Query], at: int) -> Iterator[Scored]:
-        card, places, epoch, model = self._card, self._people.places, self._card.epochs[at], self._model.name
-        excluded = [query.excluded for query in queries]
-        families = {each: card.families(each) for each in set(excluded)}
-        points = self._points[at][[places[query.subject] for query in queries]]
-        for query, score, codes in zip(queries, *card.score_points(points, excluded), strict=True):
-            yield Scored(query.subject, epoch, score, codes, families[query.excluded], model)
+    def _board(self, at: int) -> Board:
+        """Everybody's score and reasons at one epoch, with nothing excluded: computed once, at the latest
+        when first asked for.
+        """
+        if at not in self._boards:
+            values = self._people.values[at]
+            self._boards[at] = self._card.score_rows(values, [NONE_EXCLUDED] * len(values))
+        return self._boards[at]
 
     def _epoch(self, as_of: date) -> int:
         if as_of > self._card.sunset:

@@ -59,7 +59,7 @@ class Inquiry:
     caller: Caller
     burst: Verdict  # 2
     query: ScoreQuery  # 3
-    usage: Usage | None  # 4
+    usage: Usage | None  # 4; there where nothing is refused
     grant: Grant  # where nothing is refused
     key: DataKey
     repeats: bool  # a first answer is asked for again

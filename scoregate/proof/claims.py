@@ -57,6 +57,7 @@ _TEXTS = {
 _ALL_TEXTS = re.compile("\n".join(shape.pattern for shape in _TEXTS.values()))
 """Every text at once: none of them may hold a line's end."""
 
+_STR = {str}
 _TIMES = ("iat", "exp")
 _WORDS = {"purpose": Purpose, "disclosure": Disclosure, "inquiry": InquiryType}
 _NAMES = frozenset((*_TEXTS, *_TIMES, *_WORDS, "result"))
@@ -97,10 +98,11 @@ class Claims:
 
     def __post_init__(self) -> None:
         self._require_texts()
-        for claim in _TIMES:
-            shapes.require_integer(claim, getattr(self, claim), 0, LATEST_TIME)
-        for claim, kind in _WORDS.items():
-            shapes.require_type(claim, getattr(self, claim), kind)
+        shapes.require_integer("iat", self.iat, 0, LATEST_TIME)
+        shapes.require_integer("exp", self.exp, 0, LATEST_TIME)
+        shapes.require_type("purpose", self.purpose, Purpose)
+        shapes.require_type("disclosure", self.disclosure, Disclosure)
+        shapes.require_type("inquiry", self.inquiry, InquiryType)
         if self.exp <= self.iat:
             raise ClaimInvalid("exp", "must be later than iat")
         if self.inquiry is not inquiry_of(self.purpose):
@@ -126,7 +128,7 @@ class Claims:
             self.subject_ref,
             self.log,
         )
-        if all(type(text) is str for text in texts) and _ALL_TEXTS.fullmatch("\n".join(texts)):
+        if set(map(type, texts)) == _STR and _ALL_TEXTS.fullmatch("\n".join(texts)):
             return
         for claim, shape in _TEXTS.items():  # which one is it?
             shapes.require_text(claim, getattr(self, claim), shape)
