@@ -6,7 +6,7 @@ PROTOS := $(shell find protos -name '*.proto' | sort)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check protos image bench clean
+.PHONY: help demo up test check prove bench protos image clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -22,6 +22,9 @@ test: .venv/dev  ## every test; starts whatever servers it needs
 
 check: .venv/dev  ## the one gate: lint, types, contracts, stubs, migrations
 	@tools/check
+
+prove: .venv/dev  ## the laws at full size, beside arms that must fail; ONLY=name for one
+	@$(BIN)/python -m tests.prove $(if $(ONLY),--only $(ONLY))
 
 bench: .venv/dev  ## GetScore and BatchGetScores beside an empty echo
 	@$(BIN)/python -m tests.bench

@@ -1,0 +1,243 @@
+"""What several campaigns need: gateways in processes of their own over one store, and many grants at once.
+
+Processes are spawned (one that has used gRPC can't be forked), write their log lines into a file beside the
+installation, and end with the block that started them, or when whoever started them is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import lru_cache, partial
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from consent import register
+from consent.grant import Frequency, Terms
+from consent.pairwise import Pairwise
+from gateway import founding
+from gateway.audit.private import Vault, owner_subject
+from gateway.ledger import Guards, Ledger, Transaction
+from gateway.server import Gateway, Seams, wall_clock
+from gateway.settings import Settings, read_secret
+from gateway.store import open_store
+from scoregate.words import ConsentMode, Disclosure, Purpose
+from scoring.service import Engine, Query, Scored
+from tests.prove.campaign import Stage
+from tests.world import Clock, World, new_uuid, settings_for
+
+START_SECONDS = 60.0
+STOP_SECONDS = 20.0
+GRANTS_AT_ONCE = 500
+
+OPERATOR = "operator"
+ENDLESS: dict[str, Any] = {
+    "daily_units": 100_000_000,
+    "monthly_units": 100_000_000,
+    "calls_per_second": 100_000,
+    "burst_calls": 100_000,
+}
+"""A contract that no campaign uses up."""
+
+GUARDED = Guards()
+
+ONE_TIME = Terms(
+    purpose=Purpose.CREDIT_APPLICATION,
+    disclosures=frozenset({Disclosure.SCORE, Disclosure.BAND, Disclosure.THRESHOLD, Disclosure.REASONS}),
+    mode=ConsentMode.ONE_TIME,
+    not_before=None,
+    valid_for=timedelta(days=700),
+    frequency=None,
+    time_zone="UTC",
+    data_life=timedelta(days=90),
+    excluded_families=frozenset(),
+)
+
+
+def periodic(uses: int, unit: Any, time_zone: str = "UTC") -> Terms:
+    """At most so many uses in each calendar unit."""
+    frequency = Frequency(uses, unit)
+    return replace(ONE_TIME, mode=ConsentMode.PERIODIC, frequency=frequency, time_zone=time_zone)
+
+
+# --- gateways in processes of their own
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A gateway in another process. Stands where a test's world has its gateway."""
+
+    process: SpawnProcess
+    pipe: Connection
+    partner_port: int
+    admin_port: int
+    http_port: int
+
+    def tell_to_stop(self) -> None:
+        """Say that it is time, and don't wait."""
+        with suppress(OSError):
+            self.pipe.send("stop")
+
+    def stop(self, _: timedelta = timedelta()) -> None:
+        """Let it end by itself."""
+        self.tell_to_stop()
+        self.process.join(STOP_SECONDS)
+        self.process.kill()
+        self.process.join()
+
+
+@contextmanager
+def gateways(settings: Settings, guards: Sequence[Guards]) -> Iterator[list[Elsewhere]]:
+    """Gateways over one database, started together, each with guards of its own.
+
+    Raises:
+        RuntimeError: One did not start; the message has what it said.
+    """
+    context = get_context("spawn")
+    with ExitStack() as closing:
+        starting = []
+        for each in guards:
+            ours, theirs = context.Pipe()
+            said = settings.home / f"gateway-{uuid4().hex[:8]}.log"
+            process = context.Process(target=_serve, args=(theirs, settings, each, said), daemon=True)
+            process.start()
+            theirs.close()
+            closing.callback(_end, process, ours)
+            starting.append((process, ours, said))
+        started = [Elsewhere(process, ours, *_ports(ours, said)) for process, ours, said in starting]
+        yield started
+        for gateway in started:
+            gateway.tell_to_stop()
+        for gateway in started:
+            gateway.stop()
+
+
+def _ports(pipe: Connection, said: Path) -> list[int]:
+    with suppress(EOFError):
+        if pipe.poll(START_SECONDS):
+            ports: list[int] = pipe.recv()
+            return ports
+    raise RuntimeError(f"A gateway did not start: {said.read_text()[-2_000:]}")
+
+
+def _end(process: SpawnProcess, pipe: Connection) -> None:
+    process.kill()  # by its id, and only if it is still there
+    process.join()
+    pipe.close()
+
+
+def _serve(pipe: Connection, settings: Settings, guards: Guards, said: Path) -> None:
+    """In the process: serve until told to stop, or until whoever would tell is gone."""
+    from gateway.cli.logs import configure
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the campaign, which then ends this
+    with said.open("ab", buffering=0) as out:
+        os.dup2(out.fileno(), 1)
+        os.dup2(out.fileno(), 2)
+    configure(development=False)
+    gateway = Gateway.start(settings, Seams(guards=guards))
+    pipe.send([gateway.partner_port, gateway.admin_port, gateway.http_port])
+    with suppress(EOFError):
+        pipe.recv()
+        gateway.stop(timedelta(seconds=0.2))
+    os._exit(0)
+
+
+def settle(stage: Stage, store: str, **limits: int) -> Settings:
+    """Settings of an installation on a fresh database; ``limits`` are those of the settings."""
+    home = stage.folder / f"home-{uuid4().hex[:8]}"
+    overrides = {f"SCOREGATE_LIMITS__{name.upper()}": str(value) for name, value in limits.items()}
+    return settings_for(home, stage.new_database(store), stage.engine_folder, **overrides)
+
+
+@contextmanager
+def open_house(stage: Stage, store: str, guards: Sequence[Guards], **limits: int) -> Iterator[list[World]]:
+    """A fresh installation with gateways in processes of their own, and a world for each.
+
+    The operator may ask as fast as he likes. ``limits`` are those of the settings.
+    """
+    settings = settle(stage, store, **limits)
+    founding.found(settings, now=wall_clock())
+    with gateways(settings, guards) as started:
+        worlds = [meet(settings, each) for each in started]
+        try:
+            worlds[0].set_contract(OPERATOR, **ENDLESS)
+            yield worlds
+        finally:
+            for world in worlds:
+                hang_up(world)
+
+
+def meet(settings: Settings, gateway: Elsewhere) -> World:
+    """The operator's side of a gateway elsewhere."""
+    server_ca = (settings.home / "operator" / "server-ca.pem").read_bytes()
+    return World(settings, gateway, Clock(), server_ca)  # type: ignore[arg-type]  # as far as it matters
+
+
+def hang_up(world: World) -> None:
+    """Close every connection to it."""
+    for channel in world.channels:
+        channel.close()
+
+
+# --- people and what they allow
+
+
+@lru_cache
+def people(engine_folder: Path, count: int) -> tuple[str, ...]:
+    """So many people who have a score."""
+    engine = Engine.open(engine_folder)
+    queries = [Query(f"uci-{n:05}") for n in range(1, 2 * count + 100)]
+    outcomes = engine.score(queries, as_of=engine.model().latest_epoch)
+    scored = [outcome.subject for outcome in outcomes if isinstance(outcome, Scored)]
+    if len(scored) < count:
+        raise RuntimeError(f"only {len(scored)} of {count} people have a score")
+    return tuple(scored[:count])
+
+
+def allow(settings: Settings, wanted: Sequence[tuple[str, str, Terms]]) -> list[str]:
+    """Grants for (partner, subject, terms), through the ledger, thousands a second; returns consent ids.
+
+    They leave no entries in the log: what is being proved is what becomes of them.
+    """
+    pairwise = Pairwise(read_secret(settings.secrets.pairwise_key))
+    store = open_store(settings.database.url)
+    ledger = Ledger(store, Vault(read_secret(settings.secrets.master_key)), clock=wall_clock)
+    made: list[str] = []
+
+    def grant(tx: Transaction, partner_id: str, subject: str, terms: Terms) -> str:
+        invitation, _ = register.invite(
+            tx.connection,
+            partner_id=partner_id,
+            request_id=new_uuid(),
+            request_sha256=bytes(32),
+            terms=terms,
+            partner_reference="",
+            now=tx.now,
+            decide_within=timedelta(days=1),
+        )
+        tx.vault.ensure(tx.connection, owner_subject(subject))
+        reference = pairwise.reference(partner_id, subject)
+        return register.allow(
+            tx.connection, invitation.handle, subject=subject, subject_ref=reference, now=tx.now
+        ).grant.consent_id
+
+    def grant_all(tx: Transaction, chunk: Sequence[tuple[str, str, Terms]]) -> list[str]:
+        return [grant(tx, *each) for each in chunk]
+
+    try:
+        for start in range(0, len(wanted), GRANTS_AT_ONCE):
+            chunk = wanted[start : start + GRANTS_AT_ONCE]
+            made += ledger.change(partial(grant_all, chunk=chunk))
+    finally:
+        ledger.close()
+        store.close()
+    return made
