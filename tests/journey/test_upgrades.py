@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from alembic import command
 
+from consent import register
 from gateway import migrations
 from gateway.settings import SettingsInvalid
 from gateway.store import open_store
@@ -35,3 +36,21 @@ def test_a_database_of_the_first_version_is_upgraded_with_all_that_it_holds(own_
     assert answered(acme, request) == first
     assert answered(acme, acme.query(own_world.consent(acme))).HasField("scored")
     assert own_world.enroll("acme").fingerprint in own_world.fingerprints("acme")
+
+
+def test_a_periods_uses_are_carried_over_both_ways(own_world: World) -> None:
+    acme = own_world.partner()
+    consent = own_world.consent(acme, mode="CONSENT_MODE_PERIODIC")
+    for _ in range(3):
+        answered(acme, acme.query(consent))
+    opened = open_store(own_world.settings.database.url)
+    with opened.reading() as connection:
+        before = register.grants_by_id(connection, [consent.consent_id])
+    with opened.writer.begin() as connection:
+        command.downgrade(migrations._config(connection), "0002")
+    migrations.upgrade(opened)
+    with opened.reading() as connection:
+        assert register.grants_by_id(connection, [consent.consent_id]) == before
+    opened.close()
+    assert before[consent.consent_id].uses == 3
+    own_world.restart()
