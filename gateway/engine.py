@@ -55,7 +55,8 @@ class ModelCard:
     reason_texts: dict[str, str]
 
 
-Outcomes = Sequence[Scored | NotScored]
+Outcomes = Sequence[Scored | NotScored | EngineAnswerInvalid]
+"""One for each query, in order; an exception for one that can't be read, which fails alone."""
 
 
 class EngineDoor(Protocol):
@@ -132,7 +133,7 @@ class RemoteEngine:
         """Outcomes, unchecked; no thread waits for them.
 
         The future raises EngineUnavailable without a connection or for an error from the engine, EngineLate
-        without an answer inside ``timeout`` seconds, EngineAnswerInvalid for one that can't be read.
+        without an answer inside ``timeout`` seconds.
         """
         request = engine_pb2.ScoreRequest(
             queries=[
@@ -190,7 +191,7 @@ def _pass_on(future: Future[Outcomes], ended: Any) -> None:
         future.set_exception(error)
 
 
-def _outcome(outcome: engine_pb2.SubjectOutcome) -> Scored | NotScored:
+def _outcome(outcome: engine_pb2.SubjectOutcome) -> Scored | NotScored | EngineAnswerInvalid:
     try:
         epoch = date.fromisoformat(outcome.epoch)
         if outcome.WhichOneof("outcome") == "score":
@@ -203,11 +204,11 @@ def _outcome(outcome: engine_pb2.SubjectOutcome) -> Scored | NotScored:
                 outcome.score.model,
             )
         return NotScored(outcome.subject, epoch, NotScoredReason(outcome.not_scored))
-    except ValueError as error:
-        raise EngineAnswerInvalid("an outcome that can't be read") from error
+    except ValueError:
+        return EngineAnswerInvalid("an outcome that can't be read")
 
 
-def require_answers(queries: Sequence[Query], outcomes: Sequence[Scored | NotScored]) -> None:
+def require_answers(queries: Sequence[Query], outcomes: Outcomes) -> None:
     """Return only if every query has its own outcome, in order.
 
     Raises:

@@ -24,6 +24,7 @@
     ├── KeysInvalid                 a JWK Set that cannot be trusted
     ├── JsonRefused                 JSON outside the subset with one canonical form
     ├── WordUnknown                 an enum value that this contract does not know
+    ├── AnswerUnreadable            an answer that no gateway of this contract sends
     ├── ReceiptConflict             another receipt lies where this one belongs
     └── ClientMisconfigured         the client was not given what it needs
 
@@ -248,6 +249,10 @@ class KeysInvalid(ScoregateError):
 
 class JsonRefused(ScoregateError):
     """JSON outside the subset that has one canonical form here."""
+
+
+class AnswerUnreadable(ScoregateError):
+    """An answer that no gateway of this contract sends, such as a date beyond the year 9999."""
 
 
 class WordUnknown(ScoregateError):

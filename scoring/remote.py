@@ -25,6 +25,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from google.protobuf.message import DecodeError, Message
 
 from scoregate.engine.v1 import engine_pb2
+from scoregate.pem import PARSE_ERRORS
 from scoring.errors import EpochMissing, ListenRefused, ModelSunset
 from scoring.service import Engine, Family, NotScored, Query, Scored
 
@@ -200,7 +201,7 @@ def client_identity(pem: bytes) -> str | None:
         extensions = x509.load_pem_x509_certificate(pem).extensions
         uses = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
         names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (ValueError, x509.ExtensionNotFound):
+    except (x509.ExtensionNotFound, *PARSE_ERRORS):
         return None
     uris = names.get_values_for_type(x509.UniformResourceIdentifier)
     return uris[0] if len(uris) == 1 and ExtendedKeyUsageOID.CLIENT_AUTH in uses else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -31,6 +32,14 @@ class MadeCertificate:
     @property
     def parsed(self) -> x509.Certificate:
         return x509.load_pem_x509_certificate(self.certificate_pem)
+
+
+def of_an_unknown_version(certificate_pem: bytes) -> bytes:
+    """The same certificate, but for a version (RFC 5280 4.1.2.1) that there is not; its signature is void."""
+    der = x509.load_pem_x509_certificate(certificate_pem).public_bytes(Encoding.DER)
+    third, sixth = bytes.fromhex("a003020102"), bytes.fromhex("a003020105")
+    body = base64.encodebytes(der.replace(third, sixth, 1))
+    return b"-----BEGIN CERTIFICATE-----\n" + body + b"-----END CERTIFICATE-----\n"
 
 
 def make_authority(role: AuthorityRole, common_name: str) -> Authority:

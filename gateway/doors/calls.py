@@ -36,6 +36,10 @@ OK: int = cygrpc.StatusCode.ok
 Metadata = tuple[tuple[str, str | bytes], ...]
 
 
+class MessageUnreadable(Exception):
+    """A dialogue's message is not one of its method."""
+
+
 class Incoming:
     """One call, from its beginning until its answer has gone or its caller has left."""
 
@@ -61,7 +65,7 @@ class Incoming:
         self._call = call
         self._answered = False
         self._due = 0  # reports that the core still owes; counted under the server's lock
-        self._is_greeted = False  # initial metadata have gone out, in a dialogue
+        self._is_greeted = False  # initial metadata have gone out
         self.awaits_body = False
         self.began = time.monotonic()
         self.method: str = details.method.decode()
@@ -78,7 +82,7 @@ class Incoming:
     def answer(self, body: bytes, headers: Metadata = ()) -> None:
         """Send the response. A call is answered or refused once; whose caller has left hears nothing."""
         self._send(
-            cygrpc.SendInitialMetadataOperation(headers, NO_FLAGS),
+            *self._greeting(headers),
             cygrpc.SendMessageOperation(body, NO_FLAGS),
             cygrpc.SendStatusFromServerOperation(None, OK, b"", NO_FLAGS),
         )
@@ -89,7 +93,7 @@ class Incoming:
         """Send a status in place of a response."""
         code: int = status.value[0]
         self._send(
-            cygrpc.SendInitialMetadataOperation(headers, NO_FLAGS),
+            *self._greeting(headers),
             cygrpc.SendStatusFromServerOperation(trailers, code, details.encode(), NO_FLAGS),
         )
 
@@ -116,28 +120,33 @@ class Incoming:
 
     def say(self, message: bytes) -> None:
         """Send one message of a dialogue, and await the next one."""
-        greeting = () if self._is_greeted else (cygrpc.SendInitialMetadataOperation((), NO_FLAGS),)
-        self._is_greeted = True
+        operations = (*self._greeting(), cygrpc.SendMessageOperation(message, NO_FLAGS))
         with self._server.lock:
             if self.is_alive:
-                self._ask((*greeting, cygrpc.SendMessageOperation(message, NO_FLAGS)), self._sent)
+                self._ask(operations, self._sent)
                 self._ask((cygrpc.ReceiveMessageOperation(NO_FLAGS),), self._received)
 
     def finish(self) -> None:
         """End a dialogue."""
-        greeting = () if self._is_greeted else (cygrpc.SendInitialMetadataOperation((), NO_FLAGS),)
-        self._send(*greeting, cygrpc.SendStatusFromServerOperation(None, OK, b"", NO_FLAGS))
+        self._send(*self._greeting(), cygrpc.SendStatusFromServerOperation(None, OK, b"", NO_FLAGS))
+
+    def _greeting(self, headers: Metadata = ()) -> tuple[Any, ...]:
+        """What goes out first, once."""
+        if self._is_greeted:
+            return ()
+        self._is_greeted = True
+        return (cygrpc.SendInitialMetadataOperation(headers, NO_FLAGS),)
 
     def _ask(self, operations: Sequence[Any], report: Callable[[Any], None]) -> None:
-        self._due += 1
         self._call.start_server_batch(operations, report)
+        self._due += 1  # under the lock that its report waits for
 
     # --- reported by the core, on the serving thread
 
     def _received(self, event: Any) -> None:
         self.awaits_body = False
         self.body = event.batch_operations[0].message()
-        self._server.hand_on(self)
+        self._server.hand_on(self)  # first: a call that owes nothing and is owed nothing loses its place
         self._reported()
 
     def _sent(self, _: Any) -> None:
@@ -160,7 +169,7 @@ Serve = Callable[[Incoming], None]
 """Sees to it that a call is answered or refused, now or later. Runs on the serving thread: never waits."""
 
 Dialogue = Callable[[bytes], bytes]
-"""One message of a stream, answered by one."""
+"""One message of a stream, answered by one. Raises MessageUnreadable."""
 
 
 class CallServer:
@@ -272,13 +281,19 @@ class CallServer:
             self._turn_away(call, is_crowd)
 
     def hand_on(self, call: Incoming) -> None:
-        """Serve a call whose body is here, or will never be."""
-        if call.method in self._methods:
-            self._methods[call.method](call)
-        elif call.body is None:
-            call.finish()
-        else:
-            call.say(self._dialogues[call.method](call.body))
+        """Serve a call whose body is here, or will never be. Never raises: its place must come back."""
+        try:
+            if call.method in self._methods:
+                self._methods[call.method](call)
+            elif call.body is None:
+                call.finish()
+            else:
+                call.say(self._dialogues[call.method](call.body))
+        except MessageUnreadable:
+            call.refuse(grpc.StatusCode.INVALID_ARGUMENT, "send messages of this method")
+        except Exception:
+            log.exception("a call could not be served", method=call.method)
+            call.refuse(grpc.StatusCode.INTERNAL, "an unexpected failure; repeat the call")
 
     def forget(self, call: Incoming) -> None:
         """Give a call's place away."""

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Literal, NoReturn
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from scoregate.pem import PARSE_ERRORS
 
 TlsUsage = Literal["serverAuth", "clientAuth"]  # the extended key usages by their names in RFC 5280 4.2.1.12
 
@@ -27,16 +28,6 @@ _USAGES = {"serverAuth": ExtendedKeyUsageOID.SERVER_AUTH, "clientAuth": Extended
 OWNER_ONLY = 0o600  # a private file may have these bits or fewer
 # `scoregate init` makes none of these files a second time.
 RESTORE = "restore it from your copy, or correct its path"
-
-# What the parsers of `cryptography` raise on bytes they can't take.
-PARSE_ERRORS = (
-    ValueError,
-    TypeError,
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.InvalidVersion,
-    x509.UnsupportedGeneralNameType,
-)
 
 
 class FileRefused(Exception):

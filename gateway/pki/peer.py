@@ -18,8 +18,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from gateway.pki.files import PARSE_ERRORS
 from gateway.pki.spiffe import SpiffeInvalid, split_spiffe
+from scoregate.pem import PARSE_ERRORS
 
 CACHED_CERTIFICATES = 4096
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from gateway.pki.files import PARSE_ERRORS
+from scoregate.pem import PARSE_ERRORS
 
 MAX_REQUEST_BYTES = 16 * 1024
 MIN_RSA_BITS, MAX_RSA_BITS = 2048, 4096

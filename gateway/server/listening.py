@@ -19,7 +19,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 from starlette.applications import Starlette
 
 from gateway import pki
-from gateway.doors.calls import CallServer, Dialogue, Incoming, Serve
+from gateway.doors.calls import CallServer, Dialogue, Incoming, MessageUnreadable, Serve
 from gateway.doors.door import Asked, Frame, Handler, Handlers
 from gateway.metrics import TLS_RELOAD_FAILURES
 from gateway.pki.credentials import server_credentials
@@ -94,7 +94,10 @@ def _reflection(names: Sequence[str]) -> Mapping[str, Dialogue]:
     servicer = reflection.ReflectionServicer((*names, HEALTH, reflection.SERVICE_NAME))
 
     def answer(body: bytes) -> bytes:
-        request = reflection_pb2.ServerReflectionRequest.FromString(body)
+        try:
+            request = reflection_pb2.ServerReflectionRequest.FromString(body)
+        except DecodeError as error:
+            raise MessageUnreadable from error
         (response,) = servicer.ServerReflectionInfo(iter((request,)), None)
         described: bytes = response.SerializeToString()
         return described

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from scoregate.client.arguments import numbers, require_instant, span
+from scoregate.errors import AnswerUnreadable
 from scoregate.partner.v1 import consent_pb2, types_pb2, usage_pb2
 from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Purpose, Word
 
@@ -83,6 +85,7 @@ class Terms:
 
         Raises:
             WordUnknown: It uses a word of a newer contract.
+            AnswerUnreadable: An instant or a duration is out of its range.
         """
         frequency = None
         if message.HasField("frequency"):
@@ -90,8 +93,8 @@ class Terms:
         return cls(
             purpose=Purpose.of(message.purpose),
             disclosures=tuple(map(Disclosure.of, message.disclosures)),
-            valid_for=message.valid_for.ToTimedelta(),
-            data_life=message.data_life.ToTimedelta(),
+            valid_for=_span(message.valid_for),
+            data_life=_span(message.data_life),
             mode=ConsentMode.of(message.mode),
             frequency=frequency,
             not_before=instant(message.not_before) if message.HasField("not_before") else None,
@@ -118,6 +121,7 @@ class Invitation:
 
         Raises:
             WordUnknown: It uses a word of a newer contract.
+            AnswerUnreadable: An instant or a duration is out of its range.
         """
         return cls(
             handle=message.handle,
@@ -151,6 +155,7 @@ class Consent:
 
         Raises:
             WordUnknown: It uses a word of a newer contract.
+            AnswerUnreadable: An instant or a duration is out of its range.
         """
         return cls(
             consent_id=message.consent_id,
@@ -193,5 +198,19 @@ class Usage:
 
 
 def instant(message: Timestamp) -> datetime:
-    """Return a message's instant, UTC."""
-    return message.ToDatetime(tzinfo=UTC)
+    """Return a message's instant, UTC.
+
+    Raises:
+        AnswerUnreadable: Outside the years 1 to 9999.
+    """
+    try:
+        return message.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise AnswerUnreadable("an answer holds an instant outside the years 1 to 9999") from None
+
+
+def _span(message: Duration) -> timedelta:
+    try:
+        return message.ToTimedelta()
+    except (ValueError, OverflowError):
+        raise AnswerUnreadable("an answer holds a duration of more than 10,000 years") from None

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import grpc
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from scoregate.errors import ClientMisconfigured
+from scoregate.pem import PARSE_ERRORS
 
 MAX_FILE_BYTES = 1024 * 1024
 _PEM_BEGINS = "-----BEGIN "
@@ -26,7 +26,7 @@ def credentials(certificate: Pem, key: Pem, server_ca: Pem) -> grpc.ChannelCrede
     authority_pem = read("server_ca", server_ca)
     try:
         private = serialization.load_pem_private_key(key_pem, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except PARSE_ERRORS:
         raise ClientMisconfigured(
             "key: not an unencrypted private key in PEM; give the one whose certificate was enrolled"
         ) from None
@@ -35,7 +35,7 @@ def credentials(certificate: Pem, key: Pem, server_ca: Pem) -> grpc.ChannelCrede
         raise ClientMisconfigured("key: not the key of this certificate; give the pair that was enrolled")
     try:
         x509.load_pem_x509_certificates(authority_pem)
-    except ValueError:
+    except PARSE_ERRORS:
         raise ClientMisconfigured(
             "server_ca: not a certificate in PEM; give the server-ca.pem that came with your certificate"
         ) from None
@@ -54,7 +54,7 @@ def partner_id(certificate: Pem) -> str:
         uris = parsed.extensions.get_extension_for_class(names).value.get_values_for_type(
             x509.UniformResourceIdentifier
         )
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *PARSE_ERRORS):
         uris = []
     if len(uris) != 1 or not uris[0].startswith("spiffe://") or uris[0].endswith("/"):
         raise ClientMisconfigured("certificate: exactly one SPIFFE URI is needed, or give partner_id")
@@ -98,7 +98,7 @@ def jwks_text(given: str | Path) -> str:
 def _parse(certificate: bytes) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(certificate)
-    except ValueError:
+    except PARSE_ERRORS:
         raise ClientMisconfigured(
             "certificate: not a certificate in PEM; give the one that was enrolled"
         ) from None

@@ -102,7 +102,10 @@ def _retry_delay(details: list[Any]) -> timedelta | None:
     info = _find(details, error_details_pb2.RetryInfo)
     if not info.HasField("retry_delay"):
         return None
-    delay = timedelta(seconds=info.retry_delay.seconds, microseconds=info.retry_delay.nanos // 1000)
+    try:
+        delay = timedelta(seconds=info.retry_delay.seconds, microseconds=info.retry_delay.nanos // 1000)
+    except OverflowError:
+        return None  # no delay that anybody meant
     return max(delay, timedelta())
 
 

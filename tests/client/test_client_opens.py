@@ -23,6 +23,7 @@ from scoregate.client import (
     Terms,
 )
 from scoregate.errors import (
+    AnswerUnreadable,
     BindingMismatch,
     ClientMisconfigured,
     KeysInvalid,
@@ -35,6 +36,7 @@ from scoregate.partner.v1 import consent_pb2, receipt_pb2, usage_pb2
 from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Purpose
 from tests.attestation.made_answers import ISSUER, JWKS, ORIGIN, signing_key
 from tests.client.scripted_gateway import Authority, FrozenTime, ScriptedGateway, say
+from tests.pki_support import of_an_unknown_version
 
 CONSENT = "mfrggzdfmztwq2lknnwg23tpob"
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -103,6 +105,14 @@ def test_a_certificate_that_names_no_one_partner_asks_for_the_partner_id(
     with pytest.raises(ClientMisconfigured, match="partner_id"):
         connect(certificate=certificate, key=key)
     assert connect(certificate=certificate, key=key, partner_id="acme").partner_id == "acme"
+
+
+def test_a_certificate_of_an_unknown_version_is_none(
+    connect: Callable[..., Client], authority: Authority
+) -> None:
+    certificate, key = authority.client_pair
+    with pytest.raises(ClientMisconfigured, match="not a certificate in PEM"):
+        connect(certificate=of_an_unknown_version(certificate), key=key)
 
 
 def test_a_closed_client_says_so(client: Client) -> None:
@@ -309,6 +319,19 @@ def test_terms_with_a_word_of_a_newer_gateway_are_named(
     setattr(newer.terms, field, 99)
     gateway.script(say(consent_pb2.GetConsentResponse(consent=newer)))
     with pytest.raises(WordUnknown, match="99"):
+        client.consent("x" * 26)
+
+
+@pytest.mark.parametrize("seconds", [2**62, -(2**62)])
+@pytest.mark.parametrize("field", ["expires_at", "not_before", "terms.valid_for", "terms.data_life"])
+def test_a_time_that_there_is_not_is_named(
+    client: Client, gateway: ScriptedGateway, field: str, seconds: int
+) -> None:
+    odd = consent(1)
+    owner = odd.terms if field.startswith("terms.") else odd
+    getattr(owner, field.rpartition(".")[2]).seconds = seconds
+    gateway.script(say(consent_pb2.GetConsentResponse(consent=odd)))
+    with pytest.raises(AnswerUnreadable, match="an answer holds"):
         client.consent("x" * 26)
 
 

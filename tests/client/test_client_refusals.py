@@ -200,3 +200,10 @@ def test_a_negative_wait_is_none(client: Client, gateway: ScriptedGateway) -> No
     past.retry_delay.seconds = -5
     found = refusal(client, gateway, grpc.StatusCode.PERMISSION_DENIED, "CONSENT_PAUSED", past)
     assert found.retry_after == timedelta(0)
+
+
+def test_a_wait_that_is_longer_than_time_is_none(client: Client, gateway: ScriptedGateway) -> None:
+    endless = error_details_pb2.RetryInfo()
+    endless.retry_delay.seconds = 2**62
+    found = refusal(client, gateway, grpc.StatusCode.PERMISSION_DENIED, "CONSENT_PAUSED", endless)
+    assert found.retry_after is None

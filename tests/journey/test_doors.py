@@ -175,13 +175,25 @@ def listed(channel: grpc.Channel) -> set[str]:
     return {service.name for service in answer.list_services_response.service}
 
 
-ALWAYS = {"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
+REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
+ALWAYS = {"grpc.health.v1.Health", REFLECTION}
 
 
 def test_in_development_each_door_describes_itself(world: World, acme: Partner) -> None:
     assert listed(acme.channel) == SERVICES["partner"] | ALWAYS
     with world.admin_channel(world.operator_certificate, world.operator_key) as admin:
         assert listed(admin) == SERVICES["admin"] | ALWAYS
+
+
+def test_a_message_of_another_method_is_refused_and_gives_its_place_back(world: World, acme: Partner) -> None:
+    ask: Any = acme.channel.stream_stream(f"/{REFLECTION}/ServerReflectionInfo")
+    places = world.settings.limits.max_in_flight_per_partner
+    good = reflection_pb2.ServerReflectionRequest(list_services="").SerializeToString()
+    for messages in ([b"\xff"], [good, b"\xff"]) * places:
+        with pytest.raises(grpc.RpcError) as refusal:
+            list(ask(iter(messages), timeout=5))
+        assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert listed(acme.channel) == SERVICES["partner"] | ALWAYS
 
 
 def own_authority(folder: Path, role: AuthorityRole) -> Authority:

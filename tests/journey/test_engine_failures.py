@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -245,6 +246,26 @@ def test_a_remote_engine_gives_the_embedded_ones_answers(
             far = lender.score(there.consent(lender, subject, **terms), with_reasons=True)
             near = acme.score(world.consent(acme, subject, **terms), with_reasons=True)
             assert (far.scored, far.not_scored) == (near.scored, near.not_scored)
+
+
+def test_an_outcome_of_a_remote_engine_that_can_not_be_read_fails_alone(
+    new_remote: Callable[..., Remote],
+) -> None:
+    remote = new_remote()
+    acme = remote.world.partner()
+    subjects = [f"uci-{n:05}" for n in range(1, 9)]
+    items = [acme.query(remote.world.consent(acme, subject)) for subject in subjects]
+    some_day: Any = SimpleNamespace(isoformat=lambda: "yesterday")
+
+    def lie(queries: Sequence[Query], found: Outcomes) -> Outcomes:
+        odd = scored(subjects[3], 700, epoch=some_day)
+        return [odd if q.subject == odd.subject else each for q, each in zip(queries, found, strict=True)]
+
+    remote.scorer.reply = lie
+    results = answered(acme, score_pb2.BatchGetScoresRequest(items=items)).results
+    reasons = [result.error.reason for result in results]
+    assert reasons == [""] * 3 + ["ENGINE_ANSWER_INVALID"] + [""] * 4
+    assert acme.spent() == {"day": 7, "month": 7}
 
 
 def until_answered(caller: Partner, request: score_pb2.GetScoreRequest) -> list[Failure]:

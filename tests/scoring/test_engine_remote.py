@@ -25,6 +25,7 @@ from scoring.records import EPOCHS
 from scoring.remote import MAX_REQUEST_BYTES, SERVICE, ServerTls, Serving, client_identity, serve
 from scoring.service import Engine, Family, NotScored, Query, Scored
 from scoring.train import SUNSET
+from tests.pki_support import of_an_unknown_version
 
 LAST = EPOCHS[-1]
 TODAY = date(2026, 11, 23)
@@ -302,6 +303,12 @@ def test_a_certificate_for_another_use_is_no_client(
     pair = issuer.issue([uri(GATEWAY)], uses)
     assert ask(mutual, issuer, pair) in refused
     assert client_identity(pair[0]) is None
+
+
+def test_a_certificate_that_can_not_be_read_is_nobodys(issuer: Issuer) -> None:
+    certificate, _ = issuer.issue([uri(GATEWAY)], [CLIENT])
+    assert client_identity(certificate) == GATEWAY
+    assert client_identity(of_an_unknown_version(certificate)) is None
 
 
 def test_no_certificate_and_one_of_a_stranger_get_no_connection(mutual: Serving, issuer: Issuer) -> None:
