@@ -5,7 +5,7 @@ issuer and live as long as its attestations do.
 """
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from consent.keys import SigningKey
@@ -31,15 +31,11 @@ class Attester:
 
     issuer: str
     life: timedelta  # how long an attestation counts as fresh; whole seconds
-    life_seconds: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "life_seconds", self.life // timedelta(seconds=1))
 
     def times(self, now: datetime) -> tuple[int, int]:
         """Return `iat` and `exp` for an answer given now: whole seconds since 1970."""
         issued = int(now.timestamp())
-        return issued, issued + self.life_seconds
+        return issued, issued + self.life // timedelta(seconds=1)
 
     def attest(self, claims: ScoreClaims | ThresholdClaims, key: SigningKey) -> Attestation:
         """Return the claims signed with this key.
@@ -49,7 +45,7 @@ class Attester:
         """
         if claims.iss != self.issuer:
             raise AttestationRefused("iss: the claims name another issuer")
-        if claims.exp - claims.iat != self.life_seconds:
+        if claims.exp - claims.iat != self.life // timedelta(seconds=1):
             raise AttestationRefused(
                 "exp: the claims live longer or shorter than this issuer's; take `times`"
             )

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -47,21 +48,38 @@ class Select:
         return _run(connection, self._sqlite, values)
 
 
-class Write:
-    """Rows for a table: new ones, or with ``replace`` new columns for those whose key is taken."""
-
-    def __init__(self, table: sa.Table, *, replace: bool = False) -> None:
-        self._table = table
-        self._replace = replace
+class _Rows:
+    """A statement that is given many rows at once."""
 
     def rows(self, connection: Connection, rows: Sequence[Row]) -> None:
-        """Write them, each with its values in the order of the table's columns."""
+        """Run it for all of them."""
         if not rows:
             return
         if connection.dialect.name == "postgresql":
             _run(connection, self._postgresql, [list(column) for column in zip(*rows, strict=True)])
         else:
             _run_many(connection, self._sqlite, rows)
+
+    @property
+    def _sqlite(self) -> str:
+        """Takes one row."""
+        raise NotImplementedError
+
+    @property
+    def _postgresql(self) -> str:
+        """Takes each column as an array."""
+        raise NotImplementedError
+
+
+class Write(_Rows):
+    """Rows for a table, each with its values in the order of the columns.
+
+    With ``replace`` a row whose key is taken gets the new values.
+    """
+
+    def __init__(self, table: sa.Table, *, replace: bool = False) -> None:
+        self._table = table
+        self._replace = replace
 
     @cached_property
     def _sqlite(self) -> str:
@@ -83,21 +101,12 @@ class Write:
         return f"{text} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
 
 
-class Update:
-    """New values of some columns for rows that are found by their key."""
+class Update(_Rows):
+    """New values of some columns for rows that are found by their key: each row is values and a key."""
 
     def __init__(self, key: sa.Column[Any], *columns: sa.Column[Any]) -> None:
         self._key = key
         self._columns = columns
-
-    def rows(self, connection: Connection, rows: Sequence[Row]) -> None:
-        """Write them, each with its new values and then its key."""
-        if not rows:
-            return
-        if connection.dialect.name == "postgresql":
-            _run(connection, self._postgresql, [list(column) for column in zip(*rows, strict=True)])
-        else:
-            _run_many(connection, self._sqlite, rows)
 
     @cached_property
     def _sqlite(self) -> str:
@@ -119,27 +128,31 @@ def _arrays(columns: Any) -> str:
 
 
 def _run(connection: Connection, text: str, values: Any) -> list[Row]:
-    driver: Any = connection.connection.driver_connection
-    try:
-        cursor = driver.execute(text, values)
+    with _as_sqlalchemys(connection, text):
+        cursor = _driver(connection).execute(text, values)
         rows: list[Row] = cursor.fetchall() if cursor.description else []
-    except connection.dialect.loaded_dbapi.Error as error:
-        raise _translated(connection, text, error) from error
     return rows
 
 
 def _run_many(connection: Connection, text: str, rows: Sequence[Row]) -> None:
-    driver: Any = connection.connection.driver_connection
-    try:
-        driver.executemany(text, rows)
-    except connection.dialect.loaded_dbapi.Error as error:
-        raise _translated(connection, text, error) from error
+    with _as_sqlalchemys(connection, text):
+        _driver(connection).executemany(text, rows)
 
 
-def _translated(connection: Connection, text: str, error: Exception) -> BaseException:
-    """The driver's error as SQLAlchemy would have raised it. Its words may quote a row: for causes only."""
+def _driver(connection: Connection) -> Any:
+    return connection.connection.driver_connection
+
+
+@contextmanager
+def _as_sqlalchemys(connection: Connection, text: str) -> Iterator[None]:
+    """Raise the driver's errors as SQLAlchemy would. Their words may quote a row: for causes only."""
     dialect = connection.dialect
     base = dialect.loaded_dbapi.Error
-    if dialect.is_disconnect(error, connection.connection.dbapi_connection, None):  # type: ignore[arg-type]
-        connection.invalidate(error)
-    return exc.DBAPIError.instance(text, None, error, base, hide_parameters=True, dialect=dialect)
+    try:
+        yield
+    except base as error:
+        if dialect.is_disconnect(error, connection.connection.dbapi_connection, None):
+            connection.invalidate(error)
+        raise exc.DBAPIError.instance(
+            text, None, error, base, hide_parameters=True, dialect=dialect
+        ) from error

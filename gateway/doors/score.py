@@ -8,11 +8,11 @@ from consent.grant import Ask
 from gateway.doors.door import REPLAYED, Asked, Done, Handlers, Reply, by_path, report
 from gateway.doors.wire import ID, NONCE, SUBJECT, Check, read
 from gateway.errors import Refused
-from gateway.journey import Answered, Conversation, Journey
-from gateway.journey.inquiry import Parse
+from gateway.journey import Answered, Journey, Parse, Result
 from gateway.metrics import ITEMS
 from gateway.partners import Partner
 from gateway.query import CHECK_THRESHOLD, GET_SCORE, Call, ScoreQuery
+from gateway.quota.headers import Headers
 from scoregate.partner.v1 import score_pb2
 from scoregate.proof.digest import request_sha256
 from scoregate.words import Disclosure, Purpose
@@ -43,7 +43,7 @@ class ScoreDoor:
         }
 
     def _inquire(self, call: Call, parse: Parse, done: Done) -> None:
-        self._journey.inquire(call, parse, lambda said: done(_single(said)))
+        self._journey.inquire(call, parse, lambda result, headers: done(_reply(result, headers)))
 
     def _batch_get_scores(self, call: Call) -> Reply:
         conversation = self._journey.answer(call, _read_batch)
@@ -61,15 +61,10 @@ class ScoreDoor:
         return Reply(b"".join(body), conversation.headers)
 
 
-def _single(said: Conversation | Refused) -> Reply | Refused:
-    if isinstance(said, Refused):
-        return said
-    [result] = said.results
+def _reply(result: Result, headers: Headers) -> Reply | Refused:
     if isinstance(result, Refused):
-        result.headers = said.headers
-        result.request_id = said.queries[0].request_id
         return result
-    return Reply(result.response, said.headers + ((REPLAYED,) if result.replayed else ()))
+    return Reply(result.response, headers + ((REPLAYED,) if result.replayed else ()))
 
 
 def _answer_item(request_id: str, answer: bytes) -> bytes:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from consent.attest import Attestation
 from consent.grant import Grant
-from gateway.answer import Found, Prepared
+from gateway.answer import Draft, Found, Prepared
 from gateway.audit.private import DataKey
-from gateway.errors import Refused
-from gateway.ledger import Attempt, Outcome
+from gateway.errors import Refused, refused
+from gateway.ledger import Attempt, Outcome, Refusal, Repeat, answers
 from gateway.partners import Partner
 from gateway.query import Call, Caller, ScoreQuery
 from gateway.quota.burst import Verdict
@@ -30,6 +31,15 @@ class Answered:
 Result = Answered | Refused
 
 
+@dataclass(frozen=True, slots=True)
+class Consented:
+    """What the optimistic read found, where it refused nothing."""
+
+    grant: Grant
+    key: DataKey
+    usage: Usage
+
+
 class Inquiry:
     """A guest of the ledger: the journey prepares it, the ledger decides, ``finish`` hears the result."""
 
@@ -37,14 +47,15 @@ class Inquiry:
         "_finish",
         "_settle",
         "attempt",
+        "attestation",
         "burst",
         "call",
         "caller",
+        "consented",
+        "draft",
         "found",
-        "grant",
         "is_admitted",
         "is_read",
-        "key",
         "parse",
         "partner",
         "prepared",
@@ -59,27 +70,27 @@ class Inquiry:
     caller: Caller
     burst: Verdict  # 2
     query: ScoreQuery  # 3
-    usage: Usage | None  # 4; there where nothing is refused
-    grant: Grant  # where nothing is refused
-    key: DataKey
+    usage: Usage | None  # 4
+    consented: Consented  # where nothing is refused
     repeats: bool  # a first answer is asked for again
     refusal: Refused | None
     found: Found | None  # 5
-    prepared: Prepared | None  # 6
+    draft: Draft  # 6
+    attestation: Attestation
+    prepared: Prepared | None
     attempt: Attempt | None
 
     def __init__(
         self,
         call: Call,
-        parse: Parse,
         *,
         settle: Callable[[Inquiry, Outcome], None],
         finish: Callable[[Inquiry, Result], None],
     ) -> None:
         self.call = call
-        self.parse = parse
         self._settle = settle
         self._finish = [finish]  # emptied by whoever is first
+        self.parse: Parse | None = None  # None: a batch's item, which was read with its batch
         self.is_admitted = False  # 1 and 2 are done, and a place among the partner's calls is held
         self.is_read = False  # 3 is done
         self.rounds = 0
@@ -97,6 +108,33 @@ class Inquiry:
         """Whether the caller was told."""
         return not self._finish
 
+    @property
+    def answer_key(self) -> str:
+        """Under which a first answer is kept."""
+        return answers.answer_key(self.caller.partner_id, self.query.method, self.query.request_id)
+
+    def refuse(self, error: Exception) -> None:
+        """Refuse it, and it alone; the refusal is recorded like an answer."""
+        self.found = None
+        self.refusal = refused(error)
+
+    def make_ready(self) -> None:
+        """Say what is to be recorded: the answer, its repeat, or the refusal."""
+        query, refusal = self.query, self.refusal
+        if refusal is None and self.prepared is not None:
+            self.attempt = self.prepared.release
+        elif refusal is None and self.repeats:
+            self.attempt = Repeat(self.caller, query)
+        else:
+            self.attempt = Refusal(
+                method=query.method,
+                caller=self.caller,
+                reason=refusal.code if refusal else "INTERNAL",
+                purpose=query.ask.purpose,
+                consent_id=query.consent_id,
+                request_id=query.request_id,
+            )
+
     def is_wanted(self) -> bool:
         """Whether an answer can still reach somebody."""
         return self.call.is_wanted()
@@ -112,3 +150,7 @@ class Inquiry:
         except IndexError:
             return
         finish(self, result)
+
+    def end(self, error: Exception) -> None:
+        """Tell the caller that nothing came of it."""
+        self.finish(refused(error))

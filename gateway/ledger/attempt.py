@@ -43,8 +43,8 @@ class Release:
     attestation_sha256: bytes
     private: Bound
     answer: Sealed  # the response without its receipt
-    seen: Grant  # as the optimistic read had it; decided upon only with guards off
-    seen_usage: Usage
+    seen: Grant  # its terms never change; how it stands is read again under the lock
+    seen_usage: Usage  # decided upon only with guards off
 
 
 Attempt = Refusal | Repeat | Release

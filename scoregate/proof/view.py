@@ -11,57 +11,50 @@ from scoregate.proof.results import SCORE_RANGE, NotScored, Scored, ThresholdAns
 
 def score_view(claims: ScoreClaims) -> score_pb2.GetScoreResponse:
     """Return the answer to GetScore without attestation and receipt."""
-    view = score_pb2.GetScoreResponse(
-        event_id=claims.jti,
-        consent_id=claims.consent_id,
-        subject_ref=claims.subject_ref,
-        purpose=claims.purpose.number,
-        disclosure=claims.disclosure.number,
-        inquiry=claims.inquiry.number,
-    )
-    if isinstance(claims.result, NotScored):
-        view.not_scored.CopyFrom(_not_scored(claims.result))
-    else:
-        view.scored.CopyFrom(_scored(claims.result))
+    view = _score_head(claims)
+    view.MergeFromString(score_part(claims.result))
     return view
 
 
 def threshold_view(claims: ThresholdClaims) -> score_pb2.CheckThresholdResponse:
     """Return the answer to CheckThreshold without attestation and receipt."""
-    view = score_pb2.CheckThresholdResponse(
-        event_id=claims.jti,
-        consent_id=claims.consent_id,
-        subject_ref=claims.subject_ref,
-        purpose=claims.purpose.number,
-        inquiry=claims.inquiry.number,
-    )
-    if isinstance(claims.result, NotScored):
-        view.not_scored.CopyFrom(_not_scored(claims.result))
-    else:
-        view.answer.CopyFrom(_answer(claims.result))
+    view = _threshold_head(claims)
+    view.MergeFromString(threshold_part(claims.result))
     return view
 
 
+# In parts, serialised, for many people share a result. Messages join by concatenation; the parts come by
+# ascending field number, so that the whole is what a serialiser would have written.
+
+
 def score_part(result: Scored | NotScored) -> bytes:
-    """Return, serialised, what a GetScoreResponse shows of a result: the same for everybody who has it."""
+    """Return what a GetScoreResponse shows of a result: the same for everybody who has it."""
     if isinstance(result, NotScored):
         return score_pb2.GetScoreResponse(not_scored=_not_scored(result)).SerializeToString()
     return score_pb2.GetScoreResponse(scored=_scored(result)).SerializeToString()
 
 
 def threshold_part(result: ThresholdAnswer | NotScored) -> bytes:
-    """Return, serialised, what a CheckThresholdResponse shows of a result."""
+    """Return what a CheckThresholdResponse shows of a result."""
     if isinstance(result, NotScored):
         return score_pb2.CheckThresholdResponse(not_scored=_not_scored(result)).SerializeToString()
     return score_pb2.CheckThresholdResponse(answer=_answer(result)).SerializeToString()
 
 
 def signed_score_view(claims: ScoreClaims, part: bytes, attestation: str) -> bytes:
-    """Return `score_view` with its attestation, serialised; ``part`` is the result's `score_part`.
+    """Return `score_view` with its attestation; ``part`` is the result's `score_part`."""
+    tail = score_pb2.GetScoreResponse(attestation=attestation)
+    return _score_head(claims).SerializeToString() + part + tail.SerializeToString()
 
-    Protobuf messages join by concatenation; fields by ascending number, as a serialiser writes them.
-    """
-    head = score_pb2.GetScoreResponse(
+
+def signed_threshold_view(claims: ThresholdClaims, part: bytes, attestation: str) -> bytes:
+    """Return `threshold_view` with its attestation; ``part`` is the result's `threshold_part`."""
+    tail = score_pb2.CheckThresholdResponse(attestation=attestation)
+    return _threshold_head(claims).SerializeToString() + part + tail.SerializeToString()
+
+
+def _score_head(claims: ScoreClaims) -> score_pb2.GetScoreResponse:
+    return score_pb2.GetScoreResponse(
         event_id=claims.jti,
         consent_id=claims.consent_id,
         subject_ref=claims.subject_ref,
@@ -69,21 +62,16 @@ def signed_score_view(claims: ScoreClaims, part: bytes, attestation: str) -> byt
         disclosure=claims.disclosure.number,
         inquiry=claims.inquiry.number,
     )
-    tail = score_pb2.GetScoreResponse(attestation=attestation)
-    return head.SerializeToString() + part + tail.SerializeToString()
 
 
-def signed_threshold_view(claims: ThresholdClaims, part: bytes, attestation: str) -> bytes:
-    """Return `threshold_view` with its attestation, serialised; ``part`` is the result's `threshold_part`."""
-    head = score_pb2.CheckThresholdResponse(
+def _threshold_head(claims: ThresholdClaims) -> score_pb2.CheckThresholdResponse:
+    return score_pb2.CheckThresholdResponse(
         event_id=claims.jti,
         consent_id=claims.consent_id,
         subject_ref=claims.subject_ref,
         purpose=claims.purpose.number,
         inquiry=claims.inquiry.number,
     )
-    tail = score_pb2.CheckThresholdResponse(attestation=attestation)
-    return head.SerializeToString() + part + tail.SerializeToString()
 
 
 def _scored(result: Scored) -> score_pb2.Scored:

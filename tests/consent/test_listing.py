@@ -9,23 +9,11 @@ import pytest
 from sqlalchemy.engine import Connection
 
 from consent import register
-from consent.grant import Terms
 from gateway import migrations
 from gateway.store import open_store
-from scoregate.words import ConsentMode, Disclosure, Purpose
+from tests.agreed import ONE_TIME
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-TERMS = Terms(
-    purpose=Purpose.CREDIT_APPLICATION,
-    disclosures=frozenset({Disclosure.SCORE}),
-    mode=ConsentMode.ONE_TIME,
-    not_before=None,
-    valid_for=timedelta(days=1),
-    frequency=None,
-    time_zone="UTC",
-    data_life=timedelta(days=1),
-    excluded_families=frozenset(),
-)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
@@ -51,7 +39,7 @@ def _allow(connection: Connection) -> str:
         partner_id="acme",
         request_id=str(uuid.uuid4()),
         request_sha256=bytes(32),
-        terms=TERMS,
+        terms=ONE_TIME,
         partner_reference="",
         now=NOW,
         decide_within=timedelta(days=1),

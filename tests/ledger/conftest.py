@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,7 +18,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection
 
 from consent import register
-from consent.grant import Ask, Change, Frequency, Grant, Terms
+from consent.grant import Ask, Change, Grant, Terms
 from gateway import migrations, partners
 from gateway.audit.log import create_head, read_head, read_leaves
 from gateway.audit.private import Vault, owner_partner, owner_subject
@@ -30,25 +30,11 @@ from gateway.quota.contract import Contract, Usage
 from gateway.store import Store, open_store
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.proof import leaf
-from scoregate.words import ConsentMode, Disclosure, NotScoredReason, Purpose
+from scoregate.words import Disclosure, NotScoredReason, Purpose
+from tests.agreed import ONE_TIME
 
 MASTER = bytes(range(32))
 KID, ORIGIN = "k" * 43, "scoregate.test/log/2026h2"
-ONE_TIME = Terms(
-    purpose=Purpose.CREDIT_APPLICATION,
-    disclosures=frozenset({Disclosure.SCORE, Disclosure.BAND}),
-    mode=ConsentMode.ONE_TIME,
-    not_before=None,
-    valid_for=timedelta(days=30),
-    frequency=None,
-    time_zone="UTC",
-    data_life=timedelta(days=90),
-    excluded_families=frozenset(),
-)
-
-
-def periodic(uses: int, unit: Any) -> Terms:
-    return replace(ONE_TIME, mode=ConsentMode.PERIODIC, frequency=Frequency(uses, unit))
 
 
 @dataclass

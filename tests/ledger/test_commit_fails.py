@@ -23,7 +23,8 @@ from gateway.ledger.answers import answers
 from gateway.query import GET_SCORE
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.words import CalendarUnit
-from tests.ledger.conftest import Books, Commits, one_commit, periodic
+from tests.agreed import periodic
+from tests.ledger.conftest import Books, Commits, one_commit
 
 OFTEN = periodic(100, CalendarUnit.DAY)
 UNKNOWN = "the outcome of COMMIT is unknown"

@@ -8,7 +8,8 @@ import pytest
 
 from gateway.ledger import Released
 from scoregate.words import CalendarUnit
-from tests.ledger.conftest import Books, periodic
+from tests.agreed import periodic
+from tests.ledger.conftest import Books
 
 OFTEN = periodic(100, CalendarUnit.DAY)
 # --- time

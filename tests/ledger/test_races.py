@@ -19,7 +19,8 @@ from consent.grant import Change
 from gateway import partners
 from gateway.ledger import Denied, Guards, Ledger, Released, Transaction
 from scoregate.words import CalendarUnit
-from tests.ledger.conftest import Books, periodic
+from tests.agreed import ONE_TIME, periodic
+from tests.ledger.conftest import Books
 
 STORES = pytest.mark.parametrize("store", ["sqlite", "postgresql"])
 OFTEN = periodic(1_000, CalendarUnit.DAY)
@@ -111,7 +112,6 @@ def stampede(books: Books, ledgers: list[Ledger], terms: object, attempts_each: 
 
 @STORES
 def test_a_one_time_grant_answers_one_of_many(new_books: Callable[[str], Books], store: str) -> None:
-    from tests.ledger.conftest import ONE_TIME
 
     for _ in range(3):
         books = new_books(store)
@@ -122,7 +122,6 @@ def test_a_one_time_grant_answers_one_of_many(new_books: Callable[[str], Books],
 def test_control_without_the_recheck_a_one_time_grant_answers_many(
     new_books: Callable[[str], Books], store: str
 ) -> None:
-    from tests.ledger.conftest import ONE_TIME
 
     books = new_books(store)
     off = Guards(recheck=False)

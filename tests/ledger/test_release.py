@@ -26,7 +26,8 @@ from gateway.query import GET_SCORE
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.proof.leaf import LeafInvalid
 from scoregate.words import CalendarUnit, NotScoredReason
-from tests.ledger.conftest import Books, one_commit, periodic
+from tests.agreed import periodic
+from tests.ledger.conftest import Books, one_commit
 
 MONTHLY = periodic(2, CalendarUnit.MONTH)
 

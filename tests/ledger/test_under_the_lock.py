@@ -17,7 +17,8 @@ from gateway.audit.log import log_head
 from gateway.ledger import Denied, LedgerBusy, Refusal, Released, Stale, Transaction
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.instants import micros
-from tests.ledger.conftest import ONE_TIME, Books
+from tests.agreed import ONE_TIME
+from tests.ledger.conftest import Books
 
 
 class Unheard(BaseException):

@@ -21,7 +21,7 @@ from typing import Any
 from uuid import uuid4
 
 from consent import register
-from consent.grant import Frequency, Terms
+from consent.grant import Terms
 from consent.pairwise import Pairwise
 from gateway import founding
 from gateway.audit.private import Vault, owner_subject
@@ -29,8 +29,9 @@ from gateway.ledger import Guards, Ledger, Transaction
 from gateway.server import Gateway, Seams, wall_clock
 from gateway.settings import Settings, read_secret
 from gateway.store import open_store
-from scoregate.words import ConsentMode, Disclosure, Purpose
+from scoregate.words import Disclosure
 from scoring.service import Engine, Query, Scored
+from tests import agreed
 from tests.prove.campaign import Stage
 from tests.world import Clock, World, new_uuid, settings_for
 
@@ -49,23 +50,12 @@ ENDLESS: dict[str, Any] = {
 
 GUARDED = Guards()
 
-ONE_TIME = Terms(
-    purpose=Purpose.CREDIT_APPLICATION,
+ONE_TIME = replace(
+    agreed.ONE_TIME,
     disclosures=frozenset({Disclosure.SCORE, Disclosure.BAND, Disclosure.THRESHOLD, Disclosure.REASONS}),
-    mode=ConsentMode.ONE_TIME,
-    not_before=None,
     valid_for=timedelta(days=700),
-    frequency=None,
-    time_zone="UTC",
-    data_life=timedelta(days=90),
-    excluded_families=frozenset(),
 )
-
-
-def periodic(uses: int, unit: Any, time_zone: str = "UTC") -> Terms:
-    """At most so many uses in each calendar unit."""
-    frequency = Frequency(uses, unit)
-    return replace(ONE_TIME, mode=ConsentMode.PERIODIC, frequency=frequency, time_zone=time_zone)
+periodic = partial(agreed.periodic, like=ONE_TIME)
 
 
 # --- gateways in processes of their own
