@@ -139,8 +139,8 @@ class Scorecard:
         self, values: Values, excluded: Sequence[frozenset[Family]]
     ) -> tuple[list[int], list[tuple[str, ...]]]:
         """What score_row gives, for many people at once; `excluded` holds one set a row."""
-        points = self.points(values)
         averages = np.array([each.average_points for each in self.characteristics], dtype=np.int64)
+        points = self.points(values)
         if any(excluded):
             points = np.where(self._left_out(excluded), averages, points)
         return self._clamped(points).tolist(), self._reasons(averages - points)

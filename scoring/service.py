@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import IntEnum
@@ -28,6 +28,9 @@ __all__ = [
     "Query",
     "Scored",
 ]
+
+# Below this many rows numpy's fixed cost is more than it saves. The results are the same either way.
+_BATCH_FROM = 16
 
 Board = tuple[list[int], list[tuple[str, ...]]]
 """Scores, and reason codes, by row."""
@@ -127,7 +130,9 @@ class Engine:
             EpochMissing: `as_of` is before the first epoch.
         """
         at = self._epoch(as_of)
-        return [self._unscored(query, at) or self._scored(query, at) for query in queries]
+        unscored = [self._unscored(query, at) for query in queries]
+        scored = self._scored([query for query, none in zip(queries, unscored, strict=True) if not none], at)
+        return [none or next(scored) for none in unscored]
 
     def _unscored(self, query: Query, at: int) -> NotScored | None:
         row = self._people.places.get(query.subject)
@@ -137,16 +142,31 @@ class Engine:
             return NotScored(query.subject, self._card.epochs[at], NotScoredReason.THIN_FILE)
         return None
 
-    def _scored(self, query: Query, at: int) -> Scored:
-        row = self._people.places[query.subject]
-        if query.excluded:
-            values = self._people.values[at][row].tolist()
-            score, codes = self._card.score_row(values, query.excluded)
-            families = self._card.families(query.excluded)
+    def _scored(self, queries: Sequence[Query], at: int) -> Iterator[Scored]:
+        epoch, model, places = self._card.epochs[at], self._model.name, self._people.places
+        scores, reasons = self._board(at)
+        others = self._worked_out([query for query in queries if query.excluded & self._families], at)
+        for query in queries:
+            if query.excluded & self._families:
+                yield next(others)
+            else:
+                row = places[query.subject]
+                yield Scored(query.subject, epoch, scores[row], reasons[row], self._all_families, model)
+
+    def _worked_out(self, queries: Sequence[Query], at: int) -> Iterator[Scored]:
+        """Those who excluded a family that the model uses."""
+        card, epoch, model = self._card, self._card.epochs[at], self._model.name
+        rows = [self._people.places[query.subject] for query in queries]
+        excluded = [query.excluded for query in queries]
+        values = self._people.values[at]
+        found: Iterable[tuple[int, tuple[str, ...]]]
+        if len(queries) < _BATCH_FROM:
+            found = (card.score_row(values[row].tolist(), e) for row, e in zip(rows, excluded, strict=True))
         else:
-            scores, reasons = self._board(at)
-            score, codes, families = scores[row], reasons[row], self._all_families
-        return Scored(query.subject, self._card.epochs[at], score, codes, families, self._model.name)
+            found = zip(*card.score_rows(values[rows], excluded), strict=True)
+        families = {each: card.families(each) for each in set(excluded)}
+        for query, (score, codes) in zip(queries, found, strict=True):
+            yield Scored(query.subject, epoch, score, codes, families[query.excluded], model)
 
     def _board(self, at: int) -> Board:
         """Everybody's score and reasons at one epoch, with nothing excluded: computed once, at the latest
