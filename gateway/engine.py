@@ -219,21 +219,27 @@ def require_answers(queries: Sequence[Query], outcomes: Outcomes) -> None:
 
 
 def require_sound(
-    query: Query, outcome: Scored | NotScored, *, as_of: date, texts: Mapping[str, str]
-) -> None:
-    """Return only if the outcome could be true of its query.
+    query: Query,
+    outcome: Scored | NotScored | EngineAnswerInvalid,
+    *,
+    as_of: date,
+    texts: Mapping[str, str],
+) -> Scored | NotScored:
+    """The outcome, only if it could be true of its query.
 
     Raises:
-        EngineAnswerInvalid: Another person, an epoch to come, a number off the scale, no
-            family, one that was excluded or named twice, a model without a version, an
-            unknown, repeated or fifth reason.
+        EngineAnswerInvalid: It can't be read; another person, an epoch to come, a number off
+            the scale, no family, one that was excluded or named twice, a model without a
+            version, an unknown, repeated or fifth reason.
     """
+    if isinstance(outcome, EngineAnswerInvalid):
+        raise outcome
     if outcome.subject != query.subject:
         raise EngineAnswerInvalid("an outcome about another person")
     if outcome.epoch > as_of:
         raise EngineAnswerInvalid("an epoch to come")
     if not isinstance(outcome, Scored):
-        return
+        return outcome
     score: object = outcome.score
     if type(score) is not int or not SCORE_MIN <= score <= SCORE_MAX:
         raise EngineAnswerInvalid("a score off the scale")
@@ -245,6 +251,7 @@ def require_sound(
     codes = set(outcome.reason_codes)
     if len(codes) > MAX_REASONS or len(codes) != len(outcome.reason_codes) or not texts.keys() >= codes:
         raise EngineAnswerInvalid("reasons that the model does not know, or too many")
+    return outcome
 
 
 def today(now: datetime) -> date:

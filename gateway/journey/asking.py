@@ -117,12 +117,10 @@ class Asking:
         require_answers(queries, outcomes)
         for inquiry, query, outcome in zip(inquiries, queries, outcomes, strict=True):
             try:
-                if isinstance(outcome, EngineAnswerInvalid):
-                    raise outcome
                 if isinstance(outcome, Scored) and outcome.model != self._model.model:
                     self._change_model(outcome.model)
-                require_sound(query, outcome, as_of=as_of, texts=self._model.reason_texts)
-                inquiry.found = Found(inquiry.query, inquiry.consented.grant, outcome)
+                sound = require_sound(query, outcome, as_of=as_of, texts=self._model.reason_texts)
+                inquiry.found = Found(inquiry.query, inquiry.consented.grant, sound)
             except Exception as error:
                 inquiry.refuse(error)
 

@@ -31,6 +31,10 @@ SECONDS_BETWEEN_LINES = 10.0
 
 CAMPAIGNS = {
     "revocation": "what was ended gives nobody a score any more",
+    "crashes": "a killed gateway loses no answer and counts none twice",
+    "storage_faults": "a store in trouble lets no score leave",
+    "isolation": "one caller's trouble is not the next one's",
+    "hostile_bytes": "no bytes from outside break a parser or a door",
 }
 """Each is a function in a module of its name."""
 
