@@ -31,6 +31,7 @@ SECONDS_BETWEEN_LINES = 10.0
 
 CAMPAIGNS = {
     "revocation": "what was ended gives nobody a score any more",
+    "quota": "contracts and grants give as many answers as they say, in each period",
     "crashes": "a killed gateway loses no answer and counts none twice",
     "storage_faults": "a store in trouble lets no score leave",
     "isolation": "one caller's trouble is not the next one's",

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -85,8 +85,12 @@ class Elsewhere:
 
 
 @contextmanager
-def gateways(settings: Settings, guards: Sequence[Guards]) -> Iterator[list[Elsewhere]]:
+def gateways(
+    settings: Settings, guards: Sequence[Guards], clocks: Sequence[Callable[[], datetime]] = ()
+) -> Iterator[list[Elsewhere]]:
     """Gateways over one database, started together, each with guards of its own.
+
+    ``clocks`` are theirs in place of the wall's, and such as can be given to another process.
 
     Raises:
         RuntimeError: One did not start; the message has what it said.
@@ -94,10 +98,11 @@ def gateways(settings: Settings, guards: Sequence[Guards]) -> Iterator[list[Else
     context = get_context("spawn")
     with ExitStack() as closing:
         starting = []
-        for each in guards:
+        for each, clock in zip(guards, clocks or [wall_clock] * len(guards), strict=True):
             ours, theirs = context.Pipe()
             said = settings.home / f"gateway-{uuid4().hex[:8]}.log"
-            process = context.Process(target=_serve, args=(theirs, settings, each, said), daemon=True)
+            seams = Seams(clock=clock, guards=each)
+            process = context.Process(target=_serve, args=(theirs, settings, seams, said), daemon=True)
             process.start()
             theirs.close()
             closing.callback(_end, process, ours)
@@ -124,7 +129,7 @@ def _end(process: SpawnProcess, pipe: Connection) -> None:
     pipe.close()
 
 
-def _serve(pipe: Connection, settings: Settings, guards: Guards, said: Path) -> None:
+def _serve(pipe: Connection, settings: Settings, seams: Seams, said: Path) -> None:
     """In the process: serve until told to stop, or until whoever would tell is gone."""
     from gateway.cli.logs import configure
 
@@ -133,7 +138,7 @@ def _serve(pipe: Connection, settings: Settings, guards: Guards, said: Path) -> 
         os.dup2(out.fileno(), 1)
         os.dup2(out.fileno(), 2)
     configure(development=False)
-    gateway = Gateway.start(settings, Seams(guards=guards))
+    gateway = Gateway.start(settings, seams)
     pipe.send([gateway.partner_port, gateway.admin_port, gateway.http_port])
     with suppress(EOFError):
         pipe.recv()
@@ -149,14 +154,20 @@ def settle(stage: Stage, store: str, **limits: int) -> Settings:
 
 
 @contextmanager
-def open_house(stage: Stage, store: str, guards: Sequence[Guards], **limits: int) -> Iterator[list[World]]:
+def open_house(
+    stage: Stage,
+    store: str,
+    guards: Sequence[Guards],
+    clocks: Sequence[Callable[[], datetime]] = (),
+    **limits: int,
+) -> Iterator[list[World]]:
     """A fresh installation with gateways in processes of their own, and a world for each.
 
-    The operator may ask as fast as he likes. ``limits`` are those of the settings.
+    The operator may ask as fast as he likes. ``clocks`` are the gateways', ``limits`` those of the settings.
     """
     settings = settle(stage, store, **limits)
     founding.found(settings, now=wall_clock())
-    with gateways(settings, guards) as started:
+    with gateways(settings, guards, clocks) as started:
         worlds = [meet(settings, each) for each in started]
         try:
             worlds[0].set_contract(OPERATOR, **ENDLESS)
