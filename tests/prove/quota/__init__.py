@@ -29,7 +29,7 @@ from tests.prove.quota.midnights import (
 from tests.prove.stagehands import GUARDED, open_house
 from tests.world import World
 
-THREADS = 64  # of a gateway, all but one of them for one lender: fifty clients at once are no crowd
+THREADS = 72  # of a gateway, all but one of them for one lender: 64 calls at once are no crowd, even for one
 LIMITS = {"worker_threads": THREADS, "max_in_flight_per_partner": THREADS - 1}
 WITHOUT = Guards(recheck=False, debit_under_lock=False)
 
@@ -52,7 +52,7 @@ def _guarded(stage: Stage, store: str) -> tuple[Found, Year]:
     with _gateways(stage, store, GUARDED, size_of(stage).processes) as (worlds, clocks, latch):
         found = (
             use_up_contracts(stage, store, worlds, latch, control=False),
-            use_up(stage, store, worlds, latch, ONCE, stage.size(full=501, small=6), control=False),
+            use_up(stage, store, worlds, latch, ONCE, stage.size(full=300, small=6), control=False),
             use_up(stage, store, worlds, latch, OFTEN, stage.size(full=51, small=3), control=False),
         )
         year = pass_a_year(stage, store, worlds, clocks, latch)

@@ -62,8 +62,8 @@ class Round:
 
     @property
     def off(self) -> int:
-        """By how many altogether."""
-        return sum(self.wrong.values())
+        """By how many, where it differs most."""
+        return max(self.wrong.values(), default=0)
 
 
 def size_of(stage: Stage) -> Size:

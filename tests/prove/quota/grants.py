@@ -7,7 +7,7 @@ ledger's lock held by a stranger: then every process has read that the use is le
 one of the two every gateway has somebody else's call before it, so that the rush comes in one group behind.
 
 What breaks the law: a grant that gave another number of answers, refused for another reason, or whose row
-does not say what became of it; and an answer without its entry, or an entry without its answer.
+does not say what became of it; and an answer or a refusal without its entry, or an entry without either.
 
 The control arm of both is the ledger without its look under the lock (``Guards(recheck=False)``).
 """
@@ -64,7 +64,7 @@ class Kind:
 
     name: str  # its lender's
     law: str
-    terms: Terms
+    terms: Callable[[], Terms]
     uses_before: int  # answers before the rush
     refusal: str
     calls: Callable[[Sequence[Partner], str, random.Random], Calls]  # that rush one grant
@@ -122,12 +122,14 @@ def _crowd(callers: Sequence[Partner], consent_id: str, _: random.Random) -> Cal
     return [(caller, caller.query(consent_id)) for caller in places]
 
 
-ONCE = Kind("once", "a one-time grant gives exactly one answer", ONE_TIME, 0, "CONSENT_CONSUMED", _seven)
+ONCE = Kind(
+    "once", "a one-time grant gives exactly one answer", lambda: ONE_TIME, 0, "CONSENT_CONSUMED", _seven
+)
 OFTEN = Kind(
     "often",
     f"with one use left, {CROWD} calls at once get exactly one answer",
     # No period of it ends while the campaign runs.
-    periodic(2, CalendarUnit.YEAR, zone_at_noon(datetime.now(UTC))),
+    lambda: periodic(2, CalendarUnit.YEAR, zone_at_noon(datetime.now(UTC))),
     1,
     "CONSENT_FREQUENCY_EXHAUSTED",
     _crowd,
@@ -144,7 +146,7 @@ def use_up(
     while len(found) < rushes or (control and not _lost(found) and len(found) < PATIENCE * rushes):
         found.append(rushing.rush(HELD[len(found) % 2] if control else EITHER[len(found) % 3]))
         stage.step(what, len(found), rushes)
-    return Tried(found, list(_broken(worlds[0], kind, found, rushing.released())))
+    return Tried(found, list(rushing.broken(found)))
 
 
 def of_grants(store: str, kind: Kind, found: Tried, control: Tried) -> Finding:
@@ -198,15 +200,29 @@ class Rushing:
         _answered(before)
         return _rush(consent_id, under_way)
 
-    def released(self) -> set[int]:
-        """Where the log has the lender's answers to the rushes."""
-        name = self._kind.name
-        return set(open_books(self._world, [name], self._begin)[name].released) - self._earlier
+    def broken(self, found: Sequence[Rush]) -> Iterator[str]:
+        """A line for each grant that did not do what it says, and for entries that are nobody's."""
+        with self._world.reading() as connection:
+            query = sa.select(grants.c.consent_id, grants.c.state, grants.c.consumed_by, grants.c.uses)
+            rows = {row.consent_id: row for row in connection.execute(query)}
+        for n, each in enumerate(found):
+            if len(each.held) != 1:
+                yield f"grant {n}: {len(each.held)} answers"
+            elif set(each.refused) != {self._kind.refusal}:
+                yield f"grant {n}: refused for {dict(each.refused)}"
+            elif not self._kind.is_spent(rows[each.consent_id], each.held[0]):
+                yield f"grant {n}: its row is {tuple(rows[each.consent_id])}"
+        books = open_books(self._world, [self._kind.name], self._begin)[self._kind.name]
+        held = {index for each in found for index in each.held}
+        if strays := held ^ (set(books.released) - self._earlier):
+            yield f"answers without entry or entries without answer at {sorted(strays)[:EVIDENCE]}"
+        if len(books.refused) != (told := sum(each.refused.total() for each in found)):
+            yield f"{told} refusals, and {len(books.refused)} entries of them"
 
     def _grants(self, lender: Partner, at_once: int) -> Iterator[str]:
         """Grants that nobody has used, made when they are needed."""
         while True:
-            yield from self._allow(lender, [self._kind.terms] * at_once)
+            yield from self._allow(lender, [self._kind.terms()] * at_once)
 
     def _allow(self, lender: Partner, terms: Sequence[Terms]) -> list[str]:
         wanted = [(lender.partner_id, next(self._subjects), each) for each in terms]
@@ -233,19 +249,3 @@ def _rush(consent_id: str, calls: Sequence[Asked]) -> Rush:
 
 def _lost(found: Sequence[Rush]) -> bool:
     return any(len(each.held) != 1 for each in found)
-
-
-def _broken(world: World, kind: Kind, found: Sequence[Rush], released: set[int]) -> Iterator[str]:
-    """A line for each grant that did not do what it says."""
-    with world.reading() as connection:
-        query = sa.select(grants.c.consent_id, grants.c.state, grants.c.consumed_by, grants.c.uses)
-        rows = {row.consent_id: row for row in connection.execute(query)}
-    for n, each in enumerate(found):
-        if len(each.held) != 1:
-            yield f"grant {n}: {len(each.held)} answers"
-        elif set(each.refused) != {kind.refusal}:
-            yield f"grant {n}: refused for {dict(each.refused)}"
-        elif not kind.is_spent(rows[each.consent_id], each.held[0]):
-            yield f"grant {n}: its row is {tuple(rows[each.consent_id])}"
-    if strays := {index for each in found for index in each.held} ^ released:
-        yield f"answers without entry or entries without answer at {sorted(strays)[:EVIDENCE]}"

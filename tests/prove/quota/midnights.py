@@ -98,7 +98,7 @@ def cross_unguarded(
 ) -> Crossing:
     """The control arm: a few midnights."""
     crossing = Crossing(worlds, clocks, latch, several_uses(stage, worlds, FEW_ZONES, USES))
-    visits = _visits(FEW_ZONES, full=False)[: stage.size(full=10, small=3)]
+    visits = _visits(FEW_ZONES, full=False)[: stage.size(full=6, small=3)]
     for n, together in enumerate(visits):
         for clock in clocks:
             clock.set(together[0].at - INSTANT)
@@ -184,6 +184,7 @@ class Crossing:
         self._world, self._clocks, self._latch, self._ways = worlds[0], clocks, latch, ways
         self._begin = self._world.log_size()
         self._held: dict[str, list[int]] = {way.lender: [] for way in ways}
+        self._refused: Counter[str] = Counter()  # by lender
         self._crossed: dict[Way, list[datetime]] = {way: [] for way in ways}
         self.calls = 0
         self.seen: Counter[str] = Counter(dict.fromkeys(OUTCOMES, 0))
@@ -223,6 +224,7 @@ class Crossing:
         outcome = call.answer()
         self.calls += 1
         for reason in reasons(outcome):
+            self._refused[way.lender] += 1
             if reason != way.refusal:
                 self.broken.append(f"{way.lender} at {at.isoformat()}: refused for {reason}")
         for answer in answers(outcome):
@@ -256,6 +258,8 @@ class Crossing:
             yield f"{who}: the meters say {books.metered}, the entries {books.charged}"
         if sorted(self._held[way.lender]) != sorted(books.released):
             yield f"{who}: {len(self._held[way.lender])} answers, {len(books.released)} entries"
+        if self._refused[way.lender] != len(books.refused):
+            yield f"{who}: {self._refused[way.lender]} refusals, {len(books.refused)} entries"
 
 
 def _charged_wrong(way: Way, entry: leaf_pb2.Leaf, at: datetime) -> Iterator[str]:
