@@ -70,6 +70,14 @@ def open_books(world: World, lenders: Sequence[str], begin: int = 0) -> dict[str
     }
 
 
+def unbalanced(world: World) -> Iterator[str]:
+    """Why no verifier would accept the log as a whole, or that its costs are not the meters' figures."""
+    try:
+        world.require_balanced()
+    except (AssertionError, leaf.LeafInvalid) as error:
+        yield f"the log as a whole: {str(error) or 'its costs are not what the meters say'}"
+
+
 def _leaves(connection: sa.Connection, begin: int, end: int) -> dict[int, leaf_pb2.Leaf]:
     return dict(enumerate(map(leaf.decode, read_leaves(connection, begin, end)), begin))
 

@@ -1,8 +1,8 @@
 """A contract of 1,000 units, used up by 200 clients over four gateway processes.
 
 Each client has a connection of its own and asks without pause, by GetScore, CheckThreshold or
-BatchGetScores, until it is told that the quota is exhausted; then it asks once more for what it was given
-before, which must cost nothing. Contracts bind by the day or by the month, and are used up undisturbed or
+BatchGetScores, until it is refused, since the quota is exhausted; then it asks once more for what it was
+given before, which must cost nothing. Contracts bind by the day or by the month, and are used up undisturbed or
 with the ledger's lock held by a stranger again and again. What breaks the law: every answer, entry, kept
 answer or metered unit too many or too few, every refusal for another reason or without its entry, and every
 look into the ledger, while calls are under way, that finds more than the contract.
@@ -117,7 +117,7 @@ def _use_up(stage: Stage, what: str, worlds: Sequence[World], size: Size, name: 
     crowd: list[Client] = []
     for n, consent_id in enumerate(consent_ids):
         caller = lender.at(worlds[n % len(worlds)])
-        crowd.append(Client(n, caller, consent_id, EXHAUSTED[binding], crowd, FAR_TOO_MANY * size.units))
+        crowd.append(Client(n, caller, consent_id, crowd, FAR_TOO_MANY * size.units))
     watch = Watch(name, size.units)
     with watch.over(worlds[0]):
         _run(stage, what, crowd, size.units)
@@ -167,17 +167,16 @@ class Client:
     number: int
     caller: Partner
     consent_id: str
-    until: str  # the refusal that it waits for
     crowd: Sequence[Client]
     most: int  # answers of the whole crowd; only a broken gateway gives so many
     held: list[int] = field(default_factory=list)  # where its answers are entered
     seen: Counter[str] = field(default_factory=Counter)  # what came, how often
 
     def run(self, start: threading.Barrier) -> None:
-        """Ask until refused, then ask again for the last answer."""
+        """Ask until something is refused, then ask again for the last answer."""
         last: Message | None = None
         start.wait(60)
-        while not self.seen[self.until] and answered(self.crowd) < self.most:
+        while not self.seen.keys() - {"answered"} and answered(self.crowd) < self.most:
             request = self._question()
             outcome = ask(self.caller.channel, request).answer()
             self.held.extend(answer.receipt.leaf_index for answer in answers(outcome))

@@ -97,13 +97,9 @@ class Tried:
         """Answers of all rushes together."""
         return sum(len(each.held) for each in self.rushes)
 
-    @property
-    def refused(self) -> Counter[str]:
-        """Refusals of all rushes together."""
-        total: Counter[str] = Counter()
-        for each in self.rushes:
-            total.update(each.refused)
-        return total
+    def refused(self, reason: str) -> int:
+        """Refusals for this reason, of all rushes together."""
+        return sum(each.refused[reason] for each in self.rushes)
 
 
 def _seven(callers: Sequence[Partner], consent_id: str, chance: random.Random) -> Calls:
@@ -159,7 +155,7 @@ def of_grants(store: str, kind: Kind, found: Tried, control: Tried) -> Finding:
         control="no second look under the lock",
         control_runs=len(control.rushes),
         control_violations=len(control.broken),
-        outcomes={"answered": found.answered, "refused": found.refused[kind.refusal]},
+        outcomes={"answered": found.answered, "refused": found.refused(kind.refusal)},
         figures={"control_answers": control.answered},
         evidence=tuple(found.broken[:EVIDENCE]),
     )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
+from scoregate.audit.v1 import leaf_pb2
 from scoregate.words import CalendarUnit
 from tests.prove.campaign import Stage
+from tests.prove.quota.calendar import period
 from tests.prove.stagehands import ENDLESS, allow, people, periodic
 from tests.world import Partner, World
 
@@ -31,6 +34,13 @@ class Way:
     def lender(self) -> str:
         """Who asks."""
         return self.places[0].partner_id
+
+    def charged_wrong(self, entry: leaf_pb2.Leaf, at: datetime) -> Iterator[str]:
+        """A line if the entry of an answer at ``at`` names other periods than those of its instant."""
+        due = [period(D, at, self.meter), period(M, at, self.meter)]
+        if list(entry.quota_periods) != due:
+            charged = list(entry.quota_periods)
+            yield f"{self.lender} at {at.isoformat()}: charged to {charged}, where {due} were due"
 
 
 def single_uses(
