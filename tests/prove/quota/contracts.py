@@ -2,12 +2,12 @@
 
 Each client has a connection of its own and asks without pause, by GetScore, CheckThreshold or
 BatchGetScores, until it is refused, since the quota is exhausted; then it asks once more for what it was
-given before, which must cost nothing. Contracts bind by the day or by the month, and are used up undisturbed or
-with the ledger's lock held by a stranger again and again. What breaks the law: every answer, entry, kept
+given before, which must cost nothing. Contracts bind by the day or by the month, and are used up undisturbed
+or with the ledger's lock held by a stranger again and again. What breaks the law: every answer, entry, kept
 answer or metered unit too many or too few, every refusal for another reason or without its entry, and every
 look into the ledger, while calls are under way, that finds more than the contract.
 
-The control arm debits from what was read before the lock (``Guards(debit_under_lock=False)``).
+The control arm's gateways debit from what was read before the lock (``Guards.debit_under_lock`` is off).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ one of the two every gateway has somebody else's call before it, so that the rus
 What breaks the law: a grant that gave another number of answers, refused for another reason, or whose row
 does not say what became of it; and an answer or a refusal without its entry, or an entry without either.
 
-The control arm of both is the ledger without its look under the lock (``Guards(recheck=False)``).
+The control arm's gateways take no second look under the lock (``Guards.recheck`` is off).
 """
 
 from __future__ import annotations
