@@ -22,26 +22,35 @@ from sqlalchemy.engine import Connection
 Row = tuple[Any, ...]
 
 _LIST = re.compile(r"IN :(\w+)")
+_PAIRS = re.compile(r"\(([\w.]+), ([\w.]+)\) IN PAIRS :(\w+)")
 _NAME = re.compile(r":(\w+)")
 
 
 class Select:
-    """A SELECT with ``:name`` for a value and ``IN :name`` for a list of texts.
+    """A SELECT with ``:name`` for a value, ``IN :name`` for a list of texts, and ``(a, b) IN PAIRS :name``
+    for a list of pairs of texts, the first without a space.
 
     Raises:
         sqlalchemy.exc.DBAPIError: On running, whatever the driver raises, without the values.
     """
 
     def __init__(self, text: str, *, for_update: bool = False) -> None:
-        self._lists = frozenset(_LIST.findall(text))
+        self._pairs = frozenset(name for _, _, name in _PAIRS.findall(text))
+        self._lists = frozenset(_LIST.findall(text)) | self._pairs
         # Names are the code's own, values are bound.
-        self._sqlite = _LIST.sub(r"IN (SELECT value FROM json_each(:\1))", text)
+        pairs = r"(\1, \2) IN (SELECT value ->> 0, value ->> 1 FROM json_each(:\3))"
+        self._sqlite = _LIST.sub(r"IN (SELECT value FROM json_each(:\1))", _PAIRS.sub(pairs, text))
         suffix = " FOR UPDATE" if for_update else ""
-        self._postgresql = _NAME.sub(r"%(\1)s", _LIST.sub(r"= ANY(:\1)", text)) + suffix
+        # Found by the second alone, which PostgreSQL looks up the same way whatever it has planned for.
+        pairs = r"\2 = ANY(:\3_second) AND \1 || ' ' || \2 = ANY(:\3)"
+        self._postgresql = _NAME.sub(r"%(\1)s", _LIST.sub(r"= ANY(:\1)", _PAIRS.sub(pairs, text))) + suffix
 
     def rows(self, connection: Connection, **values: Any) -> list[Row]:
         """Every row; all of them are read, so no snapshot stays open."""
         if connection.dialect.name == "postgresql":
+            for name in self._pairs:
+                values[f"{name}_second"] = [second for _, second in values[name]]
+                values[name] = [f"{first} {second}" for first, second in values[name]]
             return _run(connection, self._postgresql, values)
         for name in self._lists:
             values[name] = json.dumps(values[name])

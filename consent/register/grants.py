@@ -40,16 +40,20 @@ _HELD = (
 _with_freeze = sa.select(grants, subjects.c.frozen_at_us).select_from(
     grants.outerjoin(subjects, grants.c.subject == subjects.c.subject)
 )
-_by_id = Select(f"{_HELD} WHERE g.consent_id IN :ids")
+_owned = Select(f"{_HELD} WHERE (g.partner_id, g.consent_id) IN PAIRS :owned")
 _standing = Select(
     "SELECT g.consent_id, g.state, g.consumed_by, s.frozen_at_us, g.used_in, g.uses "
     "FROM grants g LEFT JOIN subjects s ON s.subject = g.subject WHERE g.consent_id IN :ids"
 )
 
 
-def grants_by_id(connection: Connection, consent_ids: Iterable[str]) -> dict[str, Grant]:
-    """Whole grants with the person's freeze, for those ids that exist."""
-    return {row[0]: _held(row) for row in _by_id.rows(connection, ids=list(consent_ids))}
+def grants_owned(connection: Connection, owned: Iterable[tuple[str, str]]) -> dict[str, Grant]:
+    """Whole grants by consent id, with the person's freeze, for those (partner, consent id) that exist.
+
+    Another partner's grant is never read: to read it and then refuse would take measurably longer than to
+    find nothing, and so tell its asker that there is one.
+    """
+    return {row[0]: _held(row) for row in _owned.rows(connection, owned=list(owned))}
 
 
 def standings(connection: Connection, consent_ids: Iterable[str]) -> dict[str, Standing]:

@@ -44,6 +44,8 @@ grants = sa.Table(
     sa.Column("uses", sa.Integer, nullable=False, server_default="0"),  # scored answers in that period
     sa.UniqueConstraint("partner_id", "number", name="uq_grants_number"),
     sa.Index("ix_grants_subject", "subject", "granted_at_us"),
+    # Of both, so that another partner's grant is not found at all.
+    sa.Index("ix_grants_owner", "partner_id", "consent_id", unique=True),
 )
 
 subjects = sa.Table(

@@ -36,7 +36,9 @@ class Look:
         usages = contract.read(connection, contracts, now)
         for inquiry in inquiries:
             inquiry.usage = usages[inquiry.caller.partner_id]
-        grants = register.grants_by_id(connection, {i.query.consent_id for i in inquiries})
+        grants = register.grants_owned(
+            connection, {(i.caller.partner_id, i.query.consent_id) for i in inquiries}
+        )
         own = [grant for i in inquiries if (grant := _own(grants, i)) is not None]
         keys = self._vault.keys(connection, list({owner_subject(grant.subject) for grant in own}))
         # Read last: a twin that used up the quota or the grant just now is found to have done so.

@@ -89,8 +89,10 @@ def _load(tx: Transaction, attempts: Sequence[Attempt], guards: Guards) -> Loade
     queries = [a for a in attempts if not isinstance(a, Refusal)]
     callers = partners.enrolled(tx.connection, {a.caller.fingerprint for a in attempts})
     releases = {a.query.consent_id for a in queries if isinstance(a, Release)}
-    others = {a.query.consent_id for a in queries if isinstance(a, Repeat)}
-    others |= {a.consent_id for a in attempts if isinstance(a, Refusal) and a.consent_id}
+    others = {(a.caller.partner_id, a.query.consent_id) for a in queries if isinstance(a, Repeat)}
+    others |= {
+        (a.caller.partner_id, a.consent_id) for a in attempts if isinstance(a, Refusal) and a.consent_id
+    }
     contracts = {
         callers[a.caller.fingerprint].partner.partner_id: callers[a.caller.fingerprint].partner.contract
         for a in queries
@@ -102,7 +104,7 @@ def _load(tx: Transaction, attempts: Sequence[Attempt], guards: Guards) -> Loade
         guards=guards,
         callers=callers,
         standings=register.standings(tx.connection, releases) if releases else {},
-        grants=register.grants_by_id(tx.connection, others) if others else {},
+        grants=register.grants_owned(tx.connection, others) if others else {},
         answers=kept.find(tx.connection, [_key(a) for a in queries], now=tx.now) if queries else {},
         usage=contract.read(tx.connection, contracts, tx.now),
     )

@@ -55,6 +55,20 @@ def test_a_list_of_none_finds_and_writes_nothing(connection: Connection) -> None
     assert FIND.rows(connection, names=[], but="x") == []
 
 
+PAIRED = Select("SELECT name FROM shelf WHERE (name, note) IN PAIRS :both AND name <> :but ORDER BY name")
+
+
+def test_a_pair_is_found_only_where_both_are_right(connection: Connection) -> None:
+    connection.execute(sa.text("ALTER TABLE shelf ADD COLUMN note VARCHAR(80)"))
+    for name, note in (("a", "1 2"), ("b", "it's"), ("c", "1 2")):
+        added = sa.text("INSERT INTO shelf (name, content, note) VALUES (:name, '', :note)")
+        connection.execute(added, {"name": name, "note": note})
+    both = [("a", "1 2"), ("b", "1 2"), ("c", "it's"), ("b", "it's"), ("a", "2")]
+    assert PAIRED.rows(connection, both=both, but="") == [("a",), ("b",)]
+    assert PAIRED.rows(connection, both=both, but="a") == [("b",)]
+    assert PAIRED.rows(connection, both=[], but="") == []
+
+
 def test_a_null_is_a_null(connection: Connection) -> None:
     PUT.rows(connection, [("a", b"", None)])
     assert FIND.rows(connection, names=["a"], but="") == [("a", b"", None)]

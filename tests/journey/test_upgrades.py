@@ -26,7 +26,7 @@ def test_a_database_of_the_first_version_is_upgraded_with_all_that_it_holds(own_
     opened = open_store(own_world.settings.database.url)
     with opened.writer.begin() as connection:
         command.downgrade(migrations._config(connection), "0001")
-    with pytest.raises(SettingsInvalid, match="older than 0003") as refusal:
+    with pytest.raises(SettingsInvalid, match="older than 0004") as refusal:
         own_world.restart()
     assert "scoregate upgrade" in str(refusal.value)
     migrations.upgrade(opened)
@@ -45,12 +45,12 @@ def test_a_periods_uses_are_carried_over_both_ways(own_world: World) -> None:
         answered(acme, acme.query(consent))
     opened = open_store(own_world.settings.database.url)
     with opened.reading() as connection:
-        before = register.grants_by_id(connection, [consent.consent_id])
+        before = register.grants_owned(connection, [(acme.partner_id, consent.consent_id)])
     with opened.writer.begin() as connection:
         command.downgrade(migrations._config(connection), "0002")
     migrations.upgrade(opened)
     with opened.reading() as connection:
-        assert register.grants_by_id(connection, [consent.consent_id]) == before
+        assert register.grants_owned(connection, [(acme.partner_id, consent.consent_id)]) == before
     opened.close()
     assert before[consent.consent_id].uses == 3
     own_world.restart()
