@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -12,7 +14,7 @@ from scoregate.admin.v1 import consent_admin_pb2, operations_admin_pb2, partner_
 from scoregate.audit.v1 import audit_pb2
 from scoregate.partner.v1 import consent_pb2, receipt_pb2, score_pb2, types_pb2, usage_pb2
 from tests.journey.contract import BY_REQUEST
-from tests.world import CREDIT, contract, new_uuid, seconds, terms
+from tests.world import CREDIT, Partner, contract, new_uuid, seconds, terms
 
 SOMETHING = "a" * 26  # a well-formed consent id, subject reference or handle
 _, CSR = pki.new_key_and_request("sample")
@@ -101,3 +103,31 @@ def samples() -> dict[str, Message]:
         operations_admin_pb2.GetActiveModelRequest(),
     )
     return {BY_REQUEST[request.DESCRIPTOR].path: request for request in made}
+
+
+NAMING: dict[str, Callable[[Partner, str], Message]] = {
+    "GetConsentInvitation": lambda _, handle: consent_pb2.GetConsentInvitationRequest(handle=handle),
+    "GetConsent": lambda _, consent_id: consent_pb2.GetConsentRequest(consent_id=consent_id),
+    "GetScore": lambda caller, consent_id: caller.query(consent_id),
+    "CheckThreshold": lambda caller, consent_id: caller.threshold_query(
+        consent_pb2.Consent(consent_id=consent_id)
+    ),
+    "BatchGetScores": lambda caller, consent_id: score_pb2.BatchGetScoresRequest(
+        items=[caller.query(consent_id)]
+    ),
+}
+"""Method → a lender's request that names something: a handle, or a consent."""
+
+
+def text_fields(message: Message, prefix: str = "") -> Iterator[tuple[str, Message, Any]]:
+    """(path, holder, field) of every text field, those of nested messages included."""
+    for field in message.DESCRIPTOR.fields:
+        if field.message_type is not None and field.message_type.full_name.startswith("google."):
+            continue
+        if field.type == field.TYPE_STRING:
+            yield prefix + field.name, message, field
+        elif field.message_type is not None and field.is_repeated:
+            for place, item in enumerate(getattr(message, field.name)):
+                yield from text_fields(item, f"{prefix}{field.name}[{place}].")
+        elif field.message_type is not None:
+            yield from text_fields(getattr(message, field.name), f"{prefix}{field.name}.")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from google.protobuf.message import Message
 
 from tests.journey.conftest import STORES, Channels
 from tests.journey.contract import METHODS, Method, by_name
 from tests.journey.rows import require_explained
-from tests.journey.samples import samples, token
+from tests.journey.samples import samples, text_fields, token
 from tests.wire import Failure, outcome, refused, send
 from tests.world import World
 
@@ -35,20 +33,6 @@ ODD_TEXTS = {
     "private use": "\U000f0000",
     "too long": "x" * 100_000,
 }
-
-
-def text_fields(message: Message, prefix: str = "") -> Iterator[tuple[str, Message, Any]]:
-    """(path, holder, field) of every text field, those of nested messages included."""
-    for field in message.DESCRIPTOR.fields:
-        if field.message_type is not None and field.message_type.full_name.startswith("google."):
-            continue
-        if field.type == field.TYPE_STRING:
-            yield prefix + field.name, message, field
-        elif field.message_type is not None and field.is_repeated:
-            for place, item in enumerate(getattr(message, field.name)):
-                yield from text_fields(item, f"{prefix}{field.name}[{place}].")
-        elif field.message_type is not None:
-            yield from text_fields(getattr(message, field.name), f"{prefix}{field.name}.")
 
 
 TEXT_FIELDS = [

@@ -6,18 +6,16 @@ from collections.abc import Iterator
 
 import grpc
 import pytest
+from google.protobuf.message import Message
 
 from gateway.partners import POLICY, Role
-from gateway.pki import AuthorityRole, load_authority
 from scoregate.partner.v1 import consent_pb2, score_pb2
 from tests.journey.contract import METHODS, Method, by_name
 from tests.journey.rows import answered, require_explained, turned_down
-from tests.pki_support import make_certificate
-from tests.wire import Failure, open_channel, outcome, refused, send
+from tests.journey.samples import NAMING
+from tests.roles import CAS, ROLES, connect, enter_role
+from tests.wire import Failure, outcome, refused, send
 from tests.world import Partner, World, new_uuid
-
-CAS = {"partner": AuthorityRole.PARTNER, "admin": AuthorityRole.STAFF}
-ROLES = [role.value for role in Role]
 
 
 def test_the_method_map_names_every_method_of_the_contract_and_no_other() -> None:
@@ -39,18 +37,9 @@ def test_every_method_has_somebody_who_may_call_it() -> None:
 @pytest.fixture(scope="module")
 def callers(world: World) -> Iterator[dict[tuple[str, str], grpc.Channel]]:
     """(door, role) → a channel. Each door's own CA vouches for every role, so that only the map says no."""
-    ports = {"partner": world.gateway.partner_port, "admin": world.gateway.admin_port}
-    channels = {}
-    for door, ca in CAS.items():
-        authority = load_authority(world.settings.tls.authorities, ca)
-        for role in ROLES:
-            partner_id = f"{door}-{role.lower()}"
-            world.add(partner_id, f"ROLE_{role}")
-            made = make_certificate(authority, uris=(f"spiffe://scoregate.local/partner/{partner_id}",))
-            world.enter(partner_id, made.certificate_pem)
-            channels[door, role] = open_channel(
-                ports[door], world.server_ca, made.certificate_pem, made.key_pem
-            )
+    channels = {
+        (door, role): connect(world, door, enter_role(world, door, role)) for door in CAS for role in ROLES
+    }
     yield channels
     for channel in channels.values():
         channel.close()
@@ -83,19 +72,15 @@ def test_a_method_is_served_at_one_door_alone(
 # --- other partners' ids
 
 
-def naming(caller: Partner, consent_id: str, handle: str) -> dict[str, object]:
+def naming(caller: Partner, consent_id: str, handle: str) -> dict[str, Message]:
     """Every request of a lender that names something, naming these."""
     return {
-        "GetConsentInvitation": consent_pb2.GetConsentInvitationRequest(handle=handle),
-        "GetConsent": consent_pb2.GetConsentRequest(consent_id=consent_id),
-        "GetScore": caller.query(consent_id),
-        "CheckThreshold": caller.threshold_query(consent_pb2.Consent(consent_id=consent_id)),
-        "BatchGetScores": score_pb2.BatchGetScoresRequest(items=[caller.query(consent_id)]),
+        name: make(caller, handle if name == "GetConsentInvitation" else consent_id)
+        for name, make in NAMING.items()
     }
 
 
 NAMELESS = {"CreateConsentInvitation", "ListConsents", "ListQuotaUsage", "GetVerificationKeys"}
-NAMING = ["GetConsentInvitation", "GetConsent", "GetScore", "CheckThreshold", "BatchGetScores"]
 
 
 def test_every_partner_method_is_in_the_matrix() -> None:
@@ -110,7 +95,7 @@ def test_a_foreign_id_looks_exactly_like_a_missing_one(
     missing = naming(acme, "a" * 26, "a" * 26)[method]
     theirs = naming(acme, foreign.consent_id, foreign.handle)[method]
     reason = "CONSENT_NOT_USABLE" if method in ("GetScore", "CheckThreshold") else "NOT_FOUND"
-    seen = [turned_down(acme, request, reason) for request in (missing, theirs)]  # type: ignore[arg-type]
+    seen = [turned_down(acme, request, reason) for request in (missing, theirs)]
     assert len({(f.status, f.message, f.faceless, str(f.initial)) for f in seen}) == 1
 
 
@@ -127,7 +112,7 @@ def test_a_foreign_id_in_a_batch_looks_exactly_like_a_missing_one(
 @pytest.mark.parametrize("method", NAMING)
 def test_ones_own_id_is_found(world: World, acme: Partner, method: str) -> None:
     own = world.consent(acme)
-    answer = answered(acme, naming(acme, own.consent_id, own.handle)[method])  # type: ignore[arg-type]
+    answer = answered(acme, naming(acme, own.consent_id, own.handle)[method])
     assert own.consent_id in str(answer)
 
 

@@ -84,13 +84,23 @@ class Elsewhere:
         self.process.join()
 
 
+def as_it_is(seams: Seams) -> Seams:
+    """A gateway like any other."""
+    return seams
+
+
 @contextmanager
 def gateways(
-    settings: Settings, guards: Sequence[Guards], clocks: Sequence[Callable[[], datetime]] = ()
+    settings: Settings,
+    guards: Sequence[Guards],
+    clocks: Sequence[Callable[[], datetime]] = (),
+    *,
+    set_up: Callable[[Seams], Seams] = as_it_is,
 ) -> Iterator[list[Elsewhere]]:
     """Gateways over one database, started together, each with guards of its own.
 
-    ``clocks`` are theirs in place of the wall's, and such as can be given to another process.
+    ``clocks`` are theirs in place of the wall's, and such as can be given to another process. ``set_up`` runs
+    in each process before its gateway starts, and may change the seams and the process.
 
     Raises:
         RuntimeError: One did not start; the message has what it said.
@@ -102,7 +112,9 @@ def gateways(
             ours, theirs = context.Pipe()
             said = settings.home / f"gateway-{uuid4().hex[:8]}.log"
             seams = Seams(clock=clock, guards=each)
-            process = context.Process(target=_serve, args=(theirs, settings, seams, said), daemon=True)
+            process = context.Process(
+                target=_serve, args=(theirs, settings, seams, said, set_up), daemon=True
+            )
             process.start()
             theirs.close()
             closing.callback(_end, process, ours)
@@ -129,7 +141,9 @@ def _end(process: SpawnProcess, pipe: Connection) -> None:
     pipe.close()
 
 
-def _serve(pipe: Connection, settings: Settings, seams: Seams, said: Path) -> None:
+def _serve(
+    pipe: Connection, settings: Settings, seams: Seams, said: Path, set_up: Callable[[Seams], Seams]
+) -> None:
     """In the process: serve until told to stop, or until whoever would tell is gone."""
     from gateway.cli.logs import configure
 
@@ -138,7 +152,7 @@ def _serve(pipe: Connection, settings: Settings, seams: Seams, said: Path) -> No
         os.dup2(out.fileno(), 1)
         os.dup2(out.fileno(), 2)
     configure(development=False)
-    gateway = Gateway.start(settings, seams)
+    gateway = Gateway.start(settings, set_up(seams))
     pipe.send([gateway.partner_port, gateway.admin_port, gateway.http_port])
     with suppress(EOFError):
         pipe.recv()
