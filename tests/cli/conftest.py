@@ -122,6 +122,11 @@ def terms() -> Terms:
 
 @pytest.fixture(scope="session")
 def app() -> typer.Typer:
+    return whole_app()
+
+
+def whole_app() -> typer.Typer:
+    """The command with all that is installed beside it."""
     made = typer.Typer(name="scoregate", add_completion=False, pretty_exceptions_enable=False)
     made.add_typer(log_app)
     extend(made)

@@ -15,14 +15,12 @@ from sqlalchemy.engine import Connection
 
 from consent import register
 from consent.grant import Ask, Grant
-from consent.register import Entry, Invitation, NotFound
-from consent.register.tables import grants
-from gateway.audit.private import owner_subject
-from gateway.doors.consent import consent_message, invitation_message
+from consent.register import NotFound
+from consent.register.tables import grants, invitations
 from gateway.errors import Refused, Violation
 from gateway.journey import look
-from gateway.journey.inquiry import Consented, Inquiry
-from gateway.server import Seams, wall_clock
+from gateway.journey.inquiry import Inquiry
+from gateway.server import Seams
 
 _require, _entry, _invitation, _check = Grant.require, register.entry, register.invitation, look._check
 _owned = register.grants_owned
@@ -46,19 +44,14 @@ def says_whose(seams: Seams) -> Seams:
     return seams
 
 
-def looks_first(seams: Seams) -> Seams:
-    """Everything is read and made ready first, and whose it is, is asked at the end.
+def reads_on(seams: Seams) -> Seams:
+    """Whose a thing is, is asked once a page of what its owner has was read.
 
-    Scores are asked for and signed before the ledger refuses; a consent is made a message of before the door
-    does. Every answer stays the same to the byte: it only takes longer.
+    Every answer stays the same to the byte: it only takes longer, and only where there is an owner.
     """
-    _look_by_id_alone()
-    _put(look, "_check", _check_nothing)
-    _put(register, "entry", _read_first(_entry, lambda e: consent_message(e, now=wall_clock()), _owner))
-    message = _read_first(
-        _invitation, lambda i: invitation_message(i, "", now=wall_clock()), lambda i: i.partner_id
-    )
-    _put(register, "invitation", message)
+    _put(register, "grants_owned", _owned_read_on)
+    _put(register, "entry", _reading_on(grants, "consent_id", _entry))
+    _put(register, "invitation", _reading_on(invitations, "handle", _invitation))
     return seams
 
 
@@ -104,26 +97,23 @@ def _hint(field: str) -> tuple[Violation, ...]:
     return (Violation(field, "must be yours"),)
 
 
-def _check_nothing(inquiry: Inquiry, grant: Grant | None, keys: Any, usage: Any, first: Any, _: Any) -> None:
-    key = keys.get(owner_subject(grant.subject)) if grant else None
-    if grant is None or key is None:
-        raise Refused("CONSENT_NOT_USABLE")
-    inquiry.consented = Consented(grant, key, usage)
-    inquiry.repeats = first is not None
+def _owned_read_on(connection: Connection, owned: Iterable[tuple[str, str]]) -> Mapping[str, Grant]:
+    asked = list(owned)
+    for partner_id, consent_id in asked:
+        _read_on(connection, grants, grants.c.consent_id == consent_id, partner_id)
+    return _owned(connection, asked)
 
 
-def _owner(entry: Entry) -> str:
-    return entry.grant.partner_id
-
-
-def _read_first(
-    find: Callable[..., Any], show: Callable[[Any], object], owner: Callable[[Any], str]
-) -> Callable[..., Any]:
+def _reading_on(table: sa.Table, key: str, find: Callable[..., Any]) -> Callable[..., Any]:
     def found(connection: Connection, name: str, *, partner_id: str | None = None) -> Any:
-        thing: Entry | Invitation = find(connection, name)
-        show(thing)
-        if partner_id is not None and owner(thing) != partner_id:
-            raise NotFound
-        return thing
+        if partner_id is not None:
+            _read_on(connection, table, table.c[key] == name, partner_id)
+        return find(connection, name, partner_id=partner_id)
 
     return found
+
+
+def _read_on(connection: Connection, table: sa.Table, named: sa.ColumnElement[bool], partner_id: str) -> None:
+    owner = connection.execute(sa.select(table.c.partner_id).where(named)).scalar_one_or_none()
+    if owner not in (None, partner_id):
+        register.entries_of_partner(connection, str(owner), after=0, limit=50)

@@ -29,8 +29,10 @@ from tests.prove.stagehands import ENDLESS, GUARDED, gateways, hang_up, meet
 from tests.prove.strangers.careless import asks_not_whose, says_whose
 from tests.prove.strangers.cast import (
     A_LENDERS,
+    A_VICTIMS,
     MALFORMED,
     SECRET,
+    TO_FREEZE,
     WORDS,
     Caller,
     Fields,
@@ -112,6 +114,8 @@ def matrix(stage: Stage, store: str, world: World) -> Finding:
     control = _control(stage, world, foreign(world, owner, token), chance)
     for each in cast:
         each.channel.close()
+    for person in (A_VICTIMS, TO_FREEZE):
+        world.freeze(person, frozen=False)
     told = [line for cell in cells for line in cell.judge()]
     figures = {"calls": sum(len(c.seen) for c in cells), "methods": len(METHODS), "callers": len(cast)}
     return Finding(
