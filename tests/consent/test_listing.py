@@ -1,14 +1,17 @@
-"""Pages of a person's consents: nothing is lost or repeated, whenever the consents were given."""
+"""Consents are listed page by page, none lost or repeated; and looked up by partner and id, nobody else's."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from consent import register
+from consent.register.grants import _owned
 from gateway import migrations
 from gateway.store import open_store
 from tests.agreed import ONE_TIME
@@ -33,10 +36,34 @@ def test_consents_of_one_microsecond_are_each_on_one_page(database_url: str, siz
     assert set(listed) == given
 
 
-def _allow(connection: Connection) -> str:
+@pytest.fixture
+def connection(database_url: str) -> Iterator[Connection]:
+    store = open_store(database_url)
+    migrations.upgrade(store)
+    with store.writer.begin() as connection:
+        yield connection
+    store.close()
+
+
+def test_each_partner_finds_its_own_consents_and_no_other(connection: Connection) -> None:
+    acmes, zetas = _allow(connection, "acme"), _allow(connection, "zeta")
+    found = register.grants_owned(connection, [("acme", acmes), ("acme", zetas), ("zeta", "b" * 26)])
+    assert {consent_id: grant.partner_id for consent_id, grant in found.items()} == {acmes: "acme"}
+    assert register.grants_owned(connection, [("zeta", acmes)]) == {}
+    assert set(register.grants_owned(connection, [("zeta", zetas), ("acme", acmes)])) == {acmes, zetas}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_sqlite_finds_a_consent_by_an_index_of_both(connection: Connection) -> None:
+    """By the id alone it would read another partner's row, and be measurably slower where there is one."""
+    plan = connection.execute(sa.text(f"EXPLAIN QUERY PLAN {_owned._sqlite}"), {"owned": "[]"}).all()
+    assert "SEARCH g USING INDEX ix_grants_owner (partner_id=? AND consent_id=?)" in [row[-1] for row in plan]
+
+
+def _allow(connection: Connection, partner_id: str = "acme") -> str:
     invitation, _ = register.invite(
         connection,
-        partner_id="acme",
+        partner_id=partner_id,
         request_id=str(uuid.uuid4()),
         request_sha256=bytes(32),
         terms=ONE_TIME,

@@ -24,7 +24,7 @@ from gateway import founding
 from gateway.server import wall_clock
 from gateway.store import open_store
 from tests.journey.samples import samples
-from tests.prove.campaign import Finding, Stage
+from tests.prove.campaign import SQLITE, Finding, Stage
 from tests.prove.stagehands import ENDLESS, GUARDED, OPERATOR, gateways, hang_up, meet, people, settle
 from tests.prove.strangers.chatty import WHIMS, Chatty
 from tests.prove.strangers.mishaps import MISHAPS, PROVOKED
@@ -45,6 +45,7 @@ from tests.prove.strangers.scene import (
 CONTROL = "lines with words, errors that quote their cause, counts by what was sent"
 BLABBED = (LINES, METRICS, "errors")
 MANY, FEW = 1_000, len(MISHAPS)
+ON_POSTGRESQL = 250  # whose words alone are others
 AT_THE_DESK = 5  # people whose data commands get to see
 WITH_A_CERTIFICATE = 20  # one in so many
 EVIDENCE = 5
@@ -53,7 +54,7 @@ TIME = re.compile(rb'"timestamp": "[^"]*"')  # lines that differ in nothing else
 
 def canaries(stage: Stage, store: str) -> Finding:
     """All people on one store, and a few at a gateway that blabs."""
-    count = stage.size(full=MANY, small=FEW)
+    count = stage.size(full=MANY if store == SQLITE else ON_POSTGRESQL, small=FEW)
     heard, found = _live(stage, store, count, blabs=False)
     few = stage.size(full=2 * FEW, small=FEW)
     _, told = _live(stage, store, few, blabs=True)

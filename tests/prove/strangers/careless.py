@@ -1,12 +1,13 @@
 """Known-broken gateways, for control arms: each forgets for real what keeps strangers strangers.
 
-Each is called in a gateway's own process, before it starts. No seam takes these parts, so they are put
+Each kind is called in a gateway's own process, before it starts. No seam takes these parts, so they are put
 where the rooms look for their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -21,9 +22,24 @@ from gateway.errors import Refused, Violation
 from gateway.journey import look
 from gateway.journey.inquiry import Inquiry
 from gateway.server import Seams
+from tests.prove.stagehands import GUARDED, gateways, hang_up, meet
+from tests.world import World
+
+Kind = Callable[[Seams], Seams]
 
 _require, _entry, _invitation, _check = Grant.require, register.entry, register.invitation, look._check
 _owned = register.grants_owned
+
+
+@contextmanager
+def careless(world: World, kind: Kind) -> Iterator[World]:
+    """Another gateway of the same installation, broken in this way."""
+    with gateways(world.settings, [GUARDED], set_up=kind) as [started]:
+        other = meet(world.settings, started)
+        try:
+            yield other
+        finally:
+            hang_up(other)
 
 
 def asks_not_whose(seams: Seams) -> Seams:

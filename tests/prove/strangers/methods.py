@@ -25,8 +25,7 @@ from gateway.partners import POLICY, Role
 from tests.journey.contract import METHODS, Method
 from tests.journey.samples import NAMING, samples, text_fields
 from tests.prove.campaign import Finding, Stage
-from tests.prove.stagehands import ENDLESS, GUARDED, gateways, hang_up, meet
-from tests.prove.strangers.careless import asks_not_whose, says_whose
+from tests.prove.stagehands import ENDLESS
 from tests.prove.strangers.cast import (
     A_LENDERS,
     A_VICTIMS,
@@ -49,7 +48,6 @@ from tests.world import World
 
 OWN, MISSING, BAD = "own", "missing", "malformed"
 CONTROL = "whose it is: not asked, or said in a detail"
-CARELESS = (asks_not_whose, says_whose)
 NAMED_BY = ("consent_id", "handle", "items[0].consent_id")
 ROUNDS = 2
 SAMPLED = 8  # in a test run, one cell in so many of those who may not call the method
@@ -102,8 +100,8 @@ class Cell:
         ]
 
 
-def matrix(stage: Stage, store: str, world: World) -> Finding:
-    """All cells, at a gateway over one store."""
+def matrix(stage: Stage, store: str, world: World, broken: Mapping[str, World]) -> Finding:
+    """All cells, at a gateway over one store; ``broken`` ones, by name, are careless of whose a thing is."""
     cast = list(callers(world))
     owner, token = world.partner("owner", **ENDLESS), _others_cursor(world)
     chance = Random(f"{stage.seed} {store}")  # noqa: S311
@@ -111,7 +109,7 @@ def matrix(stage: Stage, store: str, world: World) -> Finding:
     for _ in range(stage.size(full=ROUNDS, small=1)):
         some = _cells(cast, foreign(world, owner, token), chance, whole=stage.full)
         cells += _play(stage, store, some, chance)
-    control = _control(stage, world, foreign(world, owner, token), chance)
+    control = _control(stage, world, broken, foreign(world, owner, token), chance)
     for each in cast:
         each.channel.close()
     for person in (A_VICTIMS, TO_FREEZE):
@@ -146,22 +144,21 @@ def _play(stage: Stage, where: str, cells: Sequence[Cell], chance: Random) -> Se
     return cells
 
 
-def _control(stage: Stage, world: World, theirs: Theirs, chance: Random) -> list[Cell]:
-    """The same for one lender, at a gateway of each careless kind; where it asks by consent or handle."""
+def _control(
+    stage: Stage, world: World, broken: Mapping[str, World], theirs: Theirs, chance: Random
+) -> list[Cell]:
+    """The same for one lender, at each broken gateway; where it asks by consent or handle."""
     curious, found = world.partner("curious", **ENDLESS), list[Cell]()
     own = own_things(world, curious, A_LENDERS)
-    for careless in CARELESS if stage.full else CARELESS[:1]:
-        with gateways(world.settings, [GUARDED], set_up=careless) as [started]:
-            other = meet(world.settings, started)
-            caller = Caller(careless.__name__, "partner", curious.at(other).channel, Role.PARTNER, own)
-            cells = [
-                Cell(method, caller, path, _tries(method, caller, path, theirs))
-                for method in METHODS
-                for path in ids_of(method)
-                if method.name in NAMING and path.rpartition(".")[2] in ("consent_id", "handle")
-            ]
-            found += _play(stage, f"a gateway that {careless.__name__}", cells, chance)
-            hang_up(other)
+    for name, other in broken.items():
+        caller = Caller(name, "partner", curious.at(other).channel, Role.PARTNER, own)
+        cells = [
+            Cell(method, caller, path, _tries(method, caller, path, theirs))
+            for method in METHODS
+            for path in ids_of(method)
+            if method.name in NAMING and path in NAMED_BY
+        ]
+        found += _play(stage, f"a gateway that {name}", cells, chance)
     return found
 
 
