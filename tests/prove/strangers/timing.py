@@ -30,12 +30,7 @@ from consent.register.tables import grants
 from tests.journey.contract import BY_REQUEST
 from tests.journey.samples import NAMING
 from tests.prove.campaign import SQLITE, Finding, Stage
-from tests.prove.stagehands import (
-    ENDLESS,
-    ONE_TIME,
-    allow,
-    people,
-)
+from tests.prove.stagehands import ENDLESS, ONE_TIME, allow, people
 from tests.world import Partner, World
 
 MOST_AUC, MOST_AUC_IN_A_TEST = 0.55, 0.62
@@ -48,8 +43,6 @@ IDS = 200  # of either kind
 WARM = 50  # pairs before the first that counts
 CALL_SECONDS = 10.0
 CONTROL = "more is read where there is an owner"
-
-
 IN_A_TEST = ("GetScore",)
 
 
