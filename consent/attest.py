@@ -11,13 +11,14 @@ from datetime import datetime, timedelta
 from consent.keys import SigningKey
 from scoregate.proof import jws
 from scoregate.proof.claims import ScoreClaims, ThresholdClaims
+from scoregate.values import value
 
 
 class AttestationRefused(Exception):
     """These claims are not this issuer's to sign."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Attestation:
     """A signed answer, and the digest that its leaf holds."""
 

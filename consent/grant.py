@@ -11,12 +11,13 @@ EXPIRED is never stored: it follows from the clock, so no late job can keep a gr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from scoregate.values import value
 from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Purpose
 
 
@@ -67,7 +68,7 @@ class MoveRefused(Exception):
         self.change = change
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Frequency:
     """At most ``uses`` scored answers in each calendar ``unit``."""
 
@@ -75,7 +76,7 @@ class Frequency:
     unit: CalendarUnit
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Terms:
     """What a person is asked to agree to. Immutable."""
 
@@ -90,7 +91,7 @@ class Terms:
     excluded_families: frozenset[InputFamily]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Ask:
     """The part of a query that consent decides about."""
 
@@ -101,7 +102,7 @@ class Ask:
     subject_ref: str  # empty: the caller names nobody
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Standing:
     """The part of a grant that changes, with its person's freeze; fields as in Grant."""
 
@@ -112,7 +113,7 @@ class Standing:
     uses: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Grant:
     """One consumer's permission to one partner for one purpose."""
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from typing import Any
@@ -25,6 +24,7 @@ from scoregate.proof import results
 from scoregate.proof.claims import Claims, ScoreClaims, ThresholdClaims, inquiry_of
 from scoregate.proof.results import ScoreReason
 from scoregate.proof.view import score_part, signed_score_view, signed_threshold_view, threshold_part
+from scoregate.values import value
 from scoregate.words import Disclosure, InputFamily, NotScoredReason
 from scoring.service import Family, NotScored, Scored
 
@@ -33,7 +33,7 @@ NOT_SCORED = {reason.number: reason for reason in NotScoredReason}
 KEPT_RESULTS = 16_384
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Found:
     """A query that passed the early checks, with what the engine found."""
 
@@ -42,7 +42,7 @@ class Found:
     outcome: Scored | NotScored
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Prepared:
     """What the release transaction needs, and the response without its receipt."""
 
@@ -50,7 +50,7 @@ class Prepared:
     response: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Shown:
     """A result in the contract's words, and the part of a response that shows it."""
 
@@ -105,7 +105,7 @@ class Wording:
         return Shown(result, threshold_part(result) if is_threshold else score_part(result))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Draft:
     """An outcome in words, before it is signed."""
 

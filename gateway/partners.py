@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -22,6 +22,7 @@ from consent.sql import Select, Update
 from gateway.quota.contract import Contract
 from gateway.store import metadata
 from scoregate.instants import micros, moment
+from scoregate.values import value
 
 partners = sa.Table(
     "partners",
@@ -124,7 +125,7 @@ class PartnerExists(Exception):
     """The partner id is taken."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Partner:
     """One registered caller."""
 
@@ -135,7 +136,7 @@ class Partner:
     contract: Contract
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Enrolled:
     """A certificate in the registry and whose it is."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from consent.grant import Ask
+from scoregate.values import value
 
 GET_SCORE = "/scoregate.partner.v1.ScoreService/GetScore"
 CHECK_THRESHOLD = "/scoregate.partner.v1.ScoreService/CheckThreshold"
@@ -19,7 +19,7 @@ class BodyMissing(Exception):
     reason = "BODY_MALFORMED"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Call:
     """One incoming RPC, before anything is believed about it."""
 
@@ -51,7 +51,7 @@ class Call:
         return self.seconds_left > 0 and self.alive()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Caller:
     """Who makes a call, once known."""
 
@@ -61,7 +61,7 @@ class Caller:
     peer: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ScoreQuery:
     """One question about one person. A batch item is a GetScore."""
 

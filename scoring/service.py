@@ -10,6 +10,7 @@ from enum import IntEnum
 from pathlib import Path
 from types import MappingProxyType
 
+from scoregate.values import value
 from scoring import store
 from scoring.errors import ArtefactInvalid, EpochMissing, ModelSunset, PopulationInvalid
 from scoring.population import Population
@@ -43,7 +44,7 @@ class NotScoredReason(IntEnum):
     THIN_FILE = 2
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Query:
     """One person to score."""
 
@@ -51,7 +52,7 @@ class Query:
     excluded: frozenset[Family] = NONE_EXCLUDED
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Scored:
     """There is a score."""
 
@@ -63,7 +64,7 @@ class Scored:
     model: str  # "name@version"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NotScored:
     """There is none, which is not a low one."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
 
@@ -25,6 +24,7 @@ from scoregate.audit.v1 import leaf_pb2
 from scoregate.instants import micros, moment
 from scoregate.proof.leaf import encode
 from scoregate.proof.merkle import CompactRange, leaf_hash
+from scoregate.values import value
 
 LEAF_VERSION = 1
 SALT_BYTES = 16
@@ -60,7 +60,7 @@ private_parts = sa.Table(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Head:
     """The log's head under its lock."""
 
@@ -71,7 +71,7 @@ class Head:
     pairwise_check: bytes | None  # None: begun before revision 0002, and not started since
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Appended:
     """An entry in its place. Durable only once the transaction has committed."""
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import field
 from threading import Lock
 
 import sqlalchemy as sa
@@ -26,6 +26,7 @@ from sqlalchemy.engine import Connection
 from consent.sql import Select
 from gateway.store import metadata
 from scoregate.proof.leaf import commit
+from scoregate.values import value
 
 KEY_BYTES = 32
 BLIND_BYTES = 32
@@ -48,7 +49,7 @@ class Unreadable(Exception):
     """A sealed record does not open: altered, or sealed under another key."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Sealed:
     """One encrypted record: nonce, then ciphertext with its tag."""
 
@@ -56,7 +57,7 @@ class Sealed:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Bound:
     """A sealed private part and the commitment that binds it to its leaf."""
 
@@ -64,7 +65,7 @@ class Bound:
     commitment: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DataKey:
     """One owner's key, unwrapped. Lives in memory only."""
 

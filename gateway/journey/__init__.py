@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
@@ -49,6 +48,7 @@ from gateway.partners import Partner
 from gateway.query import BodyMissing, Call, Caller, ScoreQuery
 from gateway.quota.headers import Headers, rate_limit
 from gateway.store import Store
+from scoregate.values import value
 
 __all__ = ["Answered", "Conversation", "Journey", "Parse", "Result", "record_model"]
 
@@ -62,7 +62,7 @@ NO_ENTRY = frozenset({"AUDIT_UNAVAILABLE", "DEADLINE_PASSED", "SERVER_BUSY"})
 """Refusals without an entry: the ledger can't be written, or nobody is there any more."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Conversation:
     """A batch's queries, what became of each, and the RateLimit headers that go out first."""
 

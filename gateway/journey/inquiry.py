@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from consent.attest import Attestation
 from consent.grant import Grant
@@ -15,11 +14,12 @@ from gateway.partners import Partner
 from gateway.query import Call, Caller, ScoreQuery
 from gateway.quota.burst import Verdict
 from gateway.quota.contract import Usage
+from scoregate.values import value
 
 Parse = Callable[[bytes, Partner], Sequence[ScoreQuery]]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Answered:
     """The bytes that leave, receipt included."""
 
@@ -31,7 +31,7 @@ class Answered:
 Result = Answered | Refused
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Consented:
     """What the optimistic read found, where it refused nothing."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -13,6 +12,7 @@ from consent.sql import Select, Write
 from gateway.audit.private import Sealed, data_keys
 from gateway.store import metadata
 from scoregate.instants import micros, moment
+from scoregate.values import value
 
 KEPT = timedelta(hours=24)
 
@@ -35,7 +35,7 @@ class RequestIdReused(Exception):
     reason = "REQUEST_ID_REUSED"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Answer:
     """A first answer: the sealed response without its receipt, and the leaf that is its receipt."""
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from consent.grant import Grant
 from gateway.audit.private import Bound, Sealed
 from gateway.query import Caller, ScoreQuery
 from gateway.quota.contract import Usage
+from scoregate.values import value
 from scoregate.words import NotScoredReason, Purpose
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Refusal:
     """Record that a call was refused before its transaction."""
 
@@ -23,7 +22,7 @@ class Refusal:
     request_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Repeat:
     """Give a first answer again."""
 
@@ -31,7 +30,7 @@ class Repeat:
     query: ScoreQuery
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Release:
     """Release an answer that is ready: scored, signed and sealed."""
 
@@ -50,7 +49,7 @@ class Release:
 Attempt = Refusal | Repeat | Release
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Released:
     """Committed; the answer may leave."""
 
@@ -59,7 +58,7 @@ class Released:
     usage: Usage
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Replayed:
     """The first answer may leave again; its replay is committed."""
 
@@ -70,7 +69,7 @@ class Replayed:
     usage: Usage
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Denied:
     """Nothing may leave; the refusal is committed."""
 
@@ -78,7 +77,7 @@ class Denied:
     usage: Usage | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Stale:
     """Signed under a key or for a log that was replaced meanwhile: sign again. Nothing is recorded."""
 
@@ -86,17 +85,17 @@ class Stale:
     log_origin: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Gone:
     """A repeat whose first answer has just expired: start over. Nothing is recorded."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Dropped:
     """The caller was gone before the transaction began. Nothing is recorded."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Failed:
     """This attempt could not be decided or written, and it alone. Nothing of it is recorded."""
 

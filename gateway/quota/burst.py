@@ -9,12 +9,13 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from scoregate.values import value
 
 MICROS = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Limit:
     """``calls_per_second`` sustained, ``burst_calls`` at once after a rest. Both at least 1."""
 
@@ -27,7 +28,7 @@ class Limit:
         return -(-MICROS // self.calls_per_second)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Verdict:
     """What GCRA says of one call."""
 

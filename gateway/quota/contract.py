@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 
 from consent.sql import Select, Write
 from gateway.store import metadata
+from scoregate.values import value
 
 quota_usage = sa.Table(
     "quota_usage",
@@ -51,7 +52,7 @@ def _periods(time_zone: str, now: datetime) -> tuple[str, str]:
     return local.strftime("%Y-%m-%d"), local.strftime("%Y-%m")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Usage:
     """One partner's use of its contract in the periods of one instant."""
 

@@ -16,7 +16,6 @@ Every error names the claim and never its value.
 """
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar, Self, TypeAlias
 
@@ -24,6 +23,7 @@ from scoregate.errors import AttestationMalformed, ClaimInvalid, JsonRefused
 from scoregate.proof import shapes
 from scoregate.proof.digest import parse, quote
 from scoregate.proof.results import NotScored, Scored, ScoreReason, ThresholdAnswer, band_of
+from scoregate.values import value
 from scoregate.words import Disclosure, InquiryType, Purpose
 
 __all__ = [
@@ -68,7 +68,7 @@ def inquiry_of(purpose: Purpose) -> InquiryType:
     return InquiryType.HARD if purpose in _HARD else InquiryType.SOFT
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Claims:
     """What both kinds of attestation say; each field is named as its claim.
 
@@ -175,7 +175,7 @@ class Claims:
         return datetime.fromtimestamp(self.exp, UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ScoreClaims(Claims):
     """The answer to GetScore."""
 
@@ -186,7 +186,7 @@ class ScoreClaims(Claims):
     result: Scored | NotScored
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ThresholdClaims(Claims):
     """The answer to CheckThreshold."""
 
