@@ -77,6 +77,7 @@ class Refused(Exception):
         self.usage: Usage | None = None  # of the partner's contract, where it is known
         self.request_id = ""  # the caller's, once it is known to be one
         self.recorded = False  # set once the refusal has its entry in the log
+        self.is_turned_away = False  # before anything was parsed or believed
 
     @property
     def status(self) -> StatusCode:

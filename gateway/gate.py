@@ -233,7 +233,7 @@ class Gate:
     def _turn_away(self, partner_id: str, method: str, refusal: Refused) -> Refused:
         with self._lock:
             self._turned_away[partner_id, method, refusal.code] += 1
-        refusal.recorded = True
+        refusal.recorded = refusal.is_turned_away = True
         return refusal
 
 

@@ -16,16 +16,26 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import grpc
 import structlog
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # its stubs don't know it
 
+from gateway.doors.unhurried import Unhurried
+
 log = structlog.get_logger()
 
 AWAITED = 16
 """Calls that the core may take in before the thread has looked at the first of them."""
+
+POLL_SECONDS = 0.25
+GIVE_WAY_SECONDS = 0.005
+"""How long the door's own thread leaves it to another one to take calls in."""
+
+MOST_TAKEN_IN = 256
+"""Reports that another thread takes in at a time: a flood must not keep it from its own work."""
 
 FOR_EVER = 1e9
 """In seconds. Of a call without a deadline the core says that some 9e18 are left."""
@@ -53,7 +63,9 @@ class Incoming:
         "began",
         "body",
         "certificate_pem",
+        "has_place",
         "is_alive",
+        "is_served",
         "method",
         "peer",
         "seconds",
@@ -67,6 +79,8 @@ class Incoming:
         self._due = 0  # reports that the core still owes; counted under the server's lock
         self._is_greeted = False  # initial metadata have gone out
         self.awaits_body = False
+        self.has_place = False  # among those of its certificate and of the door
+        self.is_served = False  # somebody is to answer or refuse it
         self.began = time.monotonic()
         self.method: str = details.method.decode()
         self.certificate_pem: bytes = cygrpc.auth_context(call).get(b"x509_pem_cert", (b"",))[0]
@@ -98,8 +112,22 @@ class Incoming:
         )
 
     def hang_up(self) -> None:
-        """End the call without a word."""
+        """End the call without a word, whoever works for it."""
         self._call.cancel()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Whatever is said of it from now on, nobody waits for that."""
+        with self._server.lock:
+            self.is_served = False
+            is_over = self._is_over()
+        if is_over:
+            self._server.forget(self)
+
+    def unhurriedly(self, refuse: Callable[[], None]) -> None:
+        """Have the call refused when its turn has come; with too many before it, it is hung up on."""
+        if not self._server.unhurried.do(refuse):
+            self.hang_up()
 
     # --- asked of the core, which owes one report for each asking
 
@@ -107,8 +135,12 @@ class Incoming:
         with self._server.lock:
             # Once the core has reported the end, the queue may be gone before another report could come.
             if self.is_alive and not self._answered:
-                self._answered = True
                 self._ask(operations, self._sent)
+            self._answered = True
+            self.is_served = False
+            is_over = self._is_over()
+        if is_over:
+            self._server.forget(self)
 
     def begin(self, *, with_body: bool) -> None:
         """Await the end, and the body. Called by the serving thread, before anybody else has the call."""
@@ -160,9 +192,13 @@ class Incoming:
     def _reported(self) -> None:
         with self._server.lock:
             self._due -= 1
-            is_over = self._due == 0 and not self.is_alive
+            is_over = self._is_over()
         if is_over:
             self._server.forget(self)
+
+    def _is_over(self) -> bool:
+        """Whether the core owes nothing, and nobody works for it: a place is not free before."""
+        return self._due == 0 and not self.is_alive and not self.is_served
 
 
 Serve = Callable[[Incoming], None]
@@ -177,7 +213,11 @@ class CallServer:
 
     ``turn_away`` refuses a call before its body is read, because its certificate has ``max_each`` calls
     open already, or the door ``max_open``: a caller that sends no body, or reads no answer, holds a place
-    of its own and no thread. ``methods`` are the paths that there are, ``dialogues`` those of streams.
+    of its own and no thread. Refusing has time: a crowd must not stand in front of everybody else.
+
+    ``methods`` are the paths that there are, ``dialogues`` those of streams. With ``may_poll`` there is
+    another thread that takes reports in when it is ready for more; the door's own leaves it to that one
+    while the event is not set.
     """
 
     def __init__(
@@ -189,21 +229,27 @@ class CallServer:
         max_each: int,
         max_open: int,
         options: Sequence[tuple[str, int]],
+        may_poll: threading.Event | None = None,
     ) -> None:
         self._methods = methods
         self._dialogues = dialogues
         self._turn_away = turn_away
         self._max_each = max_each
         self._max_open = max_open
-        self.lock = threading.Lock()  # guards what the core owes each call, and the next
-        self._open: set[Incoming] = set()  # touched by the serving thread alone, like the two below
+        self.lock = threading.Lock()  # guards what the core owes each call, and the next three
+        self._open: set[Incoming] = set()
         self._by_certificate: Counter[bytes] = Counter()
-        self._awaited = 0
+        self._places_taken = 0
+        self._awaited = 0  # touched by the serving thread alone
+        self.unhurried = Unhurried()
         self._queue = cygrpc.CompletionQueue()
         self._server = cygrpc.Server(tuple((name.encode(), value) for name, value in options), False)
         self._server.register_completion_queue(self._queue)
+        self._polling = threading.Lock()  # held by the one thread that takes reports in
+        self._may_poll = may_poll
         self._thread = threading.Thread(target=self._run, name="calls", daemon=True)
         self._is_stopping = False
+        self._is_out_of_patience = False  # with calls that are still served
         self._down = False  # the core has reported that it takes no more calls and has none
 
     def add_secure_port(self, address: str, credentials: grpc.ServerCredentials) -> int:
@@ -233,8 +279,12 @@ class CallServer:
                 return
             self._is_stopping = True
             self._server.shutdown(self._queue, self._stopped)
+        self.unhurried.close()
         self._thread.join(grace)
         self._server.cancel_all_calls()
+        self._is_out_of_patience = True
+        for call in list(self._open):
+            call.let_go()
         self._thread.join()
         self._server.destroy()
 
@@ -246,16 +296,44 @@ class CallServer:
             call.hang_up()
         return len(overdue)
 
+    def take_in(self) -> None:
+        """Take in what the core has reported by now, on the thread that will need it next.
+
+        Two threads that take turns at every report spend more on changing places than on the calls.
+        """
+        if self._polling.acquire(blocking=False):
+            try:
+                self._take_in_waiting()
+            finally:
+                self._polling.release()
+
     # --- the serving thread
 
     def _run(self) -> None:
+        may_poll = self._may_poll
         while self._open or self._awaited or not self._down:
-            event = self._queue.poll()
-            try:
-                event.tag(event)
-            except Exception:  # without this thread nobody is answered any more
-                log.exception("a call could not be served")
-            event = None  # it holds its call
+            if may_poll is None or may_poll.wait(GIVE_WAY_SECONDS):
+                with self._polling:
+                    # Never for good: other threads may have seen to the last call that there was.
+                    self._take_one(time.time() + POLL_SECONDS)
+            else:
+                self.take_in()  # the other one is kept waiting by something
+
+    def _take_in_waiting(self) -> None:
+        for _ in range(MOST_TAKEN_IN):
+            if not self._take_one(0):
+                break
+
+    def _take_one(self, deadline: float) -> bool:
+        """Take in one report; False: none came until the deadline."""
+        event = self._queue.poll(deadline)
+        if event.tag is None:
+            return False
+        try:
+            event.tag(event)
+        except Exception:  # without this thread nobody is answered any more
+            log.exception("a call could not be served")
+        return True
 
     def _await_call(self) -> None:
         self._server.request_call(self._queue, self._queue, self._arrived)
@@ -269,21 +347,40 @@ class CallServer:
             if not self._is_stopping:
                 self._await_call()
         call = Incoming(self, event)
-        self._open.add(call)
-        self._by_certificate[call.certificate_pem] += 1
-        is_crowd = self._by_certificate[call.certificate_pem] > self._max_each
+        is_crowd = self._find_place(call)
+        if is_crowd is not None:
+            # Whom even this finds no room for is let go of, and gRPC resets the stream.
+            self.unhurried.do(partial(self._refuse, call, is_crowd))
+            return
         is_known = call.method in self._methods or call.method in self._dialogues
-        is_refused = not is_known or is_crowd or len(self._open) > self._max_open
-        call.begin(with_body=not is_refused)
+        call.begin(with_body=is_known)
         if not is_known:
             call.refuse(grpc.StatusCode.UNIMPLEMENTED, "there is no such method here")
-        elif is_refused:
-            self._turn_away(call, is_crowd)
+
+    def _find_place(self, call: Incoming) -> bool | None:
+        """Give it a place; or return whether its own certificate has too many open, or the whole door."""
+        pem = call.certificate_pem
+        with self.lock:
+            is_crowd = self._by_certificate[pem] >= self._max_each
+            if is_crowd or self._places_taken >= self._max_open:
+                return is_crowd
+            call.has_place = True
+            self._places_taken += 1
+            self._by_certificate[pem] += 1
+            self._open.add(call)
+        return None
+
+    def _refuse(self, call: Incoming, is_crowd: bool) -> None:
+        with self.lock:
+            self._open.add(call)
+        call.begin(with_body=False)
+        self._turn_away(call, is_crowd)
 
     def hand_on(self, call: Incoming) -> None:
         """Serve a call whose body is here, or will never be. Never raises: its place must come back."""
         try:
             if call.method in self._methods:
+                call.is_served = not self._is_out_of_patience
                 self._methods[call.method](call)
             elif call.body is None:
                 call.finish()
@@ -297,10 +394,15 @@ class CallServer:
 
     def forget(self, call: Incoming) -> None:
         """Give a call's place away."""
-        self._open.discard(call)
-        self._by_certificate[call.certificate_pem] -= 1
-        if not self._by_certificate[call.certificate_pem]:
-            del self._by_certificate[call.certificate_pem]
+        pem = call.certificate_pem
+        with self.lock:
+            self._open.discard(call)
+            if call.has_place:
+                call.has_place = False
+                self._places_taken -= 1
+                self._by_certificate[pem] -= 1
+                if not self._by_certificate[pem]:
+                    del self._by_certificate[pem]
 
     def _stopped(self, _: Any) -> None:
         self._down = True

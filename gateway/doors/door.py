@@ -8,39 +8,35 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache, partial
 
 import grpc
 import structlog
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
-from google.rpc import error_details_pb2, status_pb2
 from prometheus_client import Counter
 
 from gateway.doors.calls import Incoming
-from gateway.errors import DOMAIN, Refused, refused
+from gateway.doors.refusal import message, pushback, status_bytes
+from gateway.errors import Refused, refused
 from gateway.gate import Gate, burst_limit
 from gateway.metrics import CALLS
 from gateway.partners import Partner
 from gateway.query import Call, Caller
 from gateway.quota.headers import Headers, rate_limit
+from scoregate.values import value
 
 log = structlog.get_logger()
 
 MOST_SECONDS = 86_400.0
 """A call's deadline is no later, whatever its caller says."""
 
-MAX_VIOLATIONS = 20
-"""In one refusal: error details travel in trailers, which must stay small."""
-
 OUR_TROUBLE = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL})
 
 REPLAYED = ("scoregate-replayed", "true")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reply:
     """What leaves: a serialised response, and initial metadata."""
 
@@ -98,32 +94,29 @@ class Frame:
         handler(self._call(incoming), partial(self.send, incoming))
 
     def send(self, incoming: Incoming, reply: Reply | Refused) -> None:
-        """Send a response, or a refusal with all its details."""
+        """Send a response, or a refusal with all its details: in its turn, where nothing was parsed."""
         if isinstance(reply, Refused):
-            self.refuse(incoming, reply)
+            if reply.is_turned_away:
+                incoming.unhurriedly(partial(self._refuse, incoming, reply))
+            else:
+                self._refuse(incoming, reply)
         else:
-            _answered(incoming.method).inc()
+            _counted(incoming.method, "OK").inc()
             incoming.answer(reply.body, reply.headers)
 
     def turn_away(self, incoming: Incoming, is_own_crowd: bool) -> None:
         """Refuse a call before its body is read: its caller, or this door, has too many open already."""
         pem, method = incoming.certificate_pem, incoming.method
-        self.refuse(incoming, self._gate.turn_away(pem, method, is_own_crowd=is_own_crowd))
+        self._refuse(incoming, self._gate.turn_away(pem, method, is_own_crowd=is_own_crowd))
 
-    def refuse(self, incoming: Incoming, refusal: Refused) -> None:
-        """Send a refusal with all its details."""
+    def _refuse(self, incoming: Incoming, refusal: Refused) -> None:
         method = incoming.method
-        CALLS.labels(method, refusal.code).inc()
+        _counted(method, refusal.code).inc()
         request_id = refusal.request_id or str(uuid.uuid4())
         report(method, request_id, refusal)
-        status = error_status(refusal, request_id, self._help_url)
-        trailers: list[tuple[str, str | bytes]] = [("grpc-status-details-bin", status.SerializeToString())]
-        if refusal.stop:
-            trailers.append(("grpc-retry-pushback-ms", "-1"))
-        elif refusal.retry_after is not None:
-            wait = -(-refusal.retry_after // timedelta(milliseconds=1))
-            trailers.append(("grpc-retry-pushback-ms", str(wait)))
-        incoming.refuse(refusal.status, status.message, headers=refusal.headers, trailers=tuple(trailers))
+        status = status_bytes(refusal, request_id, self._help_url)
+        trailers = (("grpc-status-details-bin", status), *pushback(refusal))
+        incoming.refuse(refusal.status, message(refusal), headers=refusal.headers, trailers=trailers)
 
     def _call(self, incoming: Incoming) -> Call:
         given = incoming.seconds
@@ -139,8 +132,8 @@ class Frame:
 
 
 @cache
-def _answered(method: str) -> Counter:
-    return CALLS.labels(method, "OK")
+def _counted(method: str, code: str) -> Counter:
+    return CALLS.labels(method, code)
 
 
 def report(method: str, request_id: str, refusal: Refused) -> None:
@@ -160,34 +153,3 @@ def _kinds(error: BaseException) -> str:
         kinds.append(type(cause).__name__)
         cause = cause.__cause__
     return " from ".join(kinds)
-
-
-def error_status(refusal: Refused, request_id: str, help_url: str) -> status_pb2.Status:
-    """The refusal as google.rpc.Status with its details (AIP-193)."""
-    text = refusal.reason
-    status = status_pb2.Status(code=refusal.status.value[0], message=f"{text.title} {text.remedy}")
-    details: list[Message] = [
-        error_details_pb2.ErrorInfo(reason=refusal.code, domain=DOMAIN, metadata={"request_id": request_id}),
-        error_details_pb2.RequestInfo(request_id=request_id),
-        error_details_pb2.Help(
-            links=[error_details_pb2.Help.Link(description=text.title, url=f"{help_url}/{refusal.code}")]
-        ),
-    ]
-    if refusal.violations:
-        fields = [
-            error_details_pb2.BadRequest.FieldViolation(field=v.field, description=v.description)
-            for v in refusal.violations[:MAX_VIOLATIONS]
-        ]
-        details.append(error_details_pb2.BadRequest(field_violations=fields))
-    if refusal.quota_subject:
-        violation = error_details_pb2.QuotaFailure.Violation(
-            subject=refusal.quota_subject, description=text.title
-        )
-        details.append(error_details_pb2.QuotaFailure(violations=[violation]))
-    if refusal.retry_after is not None:
-        delay = Duration()
-        delay.FromTimedelta(refusal.retry_after)
-        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
-    for detail in details:
-        status.details.add().Pack(detail)
-    return status

@@ -11,16 +11,12 @@ event id.
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import exc
 from sqlalchemy.engine import Connection
@@ -30,13 +26,11 @@ from gateway.audit.private import Vault
 from gateway.ledger.attempt import Attempt, Dropped, Failed, Outcome
 from gateway.ledger.release import Guards, run
 from gateway.ledger.transaction import Transaction
+from gateway.ledger.waiting import Guest, Party, Seat, Ticket, Waiting
 from gateway.metrics import UNWRITABLE
 from gateway.store import GRACE_SECONDS, Store, StoreUnavailable
 
 T = TypeVar("T")
-
-MAX_GROUP = 128
-"""Attempts in one transaction: bounds how long a revocation can wait for the head lock."""
 
 
 class LedgerUnavailable(Exception):
@@ -45,69 +39,11 @@ class LedgerUnavailable(Exception):
     reason = "AUDIT_UNAVAILABLE"
 
 
-class LedgerBusy(Exception):
-    """Too many calls wait for the ledger, or it is closed."""
-
-    reason = "SERVER_BUSY"
-
-
-class Guest(Protocol):
-    """A query that comes unprepared, and is told what became of it."""
-
-    @property
-    def attempt(self) -> Attempt | None:
-        """What the preparing made of it; None: it needs no transaction, or not yet."""
-
-    def is_wanted(self) -> bool:
-        """Whether an answer can still reach somebody."""
-
-    def conclude(self, outcome: Outcome) -> None:
-        """Take what became of the attempt: once, whoever says it again. Never raises, never waits."""
-
-
 Prepare = Callable[[Sequence[Any]], None]
 """Gives every guest its attempt. Never raises; runs on the ledger's thread."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Ticket:
-    """Work that waits for the head lock: attempts that share a commit, or one change of its own."""
-
-    attempts: Sequence[Attempt]
-    change: Callable[[Transaction], Any] | None
-    is_wanted: Callable[[], bool]
-    done: Future[Any] = field(default_factory=Future)
-
-    def resolve(self, result: Any) -> None:
-        self.done.set_result(result)
-
-    def fail(self, error: BaseException) -> None:
-        self.done.set_exception(error)
-
-
-@dataclass(frozen=True, slots=True)
-class _Seat:
-    """A prepared guest's place in a transaction."""
-
-    guest: Guest
-    attempts: tuple[Attempt]
-    conclude: Callable[[Guest, Outcome], None]
-
-    def resolve(self, result: Any) -> None:
-        self.conclude(self.guest, result[0])
-
-    def fail(self, error: BaseException) -> None:
-        self.conclude(self.guest, Failed(error))
-
-
-_Work = Sequence[_Ticket] | Sequence[_Seat] | Sequence[_Ticket | _Seat]
-
-
-@dataclass(frozen=True, slots=True)
-class _Party:
-    """Guests of one call, which come together and take their turn behind single ones."""
-
-    guests: Sequence[Guest]
+_Work = Sequence[Ticket] | Sequence[Seat] | Sequence[Ticket | Seat]
 
 
 def _nobody(_: Sequence[Any]) -> None:
@@ -134,14 +70,9 @@ class Ledger:
         self._vault = vault
         self._clock = clock
         self._patience = 2 * (store.patience + GRACE_SECONDS)  # for the transaction before, and one's own
-        self._max_waiting = max_waiting
         self._guards = guards or Guards()
-        self._queue: queue.SimpleQueue[_Ticket | Guest | _Party | None] = queue.SimpleQueue()
-        self._parties: deque[_Party] = deque()  # touched by one thread
+        self._waiting = Waiting(max_waiting)
         self._prepare: Prepare = _nobody
-        self._lock = threading.Lock()  # guards the two below
-        self._guests: dict[Guest, float] = {}  # not concluded yet, and since when
-        self._closed = False
         with store.reading() as connection:
             self._latest = read_head(connection).time  # of the last transaction; written by one thread
         self._connection: Connection | None = None
@@ -161,12 +92,21 @@ class Ledger:
             LedgerUnavailable: Nothing is known to be recorded.
             LedgerBusy: Nothing is recorded.
         """
-        outcomes: list[Outcome] = self._wait(_Ticket(attempts, None, is_wanted))
+        outcomes: list[Outcome] = self._wait(Ticket(attempts, None, is_wanted))
         return outcomes
 
     def host(self, prepare: Prepare) -> None:
         """Have guests prepared by ``prepare``."""
         self._prepare = prepare
+
+    def call_in(self, take_in: Callable[[], None]) -> None:
+        """Have ``take_in`` run on the ledger's thread before each group: it hands in who stands outside."""
+        self._waiting.call_in = take_in
+
+    @property
+    def at_rest(self) -> threading.Event:
+        """Set while the ledger's thread computes nothing: it waits for work, for a lock or for the disk."""
+        return self._waiting.at_rest
 
     def hand_in(self, guest: Guest) -> None:
         """Let one guest take part; returns at once, and concludes the guest later.
@@ -174,10 +114,7 @@ class Ledger:
         Raises:
             LedgerBusy: It takes no part.
         """
-        with self._lock:
-            self._require_room()
-            self._guests[guest] = time.monotonic()
-            self._queue.put(guest)
+        self._waiting.add(guest, (guest,))
 
     def hand_in_party(self, guests: Sequence[Guest]) -> None:
         """Let the guests of one call take part together; returns at once, and concludes each later.
@@ -185,16 +122,11 @@ class Ledger:
         Raises:
             LedgerBusy: None takes part.
         """
-        with self._lock:
-            self._require_room()
-            self._guests |= dict.fromkeys(guests, time.monotonic())
-            self._queue.put(_Party(guests))
+        self._waiting.add(Party(guests), guests)
 
     def conclude_overdue(self) -> int:
         """Conclude guests that have waited for too long; returns how many. Called about once a second."""
-        latest = time.monotonic() - self._patience
-        with self._lock:
-            overdue = [guest for guest, since in self._guests.items() if since <= latest]
+        overdue = self._waiting.since_before(time.monotonic() - self._patience)
         for guest in overdue:
             self._conclude(guest, Failed(LedgerUnavailable("the ledger does not answer")))
         return len(overdue)
@@ -208,86 +140,53 @@ class Ledger:
             LedgerUnavailable: Nothing is known to be recorded.
             LedgerBusy: Nothing is recorded.
         """
-        result: T = self._wait(_Ticket((), work, lambda: True))
+        result: T = self._wait(Ticket((), work, lambda: True))
         return result
 
     @property
     def waiting(self) -> int:
         """How much waits for the ledger's thread."""
-        return self._queue.qsize()
+        return self._waiting.count
 
     def close(self) -> None:
         """Finish what waits, refuse what comes, and close the connection."""
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-        self._queue.put(None)
-        self._thread.join(self._patience)
+        if self._waiting.close():
+            self._thread.join(self._patience)
 
-    def _wait(self, ticket: _Ticket) -> Any:
-        with self._lock:
-            self._require_room()
-            self._queue.put(ticket)
+    def _wait(self, ticket: Ticket) -> Any:
+        self._waiting.add(ticket)
         try:
             return ticket.done.result(self._patience)
         except TimeoutError as error:
             raise LedgerUnavailable("the ledger does not answer") from error
 
-    def _require_room(self) -> None:
-        if self._closed or self._queue.qsize() >= self._max_waiting:
-            raise LedgerBusy
-
     def _conclude(self, guest: Guest, outcome: Outcome) -> None:
-        with self._lock:
-            self._guests.pop(guest, None)
+        self._waiting.dismiss((guest,))
         guest.conclude(outcome)
 
     # --- the ledger's thread
 
     def _serve(self) -> None:
-        is_closing = False
-        while self._parties or not is_closing:
-            tickets, guests, is_closing = self._gather(is_closing=is_closing)
+        while not self._waiting.is_over:
+            tickets, guests = self._waiting.take()
             # Changes first: a revocation never waits behind the scores it ends.
             for ticket in tickets:
                 if ticket.change is not None:
                     self._run([ticket])
-            group: list[_Ticket | _Seat] = [t for t in tickets if t.change is None and self._begin(t)]
+            group: list[Ticket | Seat] = [t for t in tickets if t.change is None and self._begin(t)]
             group += self._seat(guests)
             if group:
                 self._run(group)
         self._disconnect()
 
-    def _gather(self, *, is_closing: bool) -> tuple[list[_Ticket], list[Guest], bool]:
-        """What waits, up to a group: singles as they came, and one party."""
-        tickets, guests = list[_Ticket](), list[Guest]()
-        try:
-            while len(tickets) + len(guests) < MAX_GROUP:
-                is_idle = not (tickets or guests or self._parties or is_closing)
-                match self._queue.get() if is_idle else self._queue.get_nowait():
-                    case None:
-                        is_closing = True
-                    case _Ticket() as ticket:
-                        tickets.append(ticket)
-                    case _Party() as party:
-                        self._parties.append(party)
-                    case guest:
-                        guests.append(guest)
-        except queue.Empty:
-            pass
-        if self._parties:
-            guests += self._parties.popleft().guests
-        return tickets, guests, is_closing
-
-    def _begin(self, ticket: _Ticket) -> bool:
+    def _begin(self, ticket: Ticket) -> bool:
         """Whether the ticket's transaction begins; from then on a call counts, whoever hangs up."""
         if ticket.is_wanted():
             return True
         ticket.resolve([Dropped()] * len(ticket.attempts))
         return False
 
-    def _seat(self, guests: Sequence[Guest]) -> list[_Seat]:
+    def _seat(self, guests: Sequence[Guest]) -> list[Seat]:
         """Prepare who is still wanted; who gets no attempt has left, and may come back by another thread."""
         wanted = list[Guest]()
         for guest in guests:
@@ -297,15 +196,12 @@ class Ledger:
                 self._conclude(guest, Dropped())
         if not wanted:
             return []
-        with self._lock:
-            for guest in wanted:
-                self._guests.pop(guest, None)
+        self._waiting.dismiss(wanted)
         self._prepare(wanted)
         seats = [
-            _Seat(guest, (guest.attempt,), self._conclude) for guest in wanted if guest.attempt is not None
+            Seat(guest, (guest.attempt,), self._conclude) for guest in wanted if guest.attempt is not None
         ]
-        with self._lock:
-            self._guests |= dict.fromkeys([seat.guest for seat in seats], time.monotonic())
+        self._waiting.expect(seat.guest for seat in seats)
         return seats
 
     def _run(self, tickets: _Work) -> None:
@@ -328,7 +224,7 @@ class Ledger:
         if half:
             self._run(tickets[:half])
             self._run(tickets[half:])
-        elif isinstance(tickets[0], _Ticket) and len(tickets[0].attempts) > 1:
+        elif isinstance(tickets[0], Ticket) and len(tickets[0].attempts) > 1:
             tickets[0].resolve([self._run_alone(tickets[0], a) for a in tickets[0].attempts])
         elif isinstance(error, exc.SQLAlchemyError):
             UNWRITABLE.inc()
@@ -339,8 +235,8 @@ class Ledger:
         else:
             tickets[0].fail(error)
 
-    def _run_alone(self, ticket: _Ticket, attempt: Attempt) -> Outcome:
-        alone = _Ticket((attempt,), None, ticket.is_wanted)
+    def _run_alone(self, ticket: Ticket, attempt: Attempt) -> Outcome:
+        alone = Ticket((attempt,), None, ticket.is_wanted)
         self._run([alone])
         error = alone.done.exception()
         if error is not None:
@@ -359,7 +255,8 @@ class Ledger:
 
     def _transact_over(self, connection: Connection, tickets: _Work) -> list[Any]:
         try:
-            transaction = connection.begin()
+            with self._waiting.resting():
+                transaction = connection.begin()
             self._store.require_same_files()  # while it waited for the lock, too
             tx = Transaction(connection, self._clock, self._vault)
         except (exc.SQLAlchemyError, StoreUnavailable) as error:
@@ -372,7 +269,8 @@ class Ledger:
                 transaction.rollback()
             raise
         try:
-            transaction.commit()
+            with self._waiting.resting():
+                transaction.commit()
         except exc.SQLAlchemyError as error:
             raise LedgerUnavailable("the outcome of COMMIT is unknown") from error
         # From here the entries are durable; a crash costs the callers a retry.
@@ -380,7 +278,7 @@ class Ledger:
         return results
 
     def _decide(self, tx: Transaction, tickets: _Work) -> list[Any]:
-        if isinstance(tickets[0], _Ticket) and tickets[0].change is not None:
+        if isinstance(tickets[0], Ticket) and tickets[0].change is not None:
             return [tickets[0].change(tx)]
         outcomes = iter(run(tx, [a for ticket in tickets for a in ticket.attempts], self._guards))
         return [[next(outcomes) for _ in ticket.attempts] for ticket in tickets]

@@ -100,11 +100,13 @@ class Gateway:
         scores = ScoreDoor(services.new_journey(parts, self._closing))
         lenders = services.partner_services(parts, frame, scores)
         staff = services.admin_services(parts, frame)
-        partner = self._new_door(frame, lenders, scores.asked(), services.PARTNER, threads)
-        admin = self._new_door(frame, staff, {}, services.ADMIN, ADMIN_THREADS)
+        door = partial(self._new_door, frame)
+        partner = door(lenders, scores.asked(), services.PARTNER, threads, may_poll=parts.ledger.at_rest)
+        admin = door(staff, {}, services.ADMIN, ADMIN_THREADS)
+        parts.ledger.call_in(partner.take_in)
         self._doors = (partner, admin)
-        for door in self._doors:
-            self._closing.callback(door.stop, 0)
+        for each in self._doors:
+            self._closing.callback(each.stop, 0)
         self.partner_port = bind(partner, settings, "listen.partner", listen.partner, tls.partner_ca)
         self.admin_port = bind(admin, settings, "listen.admin", listen.admin, tls.staff_ca)
 
@@ -123,6 +125,7 @@ class Gateway:
         asked: Mapping[str, Asked],
         names: tuple[str, ...],
         threads: int,
+        may_poll: threading.Event | None = None,
     ) -> CallServer:
         return new_door(
             self._settings,
@@ -133,6 +136,7 @@ class Gateway:
             threads=threads,
             health=self._health,
             closing=self._closing,
+            may_poll=may_poll,
         )
 
     def _serve_http(self, parts: Parts) -> None:

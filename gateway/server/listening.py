@@ -69,6 +69,7 @@ def new_door(
     threads: int,
     health: Health,
     closing: ExitStack,
+    may_poll: threading.Event | None = None,
 ) -> CallServer:
     """A gRPC server with a pool of its own, bounded queue, health, and in development reflection."""
     pool = ThreadPoolExecutor(threads, thread_name_prefix="call")
@@ -83,6 +84,7 @@ def new_door(
         max_each=settings.limits.max_in_flight_per_partner,
         max_open=threads + settings.limits.max_queue,
         options=channel_arguments(settings),
+        may_poll=may_poll,
     )
 
 

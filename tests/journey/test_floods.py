@@ -77,7 +77,7 @@ def test_a_partner_that_holds_all_the_places_it_may_leaves_the_others_served(
     assert all(call.result().HasField("scored") for call in calls)
 
 
-def test_when_every_place_is_taken_a_call_is_refused_at_once(small: World, engine: ScriptedEngine) -> None:
+def test_when_every_place_is_taken_a_call_is_refused_soon(small: World, engine: ScriptedEngine) -> None:
     *lenders, last = [small.partner(f"lender-{n}") for n in range(5)]
     requests = [lender.query(small.consent(lender, **PERIODIC)) for lender in lenders for _ in range(2)]
     late = last.query(small.consent(last))
@@ -93,17 +93,42 @@ def test_when_every_place_is_taken_a_call_is_refused_at_once(small: World, engin
         calls.append(lenders[n // 2].scores.GetScore.future(request, timeout=20))
     for _ in range(4):  # these have the threads, and as many wait for one
         assert arrived.acquire(timeout=10)
-    until = time.monotonic() + 10
-    result = outcome(ask, last, late, timeout=0.2)
-    # Too early it finds a place, and gives it back a moment after it has given up.
-    while not (isinstance(result, Failure) and result.reason == "SERVER_BUSY"):
-        assert time.monotonic() < until
-        result = outcome(ask, last, late, timeout=0.2)
+    for lender in lenders:
+        refused(send, lender.channel, "/nowhere", b"")  # behind them on the same connection
+    result = outcome(ask, last, late)
     go.set()
     require_explained(result, "SERVER_BUSY")
     assert all(call.result().HasField("scored") for call in calls)
     assert answered(last, late).HasField("scored")
     assert small.turned_away()["lender-4", GET_SCORE, "SERVER_BUSY"] >= 1
+
+
+def test_a_call_that_is_reset_keeps_its_place_until_its_work_is_over(
+    small: World, engine: ScriptedEngine
+) -> None:
+    greedy = small.partner("greedy")
+    consent = small.consent(greedy, **PERIODIC)
+    arrived, go = threading.Semaphore(0), threading.Event()
+
+    def hold() -> None:
+        arrived.release()
+        assert go.wait(20)
+
+    engine.before = hold
+    for _ in range(2):  # as many as it may have
+        call = greedy.scores.GetScore.future(greedy.query(consent), timeout=20)
+        assert arrived.acquire(timeout=10)
+        call.cancel()
+    for _ in range(10):
+        result = outcome(ask, greedy, greedy.query(consent))
+        assert isinstance(result, Failure)
+        assert result.reason == "CONCURRENCY_EXCEEDED"
+    go.set()
+    until = time.monotonic() + 10
+    while isinstance(result := outcome(ask, greedy, greedy.query(consent)), Failure):
+        assert result.reason == "CONCURRENCY_EXCEEDED"
+        assert time.monotonic() < until
+    assert engine.calls == 3
 
 
 def never(over: threading.Event) -> Iterator[Any]:
