@@ -74,7 +74,9 @@ class DataKey:
 
     def seal(self, plain: bytes) -> Sealed:
         """Encrypt one record."""
-        nonce = os.urandom(NONCE_BYTES)
+        return self._seal(plain, os.urandom(NONCE_BYTES))
+
+    def _seal(self, plain: bytes, nonce: bytes) -> Sealed:
         return Sealed(self.key_id, nonce + self.cipher.encrypt(nonce, plain, self.key_id.encode()))
 
     def open(self, sealed: Sealed) -> bytes:
@@ -94,8 +96,9 @@ class DataKey:
 
         The blind is sealed in front of the part, so that both are erased together.
         """
-        blind = secrets.token_bytes(BLIND_BYTES)
-        return Bound(self.seal(blind + private_part), commit(private_part, blind))
+        drawn = os.urandom(BLIND_BYTES + NONCE_BYTES)  # once: asking costs more than what is got
+        blind, nonce = drawn[:BLIND_BYTES], drawn[BLIND_BYTES:]
+        return Bound(self._seal(blind + private_part, nonce), commit(private_part, blind))
 
     def unbind(self, sealed: Sealed) -> tuple[bytes, bytes]:
         """(private part, blind) of what ``bind`` sealed.

@@ -9,6 +9,7 @@ from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
+from uuid import RFC_4122, UUID
 
 import pytest
 from google.protobuf.message import Message
@@ -111,6 +112,15 @@ def test_the_ends_of_scale_and_bands_are_answered(
     engine.answers(score)
     shown = acme.score(world.consent(acme)).scored
     assert (shown.score, shown.band) == (score, types_pb2.Band.Value(f"BAND_{band}"))
+
+
+def test_event_ids_are_random_uuids_and_no_two_alike(world: World, acme: Partner) -> None:
+    consent = world.consent(acme, **PERIODIC)
+    told = [acme.score(consent).event_id for _ in range(24)]
+    ids = [UUID(text) for text in told]
+    assert [str(each) for each in ids] == told
+    assert {(each.version, each.variant) for each in ids} == {(4, RFC_4122)}
+    assert len({each.int >> shift & 0xFFFF for each in ids for shift in (0, 112)}) > len(ids)
 
 
 def test_a_band_shows_no_number_in_message_or_attestation(
