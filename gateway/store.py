@@ -63,6 +63,11 @@ class Store:
     _lock: Lock = field(default_factory=Lock)  # guards the next; what is in there is not closed meanwhile
     _out: dict[object, tuple[float, Any]] = field(default_factory=dict)  # until when, driver's connection
 
+    @property
+    def is_file(self) -> bool:
+        """Whether it is SQLite's."""
+        return bool(self.inodes)
+
     def require_same_files(self) -> None:
         """Return only if the paths still name the files that were opened.
 
@@ -100,7 +105,7 @@ class Store:
     @contextmanager
     def timed(self, connection: Connection) -> Iterator[None]:
         """While the block runs, ``cut_overdue`` may cut this connection to a PostgreSQL that is silent."""
-        if self.inodes:
+        if self.is_file:
             yield
             return
         key = object()

@@ -113,7 +113,9 @@ class Incoming:
 
     def hang_up(self) -> None:
         """End the call without a word, whoever works for it."""
-        self._call.cancel()
+        with self._server.lock:
+            if self._call is not None:
+                self._call.cancel()
         self.let_go()
 
     def let_go(self) -> None:
@@ -195,6 +197,10 @@ class Incoming:
             is_over = self._is_over()
         if is_over:
             self._server.forget(self)
+
+    def release(self) -> None:
+        """Give the core its call back, whoever still holds this: until then it counts among its streams."""
+        self._call = None
 
     def _is_over(self) -> bool:
         """Whether the core owes nothing, and nobody works for it: a place is not free before."""
@@ -403,6 +409,7 @@ class CallServer:
                 self._by_certificate[pem] -= 1
                 if not self._by_certificate[pem]:
                     del self._by_certificate[pem]
+        call.release()
 
     def _stopped(self, _: Any) -> None:
         self._down = True

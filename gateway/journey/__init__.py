@@ -47,7 +47,6 @@ from gateway.ledger import (
 from gateway.partners import Partner
 from gateway.query import BodyMissing, Call, Caller, ScoreQuery
 from gateway.quota.headers import Headers, rate_limit
-from gateway.store import Store
 from scoregate.values import value
 
 __all__ = ["Answered", "Conversation", "Journey", "Parse", "Result", "record_model"]
@@ -78,7 +77,6 @@ class Journey:
         self,
         *,
         gate: Gate,
-        store: Store,
         ledger: Ledger,
         vault: Vault,
         engine: EngineDoor,
@@ -88,7 +86,6 @@ class Journey:
         engine_timeout: timedelta,
     ) -> None:
         self._gate = gate
-        self._store = store
         self._ledger = ledger
         self._look = Look(vault, now=ledger.now)
         self._asking = Asking(engine, model, ledger, timeout=engine_timeout, come_back=self._hand_in)
@@ -169,7 +166,7 @@ class Journey:
     def _prepare(self, inquiries: Sequence[Inquiry]) -> None:
         """Give every inquiry its attempt, or its end, or send it to the engine. Never raises."""
         try:
-            with self._store.reading() as connection:
+            with self._ledger.reading() as connection:
                 apart(partial(self._begin, connection), inquiries, Inquiry.end)
                 apart(partial(self._walk, connection), inquiries, Inquiry.end)
         except Exception as error:  # the store is not there: nobody gets any further

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -40,7 +40,7 @@ class LedgerUnavailable(Exception):
 
 
 Prepare = Callable[[Sequence[Any]], None]
-"""Gives every guest its attempt. Never raises; runs on the ledger's thread."""
+"""Gives every guest its attempt. Never raises; runs on the ledger's thread, where it may use ``reading``."""
 
 
 _Work = Sequence[Ticket] | Sequence[Seat] | Sequence[Ticket | Seat]
@@ -98,6 +98,30 @@ class Ledger:
     def host(self, prepare: Prepare) -> None:
         """Have guests prepared by ``prepare``."""
         self._prepare = prepare
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """While guests are prepared: a connection whose every statement sees the newest commit.
+
+        Over SQLite it is the one that writes. Any other would find its pages out of date after every commit,
+        and read them anew.
+
+        Raises:
+            StoreUnavailable: The database does not answer.
+        """
+        if not self._store.is_file:
+            with self._store.reading() as connection:
+                yield connection
+            return
+        self._store.require_same_files()
+        try:
+            connection = self._connect()
+            yield connection
+            if connection.in_transaction():  # a statement of SQLAlchemy's own has begun one
+                connection.rollback()
+        except exc.SQLAlchemyError as error:
+            self._disconnect()
+            raise StoreUnavailable("the database does not answer") from error
 
     def call_in(self, take_in: Callable[[], None]) -> None:
         """Have ``take_in`` run on the ledger's thread before each group: it hands in who stands outside."""

@@ -81,7 +81,9 @@ def new_door(
         methods=methods,
         dialogues=_reflection(names) if settings.reflection else {},
         turn_away=frame.turn_away,
-        max_each=settings.limits.max_in_flight_per_partner,
+        # Twice the calls that a partner may have under way: an answer that is on its way out still has its
+        # place here, and whoever has read it and asks again at once is not to find it taken.
+        max_each=2 * settings.limits.max_in_flight_per_partner,
         max_open=threads + settings.limits.max_queue,
         options=channel_arguments(settings),
         may_poll=may_poll,

@@ -31,7 +31,6 @@ def new_journey(parts: Parts, closing: ExitStack) -> Journey:
     settings = parts.settings
     journey = Journey(
         gate=parts.gate,
-        store=parts.store,
         ledger=parts.ledger,
         vault=parts.vault,
         engine=parts.engine,

@@ -99,16 +99,17 @@ class _Engine:
 def _blab() -> None:
     """Lines with words in them, as in development; errors that quote causes, and counts by what was sent."""
     configure(development=True, stream=sys.stderr)
-    status, refuse = door.error_status, door.Frame.refuse
+    told, refuse = door.status_bytes, door.Frame._refuse
 
-    def quoting(refusal: Refused, request_id: str, help_url: str) -> status_pb2.Status:
-        made: status_pb2.Status = status(refusal, request_id, help_url)
+    def quoting(refusal: Refused, request_id: str, help_url: str) -> bytes:
+        made = status_pb2.Status.FromString(told(refusal, request_id, help_url))
         made.message += f" ({refusal.__cause__!r})"
-        return made
+        quoted: bytes = made.SerializeToString()
+        return quoted
 
     def counting(frame: door.Frame, incoming: Incoming, refusal: Refused) -> None:
         CALLS.labels(incoming.method, base64.b64encode(incoming.body or b"").decode()).inc()
         refuse(frame, incoming, refusal)
 
-    for place, name, part in ((door, "error_status", quoting), (door.Frame, "refuse", counting)):
+    for place, name, part in ((door, "status_bytes", quoting), (door.Frame, "_refuse", counting)):
         setattr(place, name, part)
