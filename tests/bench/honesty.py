@@ -5,7 +5,7 @@ Reads the ledger's database from outside the gateway, between the rounds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -20,9 +20,12 @@ from scoregate.proof.jwk import VerificationKeys
 from scoregate.proof.verify import verify_score
 from tests.bench.failed import BenchFailed
 from tests.bench.installation import Installation
-from tests.bench.load import Turn
+from tests.bench.turn import Turn
 
 Pair: TypeAlias = tuple[score_pb2.GetScoreRequest, score_pb2.GetScoreResponse]
+Answers: TypeAlias = Sequence[tuple[int, bytes, bytes]]
+
+COUNTED = leaf_pb2.LEAF_KIND_COUNTED_REFUSALS
 
 
 class Auditor:
@@ -33,6 +36,7 @@ class Auditor:
         self._installation = installation
         with store.reading() as connection:
             self._size = read_head(connection).size
+            self._uncounted = 0  # refused calls whose count is not in the log yet
             published = keys.jwks(key.public_jwk for key in keyring.published(connection))
         self._keys = VerificationKeys.from_jwks(published)
 
@@ -42,28 +46,36 @@ class Auditor:
         Raises:
             BenchFailed: Anything else was counted.
         """
-        self._require(turn, lambda body, came: [_single(body, came)])
+        self._require(_singles(turn.answers), turn.refused)
 
     def require_batches(self, turn: Turn) -> None:
         """The same of a BatchGetScores turn, item by item."""
-        self._require(turn, _items)
+        self._require(_batches(turn.answers))
 
-    def _require(self, turn: Turn, read: Callable[[bytes, bytes], Sequence[Pair]]) -> None:
-        pairs = [(n, pair) for n, body, came in turn.answers for pair in read(body, came)]
+    def require_both(self, turn: Turn, batches: Answers) -> None:
+        """The same of a GetScore turn beside which batches were answered."""
+        self._require([*_singles(turn.answers), *_batches(batches)], turn.refused)
+
+    def _require(self, pairs: Sequence[tuple[int, Pair]], refused: int = 0) -> None:
         for _, (_, response) in pairs:
             if response.WhichOneof("result") != "scored":
                 raise BenchFailed("An answer held no score.")
-        self._require_log_grew_by(response.receipt.leaf_index for _, (_, response) in pairs)
+        self._require_log_grew_by([response.receipt.leaf_index for _, (_, response) in pairs], refused)
         lender, pair = pairs[-1]
         self._verify(self._installation.lenders[lender].partner_id, *pair)
 
-    def _require_log_grew_by(self, indexes: Iterable[int]) -> None:
+    def _require_log_grew_by(self, indexes: Sequence[int], refused: int) -> None:
         with self._store.reading() as connection:
             begin, end = self._size, read_head(connection).size
             leaves = [leaf.decode(data) for data in read_leaves(connection, begin, end)]
-        if any(each.kind != leaf_pb2.LEAF_KIND_RELEASE for each in leaves):
+        # Calls that came while their caller had too many under way are counted, a second at a time.
+        counted = [n for n, each in enumerate(leaves, begin) if each.kind == COUNTED]
+        if sum(leaves[n - begin].count for n in counted) > refused + self._uncounted:
+            raise BenchFailed("The log counts calls as refused that were not.")
+        self._uncounted += refused - sum(leaves[n - begin].count for n in counted)
+        if any(each.kind not in {COUNTED, leaf_pb2.LEAF_KIND_RELEASE} for each in leaves):
             raise BenchFailed("The log holds something else than releases: calls were refused or repeated.")
-        if sorted(indexes) != list(range(begin, end)):
+        if sorted([*indexes, *counted]) != list(range(begin, end)):
             raise BenchFailed("The log did not grow by exactly one release for each answer.")
         self._size = end
 
@@ -83,8 +95,15 @@ class Auditor:
             raise BenchFailed(f"An answer does not verify: {error}") from error
 
 
-def _single(body: bytes, came: bytes) -> Pair:
-    return score_pb2.GetScoreRequest.FromString(body), score_pb2.GetScoreResponse.FromString(came)
+def _singles(answers: Answers) -> list[tuple[int, Pair]]:
+    return [
+        (n, (score_pb2.GetScoreRequest.FromString(body), score_pb2.GetScoreResponse.FromString(came)))
+        for n, body, came in answers
+    ]
+
+
+def _batches(answers: Answers) -> list[tuple[int, Pair]]:
+    return [(n, pair) for n, body, came in answers for pair in _items(body, came)]
 
 
 def _items(body: bytes, came: bytes) -> list[Pair]:

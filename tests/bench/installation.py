@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import cycle, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,13 @@ from scoring.service import Engine, Query, Scored
 from tests.world import CREDIT, World, new_uuid, open_world, settings_for, terms
 
 LENDERS = ("lender-a", "lender-b", "lender-c", "lender-d")
-"""Two, for by default one partner may have 16 calls under way, and the load is 32."""
+"""Four, for by default one partner may have 16 calls under way, and the load is 64."""
 
 CONSENTS = 100
 """Of each lender, each for another person."""
+
+PEOPLE = 30_000
+"""As many records as the engine has."""
 
 AT_ONCE = STAFF_IN_FLIGHT
 USES_A_DAY = 1_000
@@ -40,6 +43,7 @@ class Lender:
     certificate: bytes
     key: bytes
     consent_ids: tuple[str, ...]
+    subjects: tuple[str, ...] = ()  # whose consents they are; in the same order
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +55,26 @@ class Installation:
     lenders: tuple[Lender, ...]
 
 
-def found(home: Path, engine_folder: Path) -> Installation:
-    """Found an installation with the default limits, and let people consent."""
-    settings = settings_for(home, f"sqlite:///{home}/ledger.db", engine_folder)
-    subjects = _scorable(engine_folder, len(LENDERS) * CONSENTS)
+def found(
+    home: Path, engine_folder: Path, database_url: str = "", lenders: Sequence[str] = LENDERS
+) -> Installation:
+    """Found an installation with the default limits, on SQLite unless told otherwise; let people consent."""
+    settings = settings_for(home, database_url or f"sqlite:///{home}/ledger.db", engine_folder)
+    subjects = scorable(engine_folder)[: len(lenders) * CONSENTS]
     with open_world(settings) as world:
         _hurry(world)
-        lenders = tuple(
-            _lender(world, partner_id, subjects[n :: len(LENDERS)]) for n, partner_id in enumerate(LENDERS)
+        founded = tuple(
+            _lender(world, partner_id, subjects[n :: len(lenders)]) for n, partner_id in enumerate(lenders)
         )
-    return Installation(settings, world.server_ca, lenders)
+    return Installation(settings, world.server_ca, founded)
 
 
-def _scorable(engine_folder: Path, count: int) -> list[str]:
+def scorable(engine_folder: Path) -> list[str]:
+    """Everybody who has a score."""
     engine = Engine.open(engine_folder)
-    queries = [Query(f"uci-{n:05}") for n in range(1, 2 * count)]
+    queries = [Query(f"uci-{n:05}") for n in range(1, PEOPLE + 1)]
     outcomes = engine.score(queries, as_of=engine.model().latest_epoch)
-    return [outcome.subject for outcome in outcomes if isinstance(outcome, Scored)][:count]
+    return [outcome.subject for outcome in outcomes if isinstance(outcome, Scored)]
 
 
 def _hurry(world: World) -> None:
@@ -93,7 +100,7 @@ def _lender(world: World, partner_id: str, subjects: Sequence[str]) -> Lender:
     ]
     consents = [answer.consent for answer in _all(world.people.AllowInvitation, allowed)]
     consent_ids = tuple(consent.consent_id for consent in consents)
-    return Lender(partner_id, partner.certificate, partner.key, consent_ids)
+    return Lender(partner_id, partner.certificate, partner.key, consent_ids, tuple(subjects))
 
 
 def _invite() -> consent_pb2.CreateConsentInvitationRequest:
@@ -110,25 +117,26 @@ def _all(call: Any, requests: Sequence[Any]) -> list[Any]:
     return answers
 
 
-def singles(lender: Lender, count: int) -> list[bytes]:
-    """GetScore bodies, each with a request id of its own, the consents in turn."""
-    return [query.SerializeToString() for query in islice(_queries(lender), count)]
+def singles(draw: Iterator[str], count: int) -> list[bytes]:
+    """GetScore bodies for the next ``count`` consents, each with a request id of its own."""
+    return [_query(consent_id).SerializeToString() for consent_id in islice(draw, count)]
 
 
-def batches(lender: Lender, count: int, items: int) -> list[bytes]:
+def batches(draw: Iterator[str], count: int, items: int) -> list[bytes]:
     """BatchGetScores bodies of ``items`` each."""
-    queries = _queries(lender)
-    made = (score_pb2.BatchGetScoresRequest(items=islice(queries, items)) for _ in range(count))
+    made = (
+        score_pb2.BatchGetScoresRequest(items=[_query(consent_id) for consent_id in islice(draw, items)])
+        for _ in range(count)
+    )
     return [batch.SerializeToString() for batch in made]
 
 
-def _queries(lender: Lender) -> Iterator[score_pb2.GetScoreRequest]:
-    for consent_id in cycle(lender.consent_ids):
-        yield score_pb2.GetScoreRequest(
-            request_id=new_uuid(),
-            consent_id=consent_id,
-            purpose=CREDIT,
-            disclosure="DISCLOSURE_SCORE",
-            with_reasons=True,
-            nonce=NONCE,
-        )
+def _query(consent_id: str) -> score_pb2.GetScoreRequest:
+    return score_pb2.GetScoreRequest(
+        request_id=new_uuid(),
+        consent_id=consent_id,
+        purpose=CREDIT,
+        disclosure="DISCLOSURE_SCORE",
+        with_reasons=True,
+        nonce=NONCE,
+    )

@@ -1,4 +1,4 @@
-"""The generator: one process on the second core, so many calls in flight, no waiting in between."""
+"""The closed loop: one process on the second core, so many calls in flight, no waiting in between."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Any
@@ -16,31 +15,24 @@ import grpc
 from tests.bench.failed import BenchFailed
 from tests.bench.installation import Installation
 from tests.bench.servers import SERVICE, Server
-from tests.world import open_channel
+from tests.bench.turn import Turn
+from tests.wire import open_channel
 
 TIMEOUT_SECONDS = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One arm's calls in one round; every one of them was answered OK."""
-
-    seconds: float
-    server_cpu_seconds: float
-    answers: Sequence[tuple[int, bytes, bytes]]  # lender, what was asked, what came
-
-
 class Connections:
-    """One connection for each lender to one server."""
+    """One connection for each lender, to one server or in turn to several."""
 
-    def __init__(self, server: Server, installation: Installation, method: str) -> None:
-        self._server = server
+    def __init__(self, servers: Sequence[Server], installation: Installation, method: str) -> None:
+        self._servers = servers
         self._closing = ExitStack()
-        self._calls: list[Any] = []
-        for lender in installation.lenders:
-            channel = open_channel(server.port, installation.server_ca, lender.certificate, lender.key)
+        self.calls: list[Any] = []
+        for n, lender in enumerate(installation.lenders):
+            port = servers[n % len(servers)].port
+            channel = open_channel(port, installation.server_ca, lender.certificate, lender.key)
             self._closing.callback(channel.close)
-            self._calls.append(channel.unary_unary(f"/{SERVICE}/{method}"))
+            self.calls.append(channel.unary_unary(f"/{SERVICE}/{method}"))
 
     def __enter__(self) -> Connections:
         return self
@@ -49,6 +41,11 @@ class Connections:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closing.close()
+
+    def used(self) -> tuple[float, float]:
+        """Processor seconds of the servers so far, and of their databases' processes."""
+        database = sum(server.database_cpu_seconds() for server in self._servers)
+        return sum(server.cpu_seconds() for server in self._servers) + database, database
 
     def drive(self, bodies: Sequence[Sequence[bytes]], *, in_flight: int, seconds: float) -> Turn:
         """Keep ``in_flight`` calls under way on each connection for so long, or until bodies run out.
@@ -63,26 +60,31 @@ class Connections:
 
         def send(lender: int) -> int:
             body = waiting[lender].popleft()
-            future = self._calls[lender].future(body, timeout=TIMEOUT_SECONDS)
+            future = self.calls[lender].future(body, timeout=TIMEOUT_SECONDS)
             future.add_done_callback(lambda ended: done.put((lender, body, ended)))
             return 1
 
-        used, started = self._server.cpu_seconds(), time.perf_counter()
+        before, started = self.used(), time.perf_counter()
         for lender, left in enumerate(waiting):
             under_way += sum(send(lender) for _ in range(min(in_flight, len(left))))
         while under_way:
             lender, body, ended = done.get()
             under_way -= 1
-            answers.append((lender, body, self._answer(ended)))
+            answers.append((lender, body, answer_of(ended)))
             if waiting[lender] and time.perf_counter() - started < seconds:
                 under_way += send(lender)
-        took = time.perf_counter() - started
-        return Turn(took, self._server.cpu_seconds() - used, answers)
+        took, after = time.perf_counter() - started, self.used()
+        return Turn(took, after[0] - before[0], answers, after[1] - before[1])
 
-    def _answer(self, ended: Any) -> bytes:
-        try:
-            answer: bytes = ended.result()
-        except grpc.RpcError as error:
-            problem = f"{error.code().name}: {error.details()}"
-            raise BenchFailed(f"The {self._server.name} refused a call: {problem}") from error
-        return answer
+
+def answer_of(ended: Any) -> bytes:
+    """The bytes of a call that was answered.
+
+    Raises:
+        BenchFailed: It was not.
+    """
+    try:
+        answer: bytes = ended.result()
+    except grpc.RpcError as error:
+        raise BenchFailed(f"A call was refused: {error.code().name}: {error.details()}") from error
+    return answer

