@@ -26,8 +26,8 @@ check: .venv/dev  ## the one gate: lint, types, contracts, stubs, migrations
 prove: .venv/dev  ## the laws at full size, beside arms that must fail; ONLY=name for one
 	@$(BIN)/python -m tests.prove $(if $(ONLY),--only $(ONLY))
 
-bench: .venv/dev  ## GetScore and BatchGetScores beside an empty echo
-	@$(BIN)/python -m tests.bench
+bench: .venv/dev  ## what a score costs, beside an empty echo and a usual service; ONLY=name for one part
+	@$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY))
 
 protos: .venv/dev  ## write the stubs again from protos/
 	@tools/stubs scoregate

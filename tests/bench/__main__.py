@@ -19,14 +19,14 @@ from tests.bench.contest import FULL, QUICK, Contender, Ground, Plan, one_by_one
 from tests.bench.failed import BenchFailed
 from tests.bench.figures import AIO, BATCH, JOURNEY, PEER, POSTGRES, SYNC, Findings, Spread
 from tests.bench.honesty import Auditor
-from tests.bench.latency import latency
 from tests.bench.load import Connections
-from tests.bench.million import million
-from tests.bench.processes import processes
+from tests.bench.parts.latency import latency
+from tests.bench.parts.million import million
+from tests.bench.parts.processes import processes
+from tests.bench.parts.side_by_side import side_by_side
+from tests.bench.parts.starting import starting
 from tests.bench.report import Report
 from tests.bench.servers import running
-from tests.bench.side_by_side import side_by_side
-from tests.bench.starting import starting
 from tests.bench.where_time_goes import Watch
 
 ROOT = Path(__file__).parents[2]

@@ -46,10 +46,11 @@ def allow(
     first_number: int,
     step: Callable[[str], None],
 ) -> list[list[str]]:
-    """``count`` consents dealt out among the partners, each partner's to everybody in turn.
+    """``count`` consents dealt out among the partners, each partner's of everybody in turn.
 
-    Returns each partner's consent ids, in the order in which they were made. ``first_number`` is one more
-    than the most that any of the partners has.
+    Returns each partner's consent ids, in the order in which they were made. Partners begin with different
+    people: together, their first ones soon are everybody's. ``first_number`` is one more than the most that
+    any of the partners has.
     """
     pairwise = Pairwise(read_secret(settings.secrets.pairwise_key))
     reference = cache(pairwise.reference)
@@ -57,6 +58,7 @@ def allow(
     ledger = Ledger(store, Vault(read_secret(settings.secrets.master_key)), clock=wall_clock)
     made: list[list[str]] = [[] for _ in partner_ids]
     spelled = dump(terms)
+    apart = len(subjects) // len(partner_ids)
 
     def write(tx: Transaction, begin: int, end: int) -> None:
         tx.connection.exec_driver_sql(f"PRAGMA cache_size = -{CACHE_KIB}")
@@ -66,7 +68,8 @@ def allow(
         invitations, grants = list[Row](), list[Row]()
         for n in range(begin, end):
             turn, partner = divmod(n, len(partner_ids))
-            partner_id, subject = partner_ids[partner], subjects[turn % len(subjects)]
+            partner_id = partner_ids[partner]
+            subject = subjects[(turn + partner * apart) % len(subjects)]
             grant = _grant(partner_id, subject, reference(partner_id, subject), terms, tx.now)
             handle = new_id()
             invitations.append(_invitation(grant, handle, spelled, tx.now))

@@ -14,7 +14,7 @@ import grpc
 
 from tests.bench.failed import BenchFailed
 from tests.bench.installation import Installation
-from tests.bench.servers import SERVICE, Server
+from tests.bench.servers import SERVICE, Serving
 from tests.bench.turn import Turn
 from tests.wire import open_channel
 
@@ -24,7 +24,7 @@ TIMEOUT_SECONDS = 30.0
 class Connections:
     """One connection for each lender, to one server or in turn to several."""
 
-    def __init__(self, servers: Sequence[Server], installation: Installation, method: str) -> None:
+    def __init__(self, servers: Sequence[Serving], installation: Installation, method: str) -> None:
         self._servers = servers
         self._closing = ExitStack()
         self.calls: list[Any] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,8 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tests.bench.failed import BenchFailed
-
-TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+from tests.bench.processor import children, family_cpu_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +23,8 @@ class Postgres:
     postmaster: int
 
     def cpu_seconds(self) -> float:
-        """Processor time so far of the postmaster, its children and those that have ended; to 10 ms."""
-        used = sum(_ticks(self.postmaster)[:4])  # children that ended and were waited for come with it
-        for child in _children(self.postmaster):
-            with suppress(OSError):  # it has just ended
-                used += sum(_ticks(child)[:2])
-        return used / TICKS
+        """Processor time so far of the postmaster and all that it started, to 10 ms."""
+        return family_cpu_seconds(self.postmaster)
 
 
 @contextmanager
@@ -49,22 +43,10 @@ def postgres(folder: Path, core: int) -> Iterator[Postgres]:
     )
     try:
         postmaster = int((folder / "postmaster.pid").read_text().splitlines()[0])
-        for process in (postmaster, *_children(postmaster)):
+        for process in (postmaster, *children(postmaster)):
             with suppress(ProcessLookupError):
                 os.sched_setaffinity(process, {core})  # those that come later inherit the postmaster's
         url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
         yield Postgres(url.render_as_string(hide_password=False), postmaster)
     finally:
         server.cleanup()
-
-
-def _children(process: int) -> list[int]:
-    if sys.platform != "linux":
-        return []
-    return [int(each) for each in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
-
-
-def _ticks(process: int) -> tuple[int, ...]:
-    """User and system time, its own and that of children that were waited for."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return tuple(int(each) for each in fields[11:15])

@@ -54,8 +54,8 @@ PROMISES = {
     "two_processes_ratio": Promise(
         "answers a second of two processes on two cores / of one; the generator shares the second core"
     ),
-    "rss_mb": Promise("the most memory that the process ever held while it was filled", most=200),
-    "rss_growth_mb": Promise("its growth over 1,000,000 queries, once every person was met", most=10),
+    "rss_mb": Promise("the most memory of `scoregate serve` under single queries and batches", most=200),
+    "rss_growth_mb": Promise("its growth over 1,000,000 queries, once it was warm", most=10),
     "start_s": Promise("from `scoregate serve` to its first answer", most=3),
     "engine_score_us": Promise("the engine: one score worked out", most=20),
     "engine_batch_row_us": Promise("the engine: one row of a batch worked out", most=3),

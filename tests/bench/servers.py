@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 
@@ -36,38 +35,37 @@ STOP_SECONDS = 15.0
 Serve = Callable[..., None]
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """Resident, MB of 1,000,000 bytes."""
+class Serving(Protocol):
+    """What the generators know of a server."""
 
-    now: float
-    most: float  # so far
+    @property
+    def port(self) -> int:
+        """Where it listens, on loopback."""
 
+    def cpu_seconds(self) -> float:
+        """Processor time of the whole process so far, user and system."""
 
-def memory_mb(pid: int | None) -> Memory:
-    """Of a process."""
-    lines = (line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    kib = {words[0]: int(words[1]) for words in lines if words[:1] and words[0] in {"VmRSS:", "VmHWM:"}}
-    return Memory(kib["VmRSS:"] * 1024 / 1e6, kib["VmHWM:"] * 1024 / 1e6)
+    def database_cpu_seconds(self) -> float:
+        """The same of processes that work for it on its core."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server."""
+    """A server in a process of the bench's own."""
 
     name: str
     port: int
     process: SpawnProcess
     pipe: Connection
-    database_cpu_seconds: Callable[[], float] = lambda: 0.0  # of processes that work for it on its core
+    database: Callable[[], float] = lambda: 0.0
 
     def cpu_seconds(self) -> float:
         """Processor time of the whole process so far, user and system."""
         return float(self._ask("cpu"))
 
-    def memory_mb(self) -> Memory:
-        """What of it is in memory."""
-        return memory_mb(self.process.pid)
+    def database_cpu_seconds(self) -> float:
+        """The same of processes that work for it on its core."""
+        return self.database()
 
     def costs(self) -> Costs:
         """What its functions have cost, if it was started with a watch."""

@@ -2,9 +2,10 @@
 
 The ledger is filled in three steps. A million people's consents are written (``crowd``). A gateway is then
 asked for every one of them, in no order, through its own door: the first ones one by one, until every
-person was met, and after them a million in batches. So each entry of the log is a real release, with its
-attestation, private part and kept answer; the auditor follows them, and the whole log is verified as
-`scoregate log verify` does. Memory is read while that gateway is being asked.
+person was met, then some in batches, until it is warm, and after them a million. So each entry of the log is
+a real release, with its attestation, private part and kept answer; the auditor follows them, and the whole
+log is verified as `scoregate log verify` does. That gateway is the command `scoregate serve` itself, and its
+memory is read while it is being asked.
 
 Then two fresh gateways take turns. The empty one's load takes 100 consents of each lender in turn; the other
 one's draws consents at random from the whole million, so that hardly any was met before. Either way no two
@@ -18,7 +19,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from random import Random
-from typing import Any
 
 from gateway.audit.log import READ_CHUNK, Roots, read_leaves
 from gateway.store import Store, open_store
@@ -26,17 +26,19 @@ from scoregate.proof import pulled
 from scoregate.proof.faults import LogError
 from scoregate.proof.pulled import PulledLog
 from tests.bench import crowd, installation, servers
-from tests.bench.contest import BATCHES_IN_FLIGHT, IN_FLIGHT, ITEMS, Contender, Ground, one_by_one
+from tests.bench.command import Memory, serving
+from tests.bench.contest import BATCHES_IN_FLIGHT, IN_FLIGHT, ITEMS, Contender, Ground, Plan, one_by_one
 from tests.bench.failed import BenchFailed
 from tests.bench.figures import EMPTY, MILLION, Findings, Spread, quotients
 from tests.bench.honesty import Auditor
-from tests.bench.installation import CONSENTS, Installation
+from tests.bench.installation import CONSENTS, LENDERS, Installation
 from tests.bench.load import Connections
-from tests.bench.servers import Memory, Server, running
+from tests.bench.servers import running
 
 SEED = 2
 BATCHES_A_TURN = 5  # of each lender, while it is filled
 ENDLESS = 600.0
+READINGS = 10  # of the memory, in build/bench.json
 
 
 def million(ground: Ground) -> Findings:
@@ -45,7 +47,8 @@ def million(ground: Ground) -> Findings:
     filled = installation.found(ground.folder / "home-million", ground.engine_folder)
     chance = Random(SEED)  # noqa: S311  # chance, not a secret
     began = time.monotonic()
-    filled = _with_a_crowd(ground, filled)
+    people = installation.scorable(ground.engine_folder)
+    filled = _with_a_crowd(ground, filled, people)
     consented = time.monotonic() - began
     with ExitStack() as stack:
         store = open_store(filled.settings.database.url)
@@ -64,7 +67,6 @@ def million(ground: Ground) -> Findings:
             shuffled = _shuffled(made, chance) if made is filled else made
             contenders.append(Contender(name, one_by_one(calls, shuffled), auditor.require_singles))
         arms = ground.compete(contenders)
-        afterwards = server.memory_mb()
     consents = sum(len(lender.consent_ids) for lender in filled.lenders)
     figures = {
         "growth_ratio": quotients(arms[MILLION].per_second(), arms[EMPTY].per_second()),
@@ -74,32 +76,29 @@ def million(ground: Ground) -> Findings:
         "consents": consents,
         "log_entries_verified": report.head.tree_size,
         "seconds": {"consents": round(consented), "queries": round(asked), "verifying": round(verified)},
-        "rss_mb_after_the_rounds": round(afterwards.now, 1),
     }
     notes = {
         "growth, filled": (
-            f"{consents:,} consents of {len(set(filled.lenders[0].subjects)):,} people; "
+            f"{consents:,} consents of {len(people):,} people; "
             f"{report.head.tree_size:,} log entries, all verified ({report.releases:,} releases); "
             f"{consented:.0f} s for the consents, {asked:.0f} s for the queries, {verified:.0f} s to verify"
         ),
         "growth, load": (
             f"consents at random from all of them against {CONSENTS} of each lender in turn; "
-            f"{IN_FLIGHT * len(filled.lenders)} under way, each for another consent; fresh processes"
+            f"{IN_FLIGHT * len(filled.lenders)} under way, each for another consent; fresh processes, which "
+            "have met nobody yet"
         ),
     }
     return Findings(arms, figures, notes, {"growth": details}) | memory
 
 
-def _with_a_crowd(ground: Ground, made: Installation) -> Installation:
-    subjects = installation.scorable(ground.engine_folder)
+def _with_a_crowd(ground: Ground, made: Installation, people: Sequence[str]) -> Installation:
     partner_ids = [lender.partner_id for lender in made.lenders]
-    count = ground.plan.consents + ground.plan.met
+    count = ground.plan.consents + ground.plan.met + ground.plan.warm
     with ground.bar(count // crowd.AT_ONCE + 1) as step:
-        consent_ids = crowd.allow(
-            made.settings, partner_ids, subjects, count, crowd.TERMS, CONSENTS + 1, step
-        )
+        consent_ids = crowd.allow(made.settings, partner_ids, people, count, crowd.TERMS, CONSENTS + 1, step)
     lenders = tuple(
-        replace(lender, consent_ids=tuple(ids), subjects=tuple(subjects))
+        replace(lender, consent_ids=tuple(ids), subjects=())
         for lender, ids in zip(made.lenders, consent_ids, strict=True)
     )
     return replace(made, lenders=lenders)
@@ -113,19 +112,20 @@ def _ask_for_all(ground: Ground, made: Installation, store: Store, chance: Rando
     for each in others:
         chance.shuffle(each)
     with ExitStack() as stack:
-        server = stack.enter_context(running("gateway", servers.gateway, ground.server_core, made.settings))
+        server = stack.enter_context(serving(made.settings, ground.server_core))
         auditor = Auditor(store, made)
         singles = stack.enter_context(Connections([server], made, "GetScore"))
         batches = stack.enter_context(Connections([server], made, "BatchGetScores"))
         idle = server.memory_mb()
         bodies = [installation.singles(iter(ids), len(ids)) for ids in first]
         auditor.require_singles(singles.drive(bodies, in_flight=IN_FLIGHT, seconds=ENDLESS))
-        met = server.memory_mb()
+        memory = [idle, server.memory_mb()]
         with ground.bar(len(others[0]) // (ITEMS * BATCHES_A_TURN) + 1) as step:
             for begin, turn in _turns(others):
                 step(f"asking for every consent: {begin * len(others):,} of {ground.plan.consents:,}")
                 auditor.require_batches(batches.drive(turn, in_flight=BATCHES_IN_FLIGHT, seconds=ENDLESS))
-        return _memory(ground, server, idle, met)
+                memory.append(server.memory_mb())
+        return _memory(ground.plan, memory)
 
 
 def _turns(consent_ids: Sequence[Sequence[str]]) -> Iterator[tuple[int, list[list[bytes]]]]:
@@ -135,22 +135,28 @@ def _turns(consent_ids: Sequence[Sequence[str]]) -> Iterator[tuple[int, list[lis
         yield begin, [installation.batches(iter(ids), len(ids) // ITEMS, ITEMS) for ids in part]
 
 
-def _memory(ground: Ground, server: Server, idle: Memory, met: Memory) -> Findings:
-    now = server.memory_mb()
-    details: dict[str, Any] = {
+def _memory(plan: Plan, memory: Sequence[Memory]) -> Findings:
+    """Of what was read when it had started, when every person was met, and after each turn of batches."""
+    a_turn = ITEMS * BATCHES_A_TURN * len(LENDERS)
+    idle, met, *turns = memory
+    warm, last = turns[plan.warm // a_turn - 1], turns[-1]
+    every = max(1, len(turns) // READINGS)
+    details = {
         "idle": round(idle.now, 1),
         "once_every_person_was_met": round(met.now, 1),
-        "at_the_end": round(now.now, 1),
-        "most": round(now.most, 1),
+        "warm": round(warm.now, 1),
+        "at_the_end": round(last.now, 1),
+        "most": round(last.most, 1),
+        "meanwhile": [round(each.now, 1) for each in turns[every - 1 :: every]],
     }
     notes = {
         "memory": (
-            f"MB: {idle.now:.0f} before the first call, {met.now:.0f} after {ground.plan.met:,} single "
-            f"queries, in which every person was met, {now.now:.0f} after {ground.plan.consents:,} more in "
-            f"batches of {ITEMS:,}"
+            f"`scoregate serve`, MB: {idle.now:.0f} once it had started, {met.now:.0f} after {plan.met:,} "
+            f"single queries, in which every person was met, {warm.now:.0f} after {plan.warm:,} more in batches, "
+            f"{last.now:.0f} after another {plan.consents:,}; batches of {ITEMS:,}, {len(LENDERS)} at once"
         )
     }
-    figures = {"rss_mb": Spread.of([now.most]), "rss_growth_mb": Spread.of([now.now - met.now])}
+    figures = {"rss_mb": Spread.of([last.most]), "rss_growth_mb": Spread.of([last.now - warm.now])}
     return Findings({}, figures, notes, {"memory_mb": details})
 
 

@@ -109,7 +109,7 @@ def _postgres(ground: Ground, stack: ExitStack) -> tuple[Contender, dict[str, st
     server: Server = stack.enter_context(
         running(POSTGRES, servers.gateway, ground.server_core, made.settings)
     )
-    server = replace(server, database_cpu_seconds=database.cpu_seconds)
+    server = replace(server, database=database.cpu_seconds)
     auditor = Auditor(store, made)
     calls = stack.enter_context(Connections([server], made, "GetScore"))
     return Contender(POSTGRES, one_by_one(calls, made), auditor.require_singles), durability(store)

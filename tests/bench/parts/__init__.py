@@ -1,0 +1,1 @@
+"""The parts of the bench, each with rounds of its own."""
