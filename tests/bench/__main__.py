@@ -31,6 +31,7 @@ from tests.bench.where_time_goes import Watch
 
 ROOT = Path(__file__).parents[2]
 PROFILE_SECONDS = 5.0
+WIDTH = 150  # where nobody says how wide it is
 
 BESIDE = {"echoes": {AIO, SYNC}, "peer": {PEER}, "batches": {BATCH}, "postgres": {POSTGRES}}
 """Arms that run in the same rounds as GetScore."""
@@ -100,6 +101,8 @@ def main() -> None:
     arms = chosen.only or [name for name in names if not (chosen.quick and name in LONG)]
     run = {"quick": chosen.quick, "arms": arms}
     build, console = ROOT / "build", Console()
+    if not console.is_terminal:
+        console.width = WIDTH
     build.mkdir(exist_ok=True)
     started = time.monotonic()
     try:

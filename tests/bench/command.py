@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,8 +16,6 @@ from gateway.settings import Settings
 from tests.bench.failed import BenchFailed
 from tests.bench.processor import cpu_seconds
 
-POLL_SECONDS = 0.002
-PATIENCE_SECONDS = 30.0
 STOP_SECONDS = 20.0
 
 
@@ -54,59 +52,52 @@ class Command:
 
 @contextmanager
 def serving(settings: Settings, core: int) -> Iterator[Command]:
-    """The command until the block ends; its door is open when the block begins.
+    """The command until the block ends; it serves when the block begins.
 
     Raises:
         BenchFailed: It did not start, or did not end as it should.
     """
-    port = _free_port()
     with _on_core(core):
         began = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-m", "scoregate", "serve"],
-            env=os.environ | _told(settings, port),
-            stdout=subprocess.DEVNULL,
+            [sys.executable, "-m", "scoregate", "serve", "--output", "json"],
+            env=os.environ | _told(settings),
+            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
     try:
-        _wait_for_door(process, port, began)
-        yield Command(port, process.pid, began)
+        yield Command(_port(process), process.pid, began)
         process.terminate()
         if process.wait(STOP_SECONDS) != 0:
             raise BenchFailed(f"`scoregate serve` ended with {process.returncode}.")
     finally:
         process.kill()  # by its id, and only if it is still there
-        process.wait()
+        process.communicate()
 
 
-def _wait_for_door(process: subprocess.Popen[bytes], port: int, began: float) -> None:
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except ConnectionRefusedError:
-            if process.poll() is not None or time.perf_counter() - began > PATIENCE_SECONDS:
-                raise BenchFailed("`scoregate serve` did not start.") from None
-            time.sleep(POLL_SECONDS)
-        else:
-            return
+def _port(process: subprocess.Popen[bytes]) -> int:
+    """Of the partner door, which it tells once it serves."""
+    said = b""
+    while process.stdout and (line := process.stdout.readline()):
+        said += line
+        if line == b"}\n":
+            break
+    try:
+        return int(json.loads(said)["partner"].rpartition(":")[2])
+    except ValueError as error:
+        raise BenchFailed("`scoregate serve` did not start.") from error
 
 
-def _told(settings: Settings, port: int) -> dict[str, str]:
+def _told(settings: Settings) -> dict[str, str]:
     return {
         "SCOREGATE_HOME": str(settings.home),
         "SCOREGATE_MODE": settings.mode,
         "SCOREGATE_DATABASE__URL": settings.database.url,
         "SCOREGATE_ENGINE__FOLDER": str(settings.engine.folder),
-        "SCOREGATE_LISTEN__PARTNER": f"127.0.0.1:{port}",
+        "SCOREGATE_LISTEN__PARTNER": "127.0.0.1:0",
         "SCOREGATE_LISTEN__ADMIN": "127.0.0.1:0",
         "SCOREGATE_LISTEN__HTTP": "127.0.0.1:0",
     }
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-    return port
 
 
 @contextmanager

@@ -46,6 +46,7 @@ PROMISES = {
     "postgres_over_sqlite_throughput": Promise("answers a second on PostgreSQL / on SQLite"),
     "p99_ms_at_half_load": Promise("p99 of GetScore from its scheduled time, at half of saturation", most=10),
     "p99_ms_beside_batches": Promise("the same load while another lender keeps one batch under way", most=25),
+    "p99_ms_beside_batches_at_a_quarter": Promise("half as many single calls beside the batches"),
     "growth_ratio": Promise(
         "answers a second of GetScore among 1,000,000 consents and log entries / on an empty database",
         least=0.9,

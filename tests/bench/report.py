@@ -43,7 +43,7 @@ class Report:
             }
             for name, arm in self.findings.arms.items()
         }
-        plain |= self.findings.details
+        plain |= _finite(self.findings.details)
         plain |= {"notes": self.findings.notes, "fsync_us": self.fsync_us}
         plain |= {"durability": self.durability, "machine": self.machine, "run": self.run}
         path.parent.mkdir(exist_ok=True)
@@ -51,7 +51,8 @@ class Report:
 
     def show(self, console: Console) -> None:
         """Print it."""
-        console.print(self._arms())
+        if self.findings.arms:
+            console.print(self._arms())
         console.print(self._ratios())
         console.print(self._circumstances())
 
@@ -121,6 +122,12 @@ def _plain(spread: Spread) -> dict[str, float | None]:
         "median": _rounded(spread.median),
         "most": _rounded(spread.most),
     }
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _rounded(value: float) -> float | None:

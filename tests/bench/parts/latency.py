@@ -1,8 +1,8 @@
 """How long a caller waits for GetScore: at half of saturation, alone and while another lender's batches run.
 
 Saturation is measured first, in the bench's closed loop. Then twelve lenders call on a Poisson schedule, half
-as often in all: so many that none meets its own cap of calls under way. In the second half of each round one
-more lender keeps one batch of 1,000 under way all the time.
+as often in all: so many that none meets its own cap of calls under way. In each round they do so alone, then
+while one more lender keeps one batch of 1,000 under way all the time, and then half as often beside batches.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import cycle
 from random import Random
 from threading import Event, Thread
@@ -27,19 +27,43 @@ from tests.bench.open_loop import Call, latencies, lateness, offer, poisson
 from tests.bench.servers import running
 from tests.bench.turn import Turn
 
-SHARE = 0.5  # of saturation
 CALLERS = 12  # lenders; the next one sends the batches
 SEED = 1
 MOST_BATCHES_A_SECOND = 12
-ALONE, BESIDE = f"{JOURNEY}, open loop", f"{JOURNEY}, open loop beside batches"
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One of the loads."""
+
+    key: str
+    title: str
+    share: float  # of saturation
+    has_batches: bool
+
+
+LOADS = (
+    Load("p99_ms_at_half_load", "half load", 0.5, has_batches=False),
+    Load("p99_ms_beside_batches", "half load beside batches", 0.5, has_batches=True),
+    Load("p99_ms_beside_batches_at_a_quarter", "a quarter beside batches", 0.25, has_batches=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What became of one load in one round."""
+
+    turn: Turn
+    calls: Sequence[Call]
+    batched: float  # scores a second in batches meanwhile
 
 
 def latency(ground: Ground) -> Findings:
-    """Both, in every round."""
+    """Every load in every round."""
     plan = ground.plan
     names = [f"lender-{n:02}" for n in range(CALLERS + 1)]
     made = installation.found(ground.folder / "home-latency", ground.engine_folder, lenders=names)
-    rounds: dict[str, list[tuple[Turn, list[Call]]]] = {ALONE: [], BESIDE: []}
+    rounds: dict[Load, list[Round]] = {load: [] for load in LOADS}
     with ExitStack() as stack:
         store = open_store(made.settings.database.url)
         stack.callback(store.close)
@@ -48,48 +72,41 @@ def latency(ground: Ground) -> Findings:
         singles = stack.enter_context(Connections([gateway], made, "GetScore"))
         batches = stack.enter_context(Connections([gateway], made, "BatchGetScores"))
         few = replace(made, lenders=made.lenders[: len(LENDERS)])  # as in the rest of the bench
-        saturated = ground.compete([Contender(JOURNEY, one_by_one(singles, few), auditor.require_singles)])
-        rate = SHARE * statistics.median(saturated[JOURNEY].per_second())
-        chance, batched = Random(SEED), []  # noqa: S311  # chance, not a secret
-        with ground.bar(2 * plan.rounds) as step:
+        closed = ground.compete([Contender(JOURNEY, one_by_one(singles, few), auditor.require_singles)])
+        saturation = statistics.median(closed[JOURNEY].per_second())
+        chance = Random(SEED)  # noqa: S311  # chance, not a secret
+        with ground.bar(len(LOADS) * plan.rounds) as step:
             for number in range(plan.rounds):
-                due = poisson(rate, plan.open_seconds, chance)
-                step(f"on a schedule: round {number + 1}, alone")
-                rounds[ALONE].append(offer(singles, _bodies(made, len(due)), due))
-                auditor.require_singles(rounds[ALONE][-1][0])
-                step(f"on a schedule: round {number + 1}, beside batches")
-                with _batches(made, plan.open_seconds, batches.calls[CALLERS]) as answers:
-                    rounds[BESIDE].append(offer(singles, _bodies(made, len(due)), due))
-                auditor.require_both(rounds[BESIDE][-1][0], answers)
-                batched.append(len(answers) * ITEMS / rounds[BESIDE][-1][0].seconds)
-    return _found(rounds, saturated[JOURNEY], rate, batched)
+                for load in LOADS:
+                    step(f"on a schedule: round {number + 1} of {plan.rounds}, {load.title}")
+                    due = poisson(load.share * saturation, plan.open_seconds, chance)
+                    bodies = _bodies(made, len(due))
+                    with _batches(made, plan.open_seconds, batches.calls, wanted=load.has_batches) as answers:
+                        turn, calls = offer(singles, bodies, due)
+                    auditor.require_both(turn, answers)
+                    rounds[load].append(Round(turn, calls, len(answers) * ITEMS / turn.seconds))
+    return _found(rounds, saturation)
 
 
-def _found(
-    rounds: dict[str, list[tuple[Turn, list[Call]]]], saturated: Arm, rate: float, batched: Sequence[float]
-) -> Findings:
-    figures, details = dict[str, Spread](), dict[str, Any]()
-    for key, name in (("p99_ms_at_half_load", ALONE), ("p99_ms_beside_batches", BESIDE)):
-        figures[key] = Spread.of([latencies(calls)["p99"] for _, calls in rounds[name]])
-        whole = [call for _, calls in rounds[name] for call in calls]
-        details[key.removeprefix("p99_")] = {
+def _found(rounds: dict[Load, list[Round]], saturation: float) -> Findings:
+    figures, notes = dict[str, Spread](), dict[str, str]()
+    details: dict[str, Any] = {"saturation_calls_per_second": round(saturation)}
+    for load, made in rounds.items():
+        figures[load.key] = Spread.of([latencies(each.calls)["p99"] for each in made])
+        whole = [call for each in made for call in each.calls]
+        told = details[load.key.removeprefix("p99_")] = {
             "latency_ms": _plain(latencies(whole)),
             "generator_late_ms": _plain(lateness(whole)),
             "calls": len(whole),
-            "refused": sum(turn.refused for turn, _ in rounds[name]),
-            "calls_per_second": round(rate),
-            "server_core_busy": round(statistics.median(Arm([t for t, _ in rounds[name]]).busy()), 3),
+            "refused": sum(each.turn.refused for each in made),
+            "calls_per_second": round(load.share * saturation),
+            "batch_scores_per_second_meanwhile": round(statistics.median(each.batched for each in made)),
+            "server_core_busy": round(statistics.median(Arm([each.turn for each in made]).busy()), 3),
         }
-    details["ms_beside_batches"]["batch_scores_per_second_meanwhile"] = round(statistics.median(batched))
-    details["saturation_calls_per_second"] = round(statistics.median(saturated.per_second()))
-    notes = {
-        f"latency, {title}": _told(details[key])
-        for title, key in (("alone", "ms_at_half_load"), ("beside batches", "ms_beside_batches"))
-    }
+        notes[f"latency, {load.title}"] = _told(told)
     notes["latency, load"] = (
-        f"{rate:,.0f} calls a second, half of the saturation just measured, on a Poisson schedule, from "
-        f"{CALLERS} lenders; batches: another lender keeps one of {ITEMS:,} under way"
-        f" ({details['ms_beside_batches']['batch_scores_per_second_meanwhile']:,} scores a second)"
+        f"shares of the {saturation:,.0f} calls a second just measured in a closed loop; on a Poisson "
+        f"schedule, from {CALLERS} lenders; one more keeps a batch of {ITEMS:,} under way"
     )
     return Findings({}, figures, notes, {"latency": details})
 
@@ -97,8 +114,10 @@ def _found(
 def _told(detail: dict[str, Any]) -> str:
     figures = ", ".join(f"{name} {value}" for name, value in detail["latency_ms"].items())
     late = detail["generator_late_ms"]
+    batched = detail["batch_scores_per_second_meanwhile"]
     return (
-        f"ms: {figures}; {detail['calls']:,} calls, {detail['refused']} refused; "
+        f"ms: {figures}; {detail['calls']:,} calls at {detail['calls_per_second']:,} a second, "
+        f"{detail['refused']} refused{f', {batched:,} scores a second in batches' if batched else ''}; "
         f"the generator late by p50 {late['p50']}, p99 {late['p99']}, max {late['max']}"
     )
 
@@ -117,9 +136,11 @@ def _bodies(made: Installation, count: int) -> list[tuple[int, bytes]]:
 
 
 @contextmanager
-def _batches(made: Installation, seconds: float, call: Any) -> Iterator[list[tuple[int, bytes, bytes]]]:
-    """One batch after the other, until the block ends; those that were answered."""
-    count = int(MOST_BATCHES_A_SECOND * (seconds + 2))
+def _batches(
+    made: Installation, seconds: float, calls: Sequence[Any], *, wanted: bool
+) -> Iterator[list[tuple[int, bytes, bytes]]]:
+    """One batch after the other, if wanted, until the block ends; those that were answered."""
+    count = int(MOST_BATCHES_A_SECOND * (seconds + 2)) if wanted else 0
     bodies = installation.batches(cycle(made.lenders[CALLERS].consent_ids), count, ITEMS)
     answers: list[tuple[int, bytes, bytes]] = []
     enough = Event()
@@ -128,7 +149,7 @@ def _batches(made: Installation, seconds: float, call: Any) -> Iterator[list[tup
         for body in bodies:
             if enough.is_set():
                 return
-            answers.append((CALLERS, body, call(body, timeout=TIMEOUT_SECONDS)))
+            answers.append((CALLERS, body, calls[CALLERS](body, timeout=TIMEOUT_SECONDS)))
 
     running_batches = Thread(target=run)
     running_batches.start()

@@ -151,9 +151,9 @@ def _memory(plan: Plan, memory: Sequence[Memory]) -> Findings:
     }
     notes = {
         "memory": (
-            f"`scoregate serve`, MB: {idle.now:.0f} once it had started, {met.now:.0f} after {plan.met:,} "
-            f"single queries, in which every person was met, {warm.now:.0f} after {plan.warm:,} more in batches, "
-            f"{last.now:.0f} after another {plan.consents:,}; batches of {ITEMS:,}, {len(LENDERS)} at once"
+            f"MB of `scoregate serve`: {idle.now:.0f} once it had started, {met.now:.0f} after {plan.met:,} "
+            f"single queries, in which every person was met, {warm.now:.0f} after {plan.warm:,} more "
+            f"in batches, {last.now:.0f} after another {plan.consents:,}; {len(LENDERS)} of {ITEMS:,} at once"
         )
     }
     figures = {"rss_mb": Spread.of([last.most]), "rss_growth_mb": Spread.of([last.now - warm.now])}

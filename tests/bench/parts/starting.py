@@ -8,10 +8,11 @@ from typing import Any
 import grpc
 
 from tests.bench import installation
-from tests.bench.command import PATIENCE_SECONDS, serving
+from tests.bench.command import serving
 from tests.bench.contest import Ground
 from tests.bench.failed import BenchFailed
 from tests.bench.figures import Findings, Spread
+from tests.bench.load import TIMEOUT_SECONDS
 from tests.bench.servers import SERVICE
 from tests.wire import open_channel
 
@@ -34,7 +35,7 @@ def _seconds_to_first_answer(ground: Ground) -> float:
         with open_channel(command.port, ground.made.server_ca, lender.certificate, lender.key) as channel:
             call: Any = channel.unary_unary(f"/{SERVICE}/GetScore")
             try:
-                call(body, timeout=PATIENCE_SECONDS)
+                call(body, timeout=TIMEOUT_SECONDS)
             except grpc.RpcError as error:
                 raise BenchFailed("The gateway's first call was refused.") from error
         return time.perf_counter() - command.began
