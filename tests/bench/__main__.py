@@ -123,7 +123,7 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="under a minute, rough figures, no million")
+    parser.add_argument("--quick", action="store_true", help="two minutes at most, rough figures, no million")
     parser.add_argument(
         "--only",
         nargs="+",

@@ -14,6 +14,7 @@ JOURNEY, BATCH = "GetScore", "BatchGetScores"
 AIO, SYNC, PEER = "empty grpc.aio echo", "empty thread-pool echo", "FastAPI + ORM + PyJWT peer"
 POSTGRES = "GetScore on PostgreSQL"
 EMPTY, MILLION = "GetScore, empty database", "GetScore among a million"
+FEW = "GetScore of a few among a million"
 ONE, TWO = "GetScore, one process", "GetScore, two processes"
 
 
@@ -58,6 +59,10 @@ class Arm:
     def answers(self) -> int:
         """All answers."""
         return sum(self._count(turn) for turn in self.turns)
+
+    def refused(self) -> int:
+        """All calls that were refused because their lender had too many under way; none is an answer."""
+        return sum(turn.refused for turn in self.turns)
 
     def _count(self, turn: Turn) -> int:
         return len(turn.answers) * self.items

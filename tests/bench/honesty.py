@@ -50,7 +50,7 @@ class Auditor:
 
     def require_batches(self, turn: Turn) -> None:
         """The same of a BatchGetScores turn, item by item."""
-        self._require(_batches(turn.answers))
+        self._require(_batches(turn.answers), turn.refused)
 
     def require_both(self, turn: Turn, batches: Answers) -> None:
         """The same of a GetScore turn beside which batches were answered."""

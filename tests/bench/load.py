@@ -50,13 +50,15 @@ class Connections:
     def drive(self, bodies: Sequence[Sequence[bytes]], *, in_flight: int, seconds: float) -> Turn:
         """Keep ``in_flight`` calls under way on each connection for so long, or until bodies run out.
 
+        A call that is refused because its lender has too many under way is counted, and made again.
+
         Raises:
-            BenchFailed: A call was not answered OK.
+            BenchFailed: A call was refused for anything else.
         """
         waiting = [deque(each) for each in bodies]
         done: SimpleQueue[tuple[int, bytes, Any]] = SimpleQueue()
         answers: list[tuple[int, bytes, bytes]] = []
-        under_way = 0
+        under_way = refused = 0
 
         def send(lender: int) -> int:
             body = waiting[lender].popleft()
@@ -70,21 +72,24 @@ class Connections:
         while under_way:
             lender, body, ended = done.get()
             under_way -= 1
-            answers.append((lender, body, answer_of(ended)))
+            if is_answered(ended):
+                answers.append((lender, body, ended.result()))
+            else:
+                refused += 1
+                waiting[lender].appendleft(body)
             if waiting[lender] and time.perf_counter() - started < seconds:
                 under_way += send(lender)
         took, after = time.perf_counter() - started, self.used()
-        return Turn(took, after[0] - before[0], answers, after[1] - before[1])
+        return Turn(took, after[0] - before[0], answers, after[1] - before[1], refused)
 
 
-def answer_of(ended: Any) -> bytes:
-    """The bytes of a call that was answered.
+def is_answered(ended: Any) -> bool:
+    """Whether a call was answered; if not, its lender had too many under way.
 
     Raises:
-        BenchFailed: It was not.
+        BenchFailed: It was refused for anything else.
     """
-    try:
-        answer: bytes = ended.result()
-    except grpc.RpcError as error:
-        raise BenchFailed(f"A call was refused: {error.code().name}: {error.details()}") from error
-    return answer
+    code = ended.code()
+    if code not in {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}:
+        raise BenchFailed(f"A call was refused: {code.name}: {ended.details()}")
+    return code is grpc.StatusCode.OK

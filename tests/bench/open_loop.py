@@ -18,11 +18,8 @@ from queue import SimpleQueue
 from random import Random
 from typing import Any
 
-import grpc
-
-from tests.bench.failed import BenchFailed
 from tests.bench.figures import percentile
-from tests.bench.load import TIMEOUT_SECONDS, Connections
+from tests.bench.load import TIMEOUT_SECONDS, Connections, is_answered
 from tests.bench.turn import Turn
 
 SPIN_SECONDS = 0.0002  # a sleep is late by about as much
@@ -88,12 +85,9 @@ def offer(
         took, after = time.perf_counter() - started, connections.used()
     calls, answers = [], []
     for number, at, future in sorted(ends, key=lambda each: each[0]):
-        is_answered = future.code() is grpc.StatusCode.OK
-        calls.append(Call(due[number], sent[number], at if is_answered else math.inf))
-        if is_answered:
+        calls.append(Call(due[number], sent[number], at if is_answered(future) else math.inf))
+        if math.isfinite(calls[-1].ended):
             answers.append((*bodies[number], future.result()))
-        elif future.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
-            raise BenchFailed(f"A call was refused: {future.code().name}: {future.details()}")
     refused = len(bodies) - len(answers)
     return Turn(took, after[0] - before[0], answers, after[1] - before[1], refused), calls
 

@@ -51,6 +51,10 @@ PROMISES = {
         "answers a second of GetScore among 1,000,000 consents and log entries / on an empty database",
         least=0.9,
     ),
+    "growth_ratio_few": Promise(
+        "the same where as few consents are asked for among the million: what size alone costs, without the "
+        "people who were not met before"
+    ),
     "growth_ratio_cpu": Promise("server CPU of GetScore on an empty database / among the million"),
     "two_processes_ratio": Promise(
         "answers a second of two processes on two cores / of one; the generator shares the second core"

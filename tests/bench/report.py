@@ -39,6 +39,7 @@ class Report:
                 "answers_per_second": _plain(Spread.of(arm.per_second())),
                 "server_core_busy": _plain(Spread.of(arm.busy())),
                 "answers": arm.answers(),
+                "refused": arm.refused(),
                 "rounds": len(arm.turns),
             }
             for name, arm in self.findings.arms.items()
@@ -73,7 +74,7 @@ class Report:
                 _cpu(arm),
                 _shown(Spread.of(arm.per_second()), "{:,.0f}"),
                 _shown(Spread.of(arm.busy()), "{:.0%}"),
-                f"{arm.answers():,}",
+                f"{arm.answers():,}" + (f", {arm.refused()} refused" if arm.refused() else ""),
             )
         rounds = sorted({len(arm.turns) for arm in self.findings.arms.values()})
         table.caption = f"median (least to most) of {' or '.join(map(str, rounds))} rounds"

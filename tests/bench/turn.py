@@ -14,4 +14,4 @@ class Turn:
     server_cpu_seconds: float  # of the server and of its database's processes
     answers: Sequence[tuple[int, bytes, bytes]]  # lender, what was asked, what came
     database_cpu_seconds: float = 0.0  # of that, the database's processes'
-    refused: int = 0  # only an open loop has any: there a call may come while its caller has too many
+    refused: int = 0  # calls that came while their lender had too many under way

@@ -8,8 +8,8 @@ log is verified as `scoregate log verify` does. That gateway is the command `sco
 memory is read while it is being asked.
 
 Then two fresh gateways take turns. The empty one's load takes 100 consents of each lender in turn; the other
-one's draws consents at random from the whole million, so that hardly any was met before. Either way no two
-calls under way are for the same consent.
+one's draws consents at random from the whole million, so that hardly any was met before, and in an arm of its
+own takes 100 of each lender in turn as well. Whichever way, no two calls under way are for the same consent.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tests.bench import crowd, installation, servers
 from tests.bench.command import Memory, serving
 from tests.bench.contest import BATCHES_IN_FLIGHT, IN_FLIGHT, ITEMS, Contender, Ground, Plan, one_by_one
 from tests.bench.failed import BenchFailed
-from tests.bench.figures import EMPTY, MILLION, Findings, Spread, quotients
+from tests.bench.figures import EMPTY, FEW, MILLION, Findings, Spread, quotients
 from tests.bench.honesty import Auditor
 from tests.bench.installation import CONSENTS, LENDERS, Installation
 from tests.bench.load import Connections
@@ -66,10 +66,13 @@ def million(ground: Ground) -> Findings:
             calls = stack.enter_context(Connections([server], made, "GetScore"))
             shuffled = _shuffled(made, chance) if made is filled else made
             contenders.append(Contender(name, one_by_one(calls, shuffled), auditor.require_singles))
+        few = Contender(FEW, one_by_one(calls, _few(filled)), auditor.require_singles)
+        contenders.append(few)  # of the filled one too
         arms = ground.compete(contenders)
     consents = sum(len(lender.consent_ids) for lender in filled.lenders)
     figures = {
         "growth_ratio": quotients(arms[MILLION].per_second(), arms[EMPTY].per_second()),
+        "growth_ratio_few": quotients(arms[FEW].per_second(), arms[EMPTY].per_second()),
         "growth_ratio_cpu": quotients(arms[EMPTY].cpu_us(), arms[MILLION].cpu_us()),
     }
     details = {
@@ -182,6 +185,12 @@ def _verify(ground: Ground, store: Store) -> pulled.Report:
             )
         except LogError as error:
             raise BenchFailed(f"The log does not verify: {error}") from error
+
+
+def _few(made: Installation) -> Installation:
+    """As many consents as the empty one has."""
+    lenders = (replace(lender, consent_ids=lender.consent_ids[:CONSENTS]) for lender in made.lenders)
+    return replace(made, lenders=tuple(lenders))
 
 
 def _shuffled(made: Installation, chance: Random) -> Installation:
