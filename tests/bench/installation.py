@@ -5,7 +5,7 @@ Made through the doors of a gateway in this process, which is gone before the me
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -25,11 +25,13 @@ LENDERS = ("lender-a", "lender-b", "lender-c", "lender-d")
 CONSENTS = 100
 """Of each lender, each for another person."""
 
+FOUR = dict.fromkeys(LENDERS, CONSENTS)
+
 PEOPLE = 30_000
 """As many records as the engine has."""
 
 AT_ONCE = STAFF_IN_FLIGHT
-USES_A_DAY = 1_000
+USES_A_DAY = 1_000  # the most that a consent may allow
 UNITS = 10_000_000
 CALLS_A_SECOND = 100_000
 NONCE = "0123456789abcdefghijkl"
@@ -56,15 +58,18 @@ class Installation:
 
 
 def found(
-    home: Path, engine_folder: Path, database_url: str = "", lenders: Sequence[str] = LENDERS
+    home: Path, engine_folder: Path, database_url: str = "", lenders: Mapping[str, int] = FOUR
 ) -> Installation:
-    """Found an installation with the default limits, on SQLite unless told otherwise; let people consent."""
+    """Found an installation with the default limits, on SQLite unless told otherwise; let people consent.
+
+    ``lenders`` says how many consents each has, each for another person.
+    """
     settings = settings_for(home, database_url or f"sqlite:///{home}/ledger.db", engine_folder)
-    subjects = scorable(engine_folder)[: len(lenders) * CONSENTS]
+    people = iter(scorable(engine_folder))
     with open_world(settings) as world:
         _hurry(world)
         founded = tuple(
-            _lender(world, partner_id, subjects[n :: len(lenders)]) for n, partner_id in enumerate(lenders)
+            _lender(world, partner_id, list(islice(people, count))) for partner_id, count in lenders.items()
         )
     return Installation(settings, world.server_ca, founded)
 

