@@ -45,6 +45,7 @@ PROMISES = {
     "postgres_over_sqlite_gateway_alone": Promise("the same without PostgreSQL's own processes"),
     "postgres_over_sqlite_throughput": Promise("answers a second on PostgreSQL / on SQLite"),
     "p99_ms_at_half_load": Promise("p99 of GetScore from its scheduled time, at half of saturation", most=10),
+    "p99_ms_of_an_echo": Promise("an empty echo at that load: the machine's and the generator's part of it"),
     "p99_ms_beside_batches": Promise("the same load while another lender keeps one batch under way", most=25),
     "p99_ms_beside_batches_at_a_quarter": Promise("half as many single calls beside the batches"),
     "growth_ratio": Promise(

@@ -3,6 +3,7 @@
 Saturation is measured first, in the bench's closed loop. Then twelve lenders call on a Poisson schedule, half
 as often in all: so many that none meets its own cap of calls under way. In each round they do so alone, then
 while one more lender keeps one batch of 1,000 under way all the time, and then half as often beside batches.
+An empty echo is asked on the same kind of schedule: what it takes is the machine's and the generator's part.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from tests.bench.turn import Turn
 CALLERS = 12  # lenders; the next one sends the batches
 SEED = 1
 MOST_BATCHES_A_SECOND = 12
+ECHO_BYTES = 2_066  # about as many as an answer has
 BATCH_CONSENTS = 1_000  # each of which may be asked for a thousand times a day
 
 
@@ -40,11 +42,13 @@ class Load:
     key: str
     title: str
     share: float  # of saturation
-    has_batches: bool
+    has_batches: bool = False
+    of_an_echo: bool = False  # control: the same calls, to a server that does nothing
 
 
 LOADS = (
-    Load("p99_ms_at_half_load", "half load", 0.5, has_batches=False),
+    Load("p99_ms_at_half_load", "half load", 0.5),
+    Load("p99_ms_of_an_echo", "an empty echo at half load", 0.5, of_an_echo=True),
     Load("p99_ms_beside_batches", "half load beside batches", 0.5, has_batches=True),
     Load("p99_ms_beside_batches_at_a_quarter", "a quarter beside batches", 0.25, has_batches=True),
 )
@@ -75,6 +79,8 @@ def latency(ground: Ground) -> Findings:
         few = replace(made, lenders=made.lenders[: len(LENDERS)])  # as in the rest of the bench
         closed = ground.compete([Contender(JOURNEY, one_by_one(singles, few), auditor.require_singles)])
         saturation = statistics.median(closed[JOURNEY].per_second())
+        echo = running("echo", servers.sync_echo, ground.server_core, made, bytes(ECHO_BYTES))
+        echoes = stack.enter_context(Connections([stack.enter_context(echo)], made, "GetScore"))
         chance = Random(SEED)  # noqa: S311  # chance, not a secret
         with ground.bar(len(LOADS) * plan.rounds) as step:
             for number in range(plan.rounds):
@@ -83,8 +89,9 @@ def latency(ground: Ground) -> Findings:
                     due = poisson(load.share * saturation, plan.open_seconds, chance)
                     bodies = _bodies(made, len(due))
                     with _batches(made, plan.open_seconds, batches.calls, wanted=load.has_batches) as answers:
-                        turn, calls = offer(singles, bodies, due)
-                    auditor.require_both(turn, answers)
+                        turn, calls = offer(echoes if load.of_an_echo else singles, bodies, due)
+                    if not load.of_an_echo:
+                        auditor.require_both(turn, answers)
                     rounds[load].append(Round(turn, calls, len(answers) * ITEMS / turn.seconds))
     return _found(rounds, saturation)
 
@@ -119,6 +126,7 @@ def _told(detail: dict[str, Any]) -> str:
     return (
         f"ms: {figures}; {detail['calls']:,} calls at {detail['calls_per_second']:,} a second, "
         f"{detail['refused']} refused{f', {batched:,} scores a second in batches' if batched else ''}; "
+        f"server core busy {detail['server_core_busy']:.0%}; "
         f"the generator late by p50 {late['p50']}, p99 {late['p99']}, max {late['max']}"
     )
 
