@@ -69,6 +69,7 @@ def open_parts(settings: Settings, seams: Seams, closing: ExitStack) -> Parts:
     clock = seams.clock
     store = _open_store(settings, closing)
     tick("lines", store.cut_overdue, closing)  # until the ledger has closed
+    tick("pages", store.checkpoint, closing)
     signer = _open_signer(settings, store)
     vault, pairwise = _open_secrets(settings, store)
     engine = _open_engine(settings, seams, closing)

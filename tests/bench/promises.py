@@ -53,8 +53,7 @@ PROMISES = {
         least=0.9,
     ),
     "growth_ratio_few": Promise(
-        "the same where as few consents are asked for among the million: what size alone costs, without the "
-        "people who were not met before"
+        "the same where as few consents are asked for among the million: what size alone costs"
     ),
     "growth_ratio_cpu": Promise("server CPU of GetScore on an empty database / among the million"),
     "two_processes_ratio": Promise(

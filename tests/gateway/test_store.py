@@ -226,3 +226,33 @@ def hasty(url: str) -> str:
         return f"sqlite:///file:{parsed.database}?vfs=unix-none&uri=true"
     with_option = parsed.update_query_dict({"options": "-csynchronous_commit=off"})
     return with_option.render_as_string(hide_password=False)
+
+
+def test_a_checkpoint_brings_the_write_ahead_log_into_the_database_while_others_read_and_write(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "ledger.db"
+    store = open_store(f"sqlite:///{file}")
+    try:
+        with store.writer.begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE kept (what TEXT)")
+            connection.exec_driver_sql("INSERT INTO kept VALUES ('a-word-to-look-for')")
+        assert b"a-word-to-look-for" not in file.read_bytes()
+        with store.writer.begin() as connection:  # which holds the write lock
+            connection.exec_driver_sql("INSERT INTO kept VALUES ('not committed')")
+            store.checkpoint()
+        assert b"a-word-to-look-for" in file.read_bytes()
+        assert b"not committed" not in file.read_bytes()
+    finally:
+        store.close()
+
+
+def test_a_checkpoint_of_a_database_that_is_gone_is_left_to_the_ledger(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.db"
+    store = open_store(f"sqlite:///{file}")
+    try:
+        file.rename(tmp_path / "elsewhere.db")
+        store.checkpoint()
+        assert not file.exists()
+    finally:
+        store.close()

@@ -7,9 +7,9 @@ a real release, with its attestation, private part and kept answer; the auditor 
 log is verified as `scoregate log verify` does. That gateway is the command `scoregate serve` itself, and its
 memory is read while it is being asked.
 
-Then two fresh gateways take turns. The empty one's load takes 100 consents of each lender in turn; the other
-one's draws consents at random from the whole million, so that hardly any was met before, and in an arm of its
-own takes 100 of each lender in turn as well. Whichever way, no two calls under way are for the same consent.
+Then two fresh gateways take turns, once each has met its people. The empty one's load takes 100 consents of
+each lender in turn; the other one's draws consents at random from the whole million, and in an arm of its own
+takes 100 of each lender in turn as well. Whichever way, no two calls under way are for the same consent.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from tests.bench.honesty import Auditor
 from tests.bench.installation import CONSENTS, LENDERS, Installation
 from tests.bench.load import Connections
 from tests.bench.servers import running
+from tests.bench.turn import Turn
 
 SEED = 2
 BATCHES_A_TURN = 5  # of each lender, while it is filled
@@ -64,6 +65,9 @@ def million(ground: Ground) -> Findings:
             server = stack.enter_context(running(name, servers.gateway, ground.server_core, made.settings))
             auditor = Auditor(opened, made)
             calls = stack.enter_context(Connections([server], made, "GetScore"))
+            if made is filled:
+                ground.say("meeting everybody")
+                auditor.require_singles(_meet_everybody(ground, made, calls))
             shuffled = _shuffled(made, chance) if made is filled else made
             contenders.append(Contender(name, one_by_one(calls, shuffled), auditor.require_singles))
         few = Contender(FEW, one_by_one(calls, _few(filled)), auditor.require_singles)
@@ -89,7 +93,7 @@ def million(ground: Ground) -> Findings:
         "growth, load": (
             f"consents at random from all of them against {CONSENTS} of each lender in turn; "
             f"{IN_FLIGHT * len(filled.lenders)} under way, each for another consent; fresh processes, which "
-            "have met nobody yet"
+            "have met everybody once"
         ),
     }
     return Findings(arms, figures, notes, {"growth": details}) | memory
@@ -110,7 +114,6 @@ def _with_a_crowd(ground: Ground, made: Installation, people: Sequence[str]) -> 
 def _ask_for_all(ground: Ground, made: Installation, store: Store, chance: Random) -> Findings:
     """Every consent once: the first ones one by one, the others in batches, in no order."""
     alone = ground.plan.met // len(made.lenders)
-    first = [lender.consent_ids[:alone] for lender in made.lenders]  # everybody in turn, so all are met
     others = [list(lender.consent_ids[alone:]) for lender in made.lenders]
     for each in others:
         chance.shuffle(each)
@@ -120,8 +123,7 @@ def _ask_for_all(ground: Ground, made: Installation, store: Store, chance: Rando
         singles = stack.enter_context(Connections([server], made, "GetScore"))
         batches = stack.enter_context(Connections([server], made, "BatchGetScores"))
         idle = server.memory_mb()
-        bodies = [installation.singles(iter(ids), len(ids)) for ids in first]
-        auditor.require_singles(singles.drive(bodies, in_flight=IN_FLIGHT, seconds=ENDLESS))
+        auditor.require_singles(_meet_everybody(ground, made, singles))
         memory = [idle, server.memory_mb()]
         with ground.bar(len(others[0]) // (ITEMS * BATCHES_A_TURN) + 1) as step:
             for begin, turn in _turns(others):
@@ -129,6 +131,14 @@ def _ask_for_all(ground: Ground, made: Installation, store: Store, chance: Rando
                 auditor.require_batches(batches.drive(turn, in_flight=BATCHES_IN_FLIGHT, seconds=ENDLESS))
                 memory.append(server.memory_mb())
         return _memory(ground.plan, memory)
+
+
+def _meet_everybody(ground: Ground, made: Installation, calls: Connections) -> Turn:
+    """Each lender's first consents, of which each is for the next person: together, for everybody."""
+    alone = ground.plan.met // len(made.lenders)
+    first = [lender.consent_ids[:alone] for lender in made.lenders]
+    bodies = [installation.singles(iter(ids), len(ids)) for ids in first]
+    return calls.drive(bodies, in_flight=IN_FLIGHT, seconds=ENDLESS)
 
 
 def _turns(consent_ids: Sequence[Sequence[str]]) -> Iterator[tuple[int, list[list[bytes]]]]:
