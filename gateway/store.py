@@ -19,13 +19,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import psycopg
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+
+if TYPE_CHECKING:
+    import psycopg  # nine megabytes, which a gateway over SQLite need not have
 
 metadata = sa.MetaData()
 """The gateway's tables; the consent room keeps its own."""
@@ -133,7 +135,8 @@ class Store:
         with self._lock:
             overdue = [driver for due, driver in self._out.values() if due <= now]
             for driver in overdue:
-                with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(driver.fileno())) as line:
+                closed = self.writer.dialect.loaded_dbapi.Error
+                with suppress(OSError, closed), socket.socket(fileno=os.dup(driver.fileno())) as line:
                     line.shutdown(socket.SHUT_RDWR)
         return len(overdue)
 
