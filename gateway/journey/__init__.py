@@ -14,8 +14,9 @@ committed. A batch walks a chunk at a time, so that single queries find their wa
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future, InvalidStateError
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
@@ -71,7 +72,7 @@ class Conversation:
 
 
 class Journey:
-    """Answers score queries."""
+    """Answers score queries. ``returning`` takes a far engine's answers; a thread of its own unless given."""
 
     def __init__(
         self,
@@ -84,11 +85,14 @@ class Journey:
         attester: Attester,
         signer: Signer,
         engine_timeout: timedelta,
+        returning: Executor | None = None,
     ) -> None:
         self._gate = gate
         self._ledger = ledger
         self._look = Look(vault, now=ledger.now)
-        self._asking = Asking(engine, model, ledger, timeout=engine_timeout, come_back=self._hand_in)
+        self._asking = Asking(
+            engine, model, ledger, timeout=engine_timeout, come_back=self._hand_in, returning=returning
+        )
         self._attester = attester
         self._signer = signer
         ledger.host(self._prepare)
@@ -136,19 +140,20 @@ class Journey:
     ) -> list[Result]:
         """One chunk, from step 4 on; waits for all of it."""
         results: dict[Inquiry, Result] = {}
-        is_over = threading.Event()
+        told: Future[None] = Future()
 
         def finish(inquiry: Inquiry, result: Result) -> None:
             results[inquiry] = result
             if len(results) == len(queries):
-                is_over.set()
+                with suppress(InvalidStateError):  # two threads have each brought a last one
+                    told.set_result(None)
 
         inquiries = [Inquiry(call, settle=self._settle, finish=finish) for _ in queries]
         for inquiry, query in zip(inquiries, queries, strict=True):
             inquiry.partner, inquiry.caller, inquiry.query = partner, caller, query
             inquiry.is_read = True
         self._hand_in(inquiries)
-        is_over.wait()  # the ledger concludes whatever is overdue
+        self._ledger.wait(told)  # it concludes whatever is overdue
         return [results[inquiry] for inquiry in inquiries]
 
     def _hand_in(self, inquiries: Sequence[Inquiry]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from datetime import date, timedelta
 from functools import lru_cache
 
@@ -45,13 +45,14 @@ class Asking:
         *,
         timeout: timedelta,
         come_back: Callable[[Sequence[Inquiry]], None],
+        returning: Executor | None = None,
     ) -> None:
         self._engine = engine
         self._model = model
         self._ledger = ledger
         self._timeout = timeout.total_seconds()
         self._come_back = come_back
-        self._returning = ThreadPoolExecutor(1, thread_name_prefix="engine")
+        self._returning = returning or ThreadPoolExecutor(1, thread_name_prefix="engine")
         self.wording = Wording(model.reason_texts)
 
     def close(self) -> None:

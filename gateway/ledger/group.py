@@ -14,6 +14,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any, TypeVar
@@ -43,6 +44,10 @@ Prepare = Callable[[Sequence[Any]], None]
 """Gives every guest its attempt. Never raises; runs on the ledger's thread, where it may use ``reading``."""
 
 
+Wait = Callable[[Future[Any], float | None], Any]
+"""The future's result; TimeoutError behind so many seconds."""
+
+
 _Work = Sequence[Ticket] | Sequence[Seat] | Sequence[Ticket | Seat]
 
 
@@ -52,6 +57,9 @@ def _nobody(_: Sequence[Any]) -> None:
 
 class Ledger:
     """The one writer of this process.
+
+    A thread of its own takes the turns. With ``wait`` there is none: whoever made the ledger calls ``turn``,
+    and callers wait that way meanwhile.
 
     Raises:
         StoreUnavailable: The database does not answer, or the log has no head.
@@ -65,19 +73,25 @@ class Ledger:
         clock: Callable[[], datetime],
         max_waiting: int = 1_024,
         guards: Guards | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        wait: Wait | None = None,
     ) -> None:
         self._store = store
         self._vault = vault
         self._clock = clock
         self._patience = 2 * (store.patience + GRACE_SECONDS)  # for the transaction before, and one's own
         self._guards = guards or Guards()
-        self._waiting = Waiting(max_waiting)
+        self._monotonic = monotonic
+        self._waiting = Waiting(max_waiting, monotonic)
         self._prepare: Prepare = _nobody
         with store.reading() as connection:
             self._latest = read_head(connection).time  # of the last transaction; written by one thread
         self._connection: Connection | None = None
-        self._thread = threading.Thread(target=self._serve, name="ledger", daemon=True)
-        self._thread.start()
+        self._wait_for: Wait = wait or Future.result
+        self._thread: threading.Thread | None = None
+        if wait is None:
+            self._thread = threading.Thread(target=self._serve, name="ledger", daemon=True)
+            self._thread.start()
 
     def now(self) -> datetime:
         """The log's time: the clock's, or the latest entry's where the clock was set back."""
@@ -150,7 +164,7 @@ class Ledger:
 
     def conclude_overdue(self) -> int:
         """Conclude guests that have waited for too long; returns how many. Called about once a second."""
-        overdue = self._waiting.since_before(time.monotonic() - self._patience)
+        overdue = self._waiting.since_before(self._monotonic() - self._patience)
         for guest in overdue:
             self._conclude(guest, Failed(LedgerUnavailable("the ledger does not answer")))
         return len(overdue)
@@ -174,13 +188,22 @@ class Ledger:
 
     def close(self) -> None:
         """Finish what waits, refuse what comes, and close the connection."""
-        if self._waiting.close():
+        if not self._waiting.close():
+            return
+        if self._thread is None:
+            self._serve()
+        else:
             self._thread.join(self._patience)
+
+    def wait(self, told: Future[T]) -> T:
+        """Return what a guest will be told: every one of them is, in the end."""
+        result: T = self._wait_for(told, None)
+        return result
 
     def _wait(self, ticket: Ticket) -> Any:
         self._waiting.add(ticket)
         try:
-            return ticket.done.result(self._patience)
+            return self._wait_for(ticket.done, self._patience)
         except TimeoutError as error:
             raise LedgerUnavailable("the ledger does not answer") from error
 
@@ -192,16 +215,20 @@ class Ledger:
 
     def _serve(self) -> None:
         while not self._waiting.is_over:
-            tickets, guests = self._waiting.take()
-            # Changes first: a revocation never waits behind the scores it ends.
-            for ticket in tickets:
-                if ticket.change is not None:
-                    self._run([ticket])
-            group: list[Ticket | Seat] = [t for t in tickets if t.change is None and self._begin(t)]
-            group += self._seat(guests)
-            if group:
-                self._run(group)
+            self.turn()
         self._disconnect()
+
+    def turn(self) -> None:
+        """Take what waits, decide it, commit it, and tell; waits for the first of it."""
+        tickets, guests = self._waiting.take()
+        # Changes first: a revocation never waits behind the scores it ends.
+        for ticket in tickets:
+            if ticket.change is not None:
+                self._run([ticket])
+        group: list[Ticket | Seat] = [t for t in tickets if t.change is None and self._begin(t)]
+        group += self._seat(guests)
+        if group:
+            self._run(group)
 
     def _begin(self, ticket: Ticket) -> bool:
         """Whether the ticket's transaction begins; from then on a call counts, whoever hangs up."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
@@ -97,8 +96,9 @@ def _nobody() -> None:
 class Waiting:
     """Whoever waits. Anybody may come; one thread takes."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, monotonic: Callable[[], float]) -> None:
         self._most = most
+        self._monotonic = monotonic
         self._queue: queue.SimpleQueue[Ticket | Guest | Party | None] = queue.SimpleQueue()
         self._parties: deque[Party] = deque()  # touched by the taking thread alone
         self._lock = threading.Lock()  # guards the two below
@@ -113,7 +113,7 @@ class Waiting:
     @property
     def count(self) -> int:
         """How much waits: a party counts as one."""
-        return self._queue.qsize()
+        return self._queue.qsize() + len(self._parties)
 
     def add(self, arrival: Ticket | Party | Guest, guests: Iterable[Guest] = ()) -> None:
         """Let it wait; ``guests`` are those who must hear of their end.
@@ -124,7 +124,7 @@ class Waiting:
         with self._lock:
             if self._is_closed or self._queue.qsize() >= self._most:
                 raise LedgerBusy
-            now = time.monotonic()
+            now = self._monotonic()
             for guest in guests:
                 self._guests[guest] = now
             self._queue.put(arrival)
@@ -141,7 +141,7 @@ class Waiting:
     def expect(self, guests: Iterable[Guest]) -> None:
         """From now on these must hear of their end."""
         with self._lock:
-            self._guests |= dict.fromkeys(guests, time.monotonic())
+            self._guests |= dict.fromkeys(guests, self._monotonic())
 
     def dismiss(self, guests: Iterable[Guest]) -> None:
         """They have heard, or are somebody else's."""
@@ -150,7 +150,7 @@ class Waiting:
                 self._guests.pop(guest, None)
 
     def since_before(self, moment: float) -> list[Guest]:
-        """Guests who wait since then (``time.monotonic()``) or longer."""
+        """Guests who wait since then (by the same clock) or longer."""
         with self._lock:
             return [guest for guest, since in self._guests.items() if since <= moment]
 
