@@ -52,7 +52,7 @@ class Gate:
         self._clock = clock
         self._lock = Lock()  # guards the counter
         self._turned_away: Counts = Counter()
-        self._unsettled: tuple[Appended, Counts] | None = None  # touched by the flushing thread alone
+        self._unsettled: tuple[list[Appended], Counts] | None = None  # touched by the flushing thread alone
 
     def identify(self, call: Call) -> tuple[Partner, Caller]:
         """Step 1: certificate → Partner, by the registry as it stands now.
@@ -196,8 +196,9 @@ class Gate:
     def flush(self) -> int:
         """Record what was turned away since the last time; returns how many calls. Called by one thread.
 
-        Counts whose entries can't be written wait for the next flush. Where COMMIT's outcome is unknown, the
-        next flush looks into the log first, so that a refusal is counted once.
+        Counts whose entries can't be written wait for the next flush. Where COMMIT's outcome is unknown, or
+        the ledger has begun and not answered, the next flush looks into the log first, so that a refusal is
+        counted once.
 
         Raises:
             LedgerUnavailable, LedgerBusy: Nothing is known to be recorded.
@@ -208,21 +209,31 @@ class Gate:
         if not counts:
             return 0
         placed: list[Appended] = []
+        unbegun = [counts]  # taken by the ledger's thread, or back by this one: by one of them alone
+
+        def record(tx: Transaction) -> None:
+            try:
+                taken = unbegun.pop()
+            except IndexError:  # nobody waited any longer: they are the next flush's
+                return
+            placed.extend(_record(tx, taken))
+
         try:
-            self._ledger.change(lambda tx: placed.extend(_record(tx, counts)))
+            self._ledger.change(record)
         except Exception:
-            if placed:
-                self._unsettled = placed[0], counts
-            else:
-                self._put_back(counts)
+            try:
+                self._put_back(unbegun.pop())
+            except IndexError:
+                self._unsettled = placed, counts
             raise
         return counts.total()
 
     def _settle(self) -> None:
         if self._unsettled is None:
             return
-        first, counts = self._unsettled
-        if not self._ledger.change(lambda tx: holds(tx.connection, first)):
+        placed, counts = self._unsettled
+        # The ledger takes changes in turn: by now the one before has placed its entries, or never will.
+        if not self._ledger.change(lambda tx: bool(placed) and holds(tx.connection, placed[0])):
             self._put_back(counts)
         self._unsettled = None
 
