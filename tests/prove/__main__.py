@@ -37,6 +37,7 @@ CAMPAIGNS = {
     "isolation": "one caller's trouble is not the next one's",
     "strangers": "whoever may not see a thing cannot tell whether it exists",
     "hostile_bytes": "no bytes from outside break a parser or a door",
+    "simulation": "a seed decides what happens, and every law holds after every step",
 }
 """Each is a function in a module of its name."""
 
