@@ -128,11 +128,17 @@ class Appender:
 
     def __init__(self, head: Head, now: datetime, next_sequence: Callable[[str], int]) -> None:
         self.now = max(now, head.time)  # a clock that was set back does not turn the log back
+        self._before = head.time
         self._now_us = micros(self.now)
         self._size = head.size
         self._next_sequence = next_sequence
         self._rows = list[Row]()
         self._parts = list[Row]()
+
+    @property
+    def latest(self) -> datetime:
+        """The time of the log's last entry, what was appended included."""
+        return self.now if self._rows else self._before
 
     def append(self, leaf: leaf_pb2.Leaf, private: Bound | None = None) -> Appended:
         """Place one leaf; fills version, time, partner sequence, salt and commitment."""

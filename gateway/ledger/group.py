@@ -85,7 +85,7 @@ class Ledger:
         self._waiting = Waiting(max_waiting, monotonic)
         self._prepare: Prepare = _nobody
         with store.reading() as connection:
-            self._latest = read_head(connection).time  # of the last transaction; written by one thread
+            self._latest = read_head(connection).time  # of the last entry; written by one thread
         self._connection: Connection | None = None
         self._wait_for: Wait = wait or Future.result
         self._thread: threading.Thread | None = None
@@ -325,7 +325,7 @@ class Ledger:
         except exc.SQLAlchemyError as error:
             raise LedgerUnavailable("the outcome of COMMIT is unknown") from error
         # From here the entries are durable; a crash costs the callers a retry.
-        self._latest = tx.now
+        self._latest = tx.latest
         return results
 
     def _decide(self, tx: Transaction, tickets: _Work) -> list[Any]:

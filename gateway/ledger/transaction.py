@@ -25,6 +25,11 @@ class Transaction:
         self._appender = Appender(self.head, clock(), self._next_sequence)
         self.now: datetime = self._appender.now
 
+    @property
+    def latest(self) -> datetime:
+        """The time of the log's last entry once this has committed."""
+        return self._appender.latest
+
     def append(self, leaf: leaf_pb2.Leaf, private: Bound | None = None) -> Appended:
         """Add an entry to the log."""
         return self._appender.append(leaf, private)
