@@ -49,7 +49,7 @@ def _seeds(stage: Stage, count: int) -> range:
 
 
 def _laws(stage: Stage, plays: Plays) -> Finding:
-    seeds = _seeds(stage, stage.size(full=10_000, small=24))
+    seeds = _seeds(stage, stage.size(full=10_000, small=18))
     outcomes, broken, steps = Counter[str](), list[Played](), 0
     began = time.monotonic()
 
@@ -62,7 +62,7 @@ def _laws(stage: Stage, plays: Plays) -> Finding:
         if played.broken:
             broken.append(played)
     seconds = time.monotonic() - began
-    controls = _seeds(stage, stage.size(full=200, small=12))
+    controls = _seeds(stage, stage.size(full=200, small=8))
     arms = [arm for arm in ARMS if arm != GUARDED]
     found = {
         arm: [
@@ -98,7 +98,7 @@ def _evidence(played: Played) -> Iterator[str]:
 
 def _again(stage: Stage, plays: Plays) -> Finding:
     """A seed that played otherwise the second time could not be found again."""
-    seeds = _seeds(stage, stage.size(full=200, small=4))
+    seeds = _seeds(stage, stage.size(full=200, small=3))
     silent = partial(_step, stage, "seeds again", len(seeds))
     first = [played.trace for played in plays(GUARDED, seeds, silent)]
     second = [played.trace for played in plays(GUARDED, seeds[::-1], silent)][::-1]
