@@ -6,7 +6,7 @@ PROTOS := $(shell find protos -name '*.proto' | sort)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check prove bench protos image clean
+.PHONY: help demo up test check prove mutate bench protos image clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -25,6 +25,9 @@ check: .venv/dev  ## the one gate: lint, types, contracts, stubs, migrations
 
 prove: .venv/dev  ## the laws at full size, beside arms that must fail; ONLY=name for one
 	@$(BIN)/python -m tests.prove $(if $(ONLY),--only $(ONLY))
+
+mutate: .venv/dev  ## how much of a wrong program the tests notice; ONLY=name for one group, AGAIN=1 for what was missed
+	@$(BIN)/python -m tests.mutate $(if $(ONLY),--only $(ONLY)) $(if $(AGAIN),--again)
 
 bench: .venv/dev  ## what a score costs, beside an empty echo and a usual service; ONLY=name for one part
 	@$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY))

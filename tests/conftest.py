@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck
+from hypothesis import HealthCheck, Phase
 from hypothesis import settings as hypothesis
 
 from gateway.server import Seams
@@ -26,6 +26,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says something about the machine and nothing about the code.
 hypothesis.register_profile("scoregate", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# For `make mutate`: the same examples for every mutant, and none made smaller that nobody will read.
+hypothesis.register_profile(
+    "mutate",
+    parent=hypothesis.get_profile("scoregate"),
+    derandomize=True,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),
+)
 hypothesis.load_profile("scoregate")
 
 

@@ -114,6 +114,7 @@ class Admission:
         now = self._monotonic_us()
         with self._lock:
             base = max(self._arrival_us.get(partner_id, 0), now)
-        tolerance = limit.interval_us * limit.burst_calls
-        remaining = max(0, (tolerance - (base - now)) // limit.interval_us)
-        return Verdict(remaining > 0, base, remaining, 0, base - now)
+        interval = limit.interval_us
+        free = interval * limit.burst_calls - (base - now)  # below 0 where the limit was cut
+        remaining = max(0, free // interval)
+        return Verdict(remaining > 0, base, remaining, max(0, interval - free), base - now)

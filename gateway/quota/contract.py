@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -112,11 +112,13 @@ def spend(usage: Usage, units: int) -> Usage:
 def ends(contract: Contract, now: datetime) -> tuple[datetime, datetime]:
     """When the day and the month that hold ``now`` end, UTC."""
     zone = ZoneInfo(contract.time_zone)
-    local = now.astimezone(zone)
-    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
-    tomorrow = (midnight.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=zone)
-    next_month = (midnight.replace(day=1, tzinfo=None) + timedelta(days=32)).replace(day=1, tzinfo=zone)
-    return tomorrow.astimezone(UTC), next_month.astimezone(UTC)
+    today = now.astimezone(zone).date()
+    next_month = (today.replace(day=1) + timedelta(days=32)).replace(day=1)
+    # Where clocks are set at midnight, it is the first of two, or the instant at which there is none.
+    begin, begin_month = (
+        datetime.combine(day, time(), zone) for day in (today + timedelta(days=1), next_month)
+    )
+    return begin.astimezone(UTC), begin_month.astimezone(UTC)
 
 
 _select = Select(

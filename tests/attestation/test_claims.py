@@ -56,6 +56,8 @@ def test_claims_are_written_and_read_as_the_vectors_are(name: str, claims: Claim
     assert type(claims).decode(golden) == claims
 
 
+NOT_JSON = "not JSON as this package writes it; fetch it again from its source"
+
 # The tables.
 
 
@@ -385,8 +387,84 @@ def test_members_that_do_not_belong_are_refused_by_name(claims: Claims, spoil: S
 )
 def test_a_second_spelling_of_the_same_claims_is_refused(respell: Callable[[bytes], bytes]) -> None:
     assert respell(SCORE.encode()) != SCORE.encode()
-    with pytest.raises(AttestationMalformed):
+    with pytest.raises(AttestationMalformed, match=r"^claims: not ") as error:
         ScoreClaims.decode(respell(SCORE.encode()))
+    told = {"not in the canonical form of RFC 8785", NOT_JSON}
+    assert str(error.value).removeprefix("claims: ") in told
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: replace(SCORE, purpose="GUARANTOR"), "purpose: a Purpose belongs here"),
+        (lambda: replace(SCORE, disclosure="SCORE"), "disclosure: a Disclosure belongs here"),
+        (lambda: replace(SCORE, inquiry="HARD"), "inquiry: a InquiryType belongs here"),
+        (lambda: replace(SCORE, exp=SCORE.iat), "exp: must be later than iat"),
+        (lambda: replace(SCORE, inquiry=InquiryType.SOFT), "inquiry: must be the purpose's own inquiry type"),
+        (lambda: replace(SCORE, disclosure=Disclosure.THRESHOLD),
+         "disclosure: one of BAND, SCORE belongs here"),
+        (lambda: replace(SCORE, result=REACHED), "result: scored or not_scored belongs here"),
+        (lambda: replace(THRESHOLD, result=SCORED), "result: answer or not_scored belongs here"),
+        (lambda: replace(BAND, result=SCORED), "score: there is a number under SCORE, and none under BAND"),
+        (lambda: replace(SCORED, band=Band.FROM_650), "band: must be the score's own band"),
+        (lambda: replace(SCORED, score=951), "score: an integer from 350 to 950 belongs here"),
+        (lambda: replace(SCORED, families=FAMILIES * 2), "families: each family stands once"),
+        (lambda: replace(SCORED, reasons=(LATE, LATE)), "reasons: at most 4, and each code once"),
+        (lambda: replace(SCORED, reasons=(replace(LATE, text=""),)),
+         "reasons.text: 1 to 400 printable characters belong here"),
+        (lambda: replace(SCORED, reasons=(replace(LATE, code=""),)),
+         "reasons.code: a text of the form [A-Z0-9_]{1,32} belongs here"),
+        (lambda: replace(REACHED, threshold=651), "threshold: a multiple of 50 belongs here"),
+        (lambda: replace(REACHED, reached=1), "reached: a bool belongs here"),
+        (lambda: replace(NO_DATA, reason="NO_DATA"), "not_scored.reason: a NotScoredReason belongs here"),
+        (lambda: replace(NO_DATA, evaluated_at=None), "evaluated_at: a date belongs here"),
+    ],
+)  # fmt: skip
+def test_a_claim_that_can_not_be_made_says_what_belongs_there(make: Callable[[], object], told: str) -> None:
+    with pytest.raises(ClaimInvalid) as error:
+        make()
+    assert str(error.value) == f"claim {told}"
+
+
+@pytest.mark.parametrize(
+    ("claims", "spoil", "told"),
+    [
+        (SCORE, lambda top: top.update(result=5), "result: an object belongs here"),
+        (SCORE, lambda top: top.update(result={}), "result: exactly one of not_scored, scored belongs here"),
+        (SCORE, lambda top: top.pop("log"), "log: missing in claims"),
+        (SCORE, lambda top: top.update(nbf=1), "'nbf': unknown in claims; a newer scoregate may know it"),
+        (SCORE, lambda top: top.update({"x" * 33: 1}),
+         f"'{'x' * 32}': unknown in claims; a newer scoregate may know it"),
+        (SCORE, lambda top: top.update(purpose=1),
+         "purpose: a Purpose of this contract belongs here; a newer scoregate may know it"),
+        (SCORE, lambda top: inside(top).update(range=[300, 850]), "range: [350, 950] belongs here"),
+        (BAND, lambda top: inside(top).update(score=None),
+         "scored: what is absent is left out, and never null"),
+        (SCORE, lambda top: inside(top).update(families="HISTORY"), "families: an array belongs here"),
+        (SCORE, lambda top: inside(top)["reasons"][0].pop("text"), "text: missing in reasons"),
+        (SCORE, lambda top: inside(top).update(evaluated_at="2005"),
+         "evaluated_at: a date as YYYY-MM-DD belongs here"),
+        (THRESHOLD, lambda top: top.update(result={"answer": 5}), "answer: an object belongs here"),
+        (THRESHOLD, lambda top: inside(top).update(evaluated_at="2005"),
+         "evaluated_at: a date as YYYY-MM-DD belongs here"),
+        (NOT_SCORED, lambda top: top.update(result={"not_scored": 5}), "not_scored: an object belongs here"),
+        (NOT_SCORED, lambda top: inside(top).update(evaluated_at="2005"),
+         "evaluated_at: a date as YYYY-MM-DD belongs here"),
+    ],
+)  # fmt: skip
+def test_a_claim_that_can_not_be_read_says_what_belongs_there(
+    claims: Claims, spoil: Spoil, told: str
+) -> None:
+    members = json.loads(claims.encode())
+    spoil(members)
+    with pytest.raises(ClaimInvalid) as error:
+        type(claims).decode(json.dumps(members).encode())
+    assert str(error.value) == f"claim {told}"
+
+
+def test_a_reason_is_told_in_up_to_400_characters() -> None:
+    (told,) = replace(SCORED, reasons=(replace(LATE, text="x" * 400),)).reasons or ()
+    assert len(told.text) == 400
 
 
 def test_a_refused_claim_is_not_quoted() -> None:

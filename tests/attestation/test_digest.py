@@ -108,8 +108,12 @@ def test_a_value_nested_too_deeply_is_refused() -> None:
      b'"\xff"', b'"\xed\xa0\x80"'],
 )  # fmt: skip
 def test_a_json_text_outside_the_subset_is_refused(text: str | bytes) -> None:
-    with pytest.raises(JsonRefused):
+    with pytest.raises(JsonRefused) as error:
         parse(text)
+    if text == str(MAX_INTEGER + 1):
+        assert str(error.value) == "an integer lies beyond ±(2^53 - 1); spell it as text"
+    else:
+        assert str(error.value) == "not JSON as this package writes it; fetch it again from its source"
 
 
 @given(st.binary(max_size=60))
@@ -227,5 +231,34 @@ def test_whose_consent_it_is_and_every_term_are_bound(change: dict[str, Any]) ->
     ],
 )
 def test_terms_that_could_be_read_in_two_ways_are_refused(change: dict[str, Any], field: str) -> None:
-    with pytest.raises(JsonRefused, match=field):
+    with pytest.raises(JsonRefused) as error:
         consent_form(**(CONSENT | change))
+    rule = "give whole seconds" if field == "data_life" else "give the instant with its time zone"
+    assert str(error.value) == f"{field}: {rule}"
+
+
+def test_an_odd_number_of_seconds_is_whole_too() -> None:
+    assert b'"data_life_seconds":3,' in consent_form(**(CONSENT | {"data_life": timedelta(seconds=3)}))
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("\ud800", "a text holds a lone surrogate, which UTF-8 cannot spell; remove it"),
+        (MAX_INTEGER + 1, "an integer lies beyond ±(2^53 - 1); spell it as text"),
+        ({1: 2}, "a key is not a string; spell it as text"),
+        (1.5, "float has no canonical form here; use text or an integer"),
+    ],
+)
+def test_what_has_no_canonical_form_says_what_to_do(value: Any, told: str) -> None:
+    with pytest.raises(JsonRefused) as error:
+        canonical(value)
+    assert str(error.value) == told
+
+
+def test_what_is_nested_too_deeply_says_what_to_do() -> None:
+    value: Any = []
+    for _ in range(100_000):
+        value = [value]
+    with pytest.raises(JsonRefused, match=r"^nested too deeply; flatten it$"):
+        canonical(value)

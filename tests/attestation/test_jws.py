@@ -285,6 +285,44 @@ def test_a_header_without_one_of_its_members_is_refused(member: str) -> None:
         jws.verify(signed_with_header(json.dumps(header).encode()), typ=TYP, keys=KEYS)
 
 
+UNSPELT = "not base64url without padding, in its one canonical spelling"
+
+
+def odd(**changes: Any) -> str:
+    return signed_with_header(json.dumps({"alg": "ES256", "kid": KEY.kid, "typ": TYP} | changes).encode())
+
+
+@pytest.mark.parametrize(
+    ("compact", "told"),
+    [
+        ("a.b", "an attestation has three parts joined by dots"),
+        (".".join(["!", spell(PAYLOAD), "AA"]), f"header: {UNSPELT}"),
+        (".".join([sign().split(".")[0], "!", "AA"]), f"payload: {UNSPELT}"),
+        (".".join([*sign().split(".")[:2], "!"]), f"signature: {UNSPELT}"),
+        (signed_with_header(b"[]"), "the header is not a JSON object"),
+        (odd(alg="none"), "header alg: only ES256 and Ed25519 are accepted"),
+        (odd(kid=None), "header kid: the thumbprint of the signing key is missing"),
+        (odd(crit=[]), "the header has members beside alg, kid and typ; no extension is understood"),
+    ],
+)
+def test_what_is_wrong_with_an_attestation_is_said_in_a_sentence(compact: str, told: str) -> None:
+    with pytest.raises(AttestationMalformed) as error:
+        jws.verify(compact, typ=TYP, keys=BOTH)
+    assert str(error.value) == told
+
+
+def test_a_header_that_is_no_json_says_where() -> None:
+    with pytest.raises(AttestationMalformed, match=r"^header: \w+"):
+        jws.verify(signed_with_header(b"{"), typ=TYP, keys=KEYS)
+
+
+def test_a_signature_that_does_not_hold_says_what_to_do() -> None:
+    forged = sign().rsplit(".", 1)[0] + "." + spell(bytes(64))
+    with pytest.raises(SignatureInvalid) as error:
+        jws.verify(forged, typ=TYP, keys=KEYS)
+    assert str(error.value) == "the signature does not hold; do not use this answer"
+
+
 def test_an_unsigned_token_is_refused_whatever_it_says() -> None:
     header = spell(json.dumps({"alg": "none", "kid": KEY.kid, "typ": TYP}).encode())
     for signature in ("", spell(bytes(64))):

@@ -25,6 +25,7 @@ from scoregate.instants import micros
 from scoregate.partner.v1 import score_pb2
 from scoregate.proof.claims import ScoreClaims, ThresholdClaims
 from scoregate.proof.jwk import Algorithm, VerificationKeys
+from scoregate.proof.leaf import LeafInvalid, decode
 from scoregate.proof.verify import LEAF_TOLERANCE, verify_score, verify_threshold
 from scoregate.proof.view import score_view, threshold_view
 from scoregate.words import Disclosure, NotScoredReason, Purpose
@@ -120,6 +121,7 @@ def test_each_binding_that_differs_is_named(change: dict[str, Any], claim: str) 
     with pytest.raises(BindingMismatch) as error:
         check(answer(claims_for(SCORE, **change)), SCORE)
     assert error.value.claim == claim
+    assert not str(error.value).endswith("None")  # it says what that means
 
 
 def test_another_issuer_is_named_beside_the_one_that_was_expected() -> None:
@@ -222,11 +224,12 @@ def test_the_skew_can_be_narrowed() -> None:
         check(answer(claims_for(SCORE)), SCORE, now=NOW - SECOND, skew=timedelta(0))
 
 
-def test_an_answer_is_fresh_until_the_instant_at_which_it_expires() -> None:
+@pytest.mark.parametrize("request_", [SCORE, THRESHOLD], ids=["score", "threshold"])
+def test_an_answer_is_fresh_until_the_instant_at_which_it_expires(request_: Request) -> None:
     expires = NOW + timedelta(hours=24)
-    check(answer(claims_for(SCORE)), SCORE, now=expires - timedelta(microseconds=1))
+    check(answer(claims_for(request_)), request_, now=expires - timedelta(microseconds=1))
     with pytest.raises(AttestationExpired):
-        check(answer(claims_for(SCORE)), SCORE, now=expires)
+        check(answer(claims_for(request_)), request_, now=expires)
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=NAMES)
@@ -375,6 +378,7 @@ def test_a_leaf_that_records_something_else_is_refused(change: dict[str, Any], m
     with pytest.raises(ReceiptInvalid) as error:
         check(answer(claims_for(SCORE), **change), SCORE)
     assert error.value.member == f"leaf {member}"
+    assert str(error.value).endswith(" does not record this answer")
 
 
 ISSUED, EXPIRES = NOW, NOW + timedelta(hours=24)
@@ -397,6 +401,7 @@ def test_an_entry_of_another_time_than_the_attestations_is_refused(logged: datet
     with pytest.raises(ReceiptInvalid) as error:
         check(response, SCORE, archival=archival)
     assert error.value.member == "leaf time_micros"
+    assert str(error.value).endswith(" lies more than 5 minutes outside the attestation's iat to exp")
 
 
 def test_the_last_times_that_can_be_written_are_compared_too() -> None:
@@ -434,6 +439,7 @@ def test_a_unit_of_other_periods_is_refused(periods: list[str]) -> None:
     with pytest.raises(ReceiptInvalid) as error:
         check(answer(claims_for(SCORE), quota_periods=periods), SCORE)
     assert error.value.member == "leaf quota_periods"
+    assert str(error.value).endswith(" are not the day and the month of this entry's unit")
 
 
 def test_an_answer_that_cost_nothing_is_taken_from_no_period() -> None:
@@ -470,8 +476,12 @@ def test_the_leaf_of_another_answer_is_refused() -> None:
 def test_a_leaf_that_is_none_is_refused(leaf: bytes) -> None:
     response = answer(claims_for(SCORE))
     response.receipt.leaf = leaf
-    with pytest.raises(ReceiptInvalid, match="leaf"):
+    with pytest.raises(LeafInvalid) as problem:
+        decode(leaf)
+    with pytest.raises(ReceiptInvalid, match="leaf") as error:
         check(response, SCORE)
+    assert error.value.member == "leaf"
+    assert str(problem.value) in str(error.value)
 
 
 def test_a_leaf_in_a_second_form_is_refused() -> None:
@@ -491,8 +501,9 @@ def test_an_answer_without_receipt_is_refused() -> None:
 def test_a_receipt_from_another_log_is_refused() -> None:
     response = answer(claims_for(SCORE))
     response.receipt.log_origin = "other.example/log"
-    with pytest.raises(ReceiptInvalid, match="log_origin"):
+    with pytest.raises(ReceiptInvalid, match=r" is not the log that the attestation names$") as error:
         check(response, SCORE)
+    assert error.value.member == "log_origin"
 
 
 def test_no_single_flipped_bit_of_the_leaf_is_accepted_as_the_same_record() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from scoregate.partner.v1 import score_pb2
 from scoregate.proof.claims import ScoreClaims, ThresholdClaims
 from scoregate.proof.view import (
     score_part,
@@ -15,12 +16,13 @@ from scoregate.proof.view import (
     threshold_part,
     threshold_view,
 )
-from scoregate.words import Disclosure
+from scoregate.words import Band, Disclosure, InputFamily, InquiryType, NotScoredReason, Purpose
 from tests.attestation.made_answers import (
     FULL,
     LATE,
     NO_DATA,
     SCORED,
+    SUBJECT,
     claims_for,
     score_request,
     threshold_request,
@@ -52,3 +54,55 @@ def test_a_threshold_written_in_parts_is_its_view_to_the_byte(claims: ThresholdC
     view = threshold_view(claims)
     view.attestation = "a.b.c"
     assert signed_threshold_view(claims, threshold_part(claims.result), "a.b.c") == view.SerializeToString()
+
+
+FAMILIES = [InputFamily.HISTORY.number, InputFamily.CAPACITY.number]
+HEAD = {
+    "event_id": "d9428888-122b-41e1-b85c-61ffa1f5b6a3",
+    "consent_id": "mfrggzdfmztwq2lknnwg23tpob",
+    "subject_ref": SUBJECT,
+}
+
+
+def test_a_score_is_shown_member_by_member_as_it_was_signed() -> None:
+    reasons = [score_pb2.ScoreReason(code=each.code, text=each.text) for each in (LATE, FULL)]
+    assert score_view(EXPLAINED) == score_pb2.GetScoreResponse(
+        **HEAD,
+        purpose=Purpose.CREDIT_APPLICATION.number,
+        disclosure=Disclosure.SCORE.number,
+        inquiry=InquiryType.HARD.number,
+        scored=score_pb2.Scored(
+            score=712,
+            band=Band.FROM_700.number,
+            reasons=reasons,
+            model="card@2026.1",
+            evaluated_at="2005-09-01",
+            families=FAMILIES,
+            range_min=350,
+            range_max=950,
+        ),
+    )
+
+
+def test_a_threshold_answer_is_shown_member_by_member_as_it_was_signed() -> None:
+    assert threshold_view(claims_for(threshold_request())) == score_pb2.CheckThresholdResponse(
+        **HEAD,
+        purpose=Purpose.PREQUALIFICATION.number,
+        inquiry=InquiryType.SOFT.number,
+        answer=score_pb2.ThresholdAnswer(
+            threshold=650, reached=True, model="card@2026.1", evaluated_at="2005-09-01", families=FAMILIES
+        ),
+    )
+
+
+def test_where_nothing_was_scored_both_views_say_why_and_when() -> None:
+    why = score_pb2.NotScored(reason=NotScoredReason.NO_DATA.number, evaluated_at="2005-09-01")
+    assert score_view(claims_for(score_request(), result=NO_DATA)).not_scored == why
+    assert threshold_view(
+        claims_for(threshold_request(), result=NO_DATA)
+    ) == score_pb2.CheckThresholdResponse(
+        **HEAD,
+        purpose=Purpose.PREQUALIFICATION.number,
+        inquiry=InquiryType.SOFT.number,
+        not_scored=why,
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -11,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import migrations
-from gateway.audit.private import DataKey, Sealed, Unreadable, Vault, data_keys
+from gateway.audit.private import (
+    DataKey,
+    Sealed,
+    Unreadable,
+    Vault,
+    data_keys,
+    owner_partner,
+    owner_subject,
+)
 from gateway.store import Store, open_store
 from scoregate.proof.leaf import CommitmentInvalid, open_commitment
 
@@ -53,7 +63,9 @@ def test_the_stored_key_is_wrapped_and_another_master_does_not_open_it(store: St
     with store.reading() as connection:
         row = connection.execute(sa.select(data_keys)).one()
         assert len(row.wrapped) == 40
-        with pytest.raises(Unreadable, match="master key"):
+        assert (row.owner, row.key_id, row.master_version) == ("subject:a", key.key_id, 1)
+        told = r"^a data key does not unwrap: the master key is not the one that made it$"
+        with pytest.raises(Unreadable, match=told):
             Vault(bytes(32)).keys(connection, ["subject:a"])
         assert Vault(MASTER).keys(connection, ["subject:a"])["subject:a"].open(key.seal(b"x")) == b"x"
 
@@ -78,8 +90,83 @@ def test_a_private_part_opens_with_its_blind_and_fits_its_commitment(store: Stor
 def test_another_owners_key_opens_nothing(store: Store) -> None:
     vault = Vault(MASTER)
     sealed = new_key(store, "subject:a", vault).seal(b"secret")
-    with pytest.raises(Unreadable):
+    with pytest.raises(Unreadable, match=r"^a private record does not open$"):
         new_key(store, "subject:b", vault).open(sealed)
+
+
+def test_no_two_records_are_sealed_alike_and_each_names_its_key(store: Store) -> None:
+    key = new_key(store, "subject:a", Vault(MASTER))
+    sealed = [key.seal(b"x") for _ in range(2)]
+    assert {each.key_id for each in sealed} == {key.key_id}
+    assert [len(each.data) for each in sealed] == [12 + 1 + 16] * 2  # nonce, text, tag
+    assert sealed[0].data[:12] != sealed[1].data[:12]
+
+
+def test_blind_and_part_are_sealed_as_one(store: Store) -> None:
+    key = new_key(store, "subject:a", Vault(MASTER))
+    sealed = key.bind(b"the private part").sealed
+    part, blind = key.unbind(sealed)
+    assert (len(blind), key.open(sealed)) == (32, blind + part)
+
+
+def test_every_owner_has_another_key(store: Store) -> None:
+    vault = Vault(MASTER)
+    keys = [new_key(store, owner, vault) for owner in ("subject:a", "subject:b")]
+    assert all(re.fullmatch("[0-9a-f]{32}", key.key_id) for key in keys)
+    with store.reading() as connection:
+        wrapped = connection.execute(sa.select(data_keys.c.wrapped)).scalars().all()
+    assert len(set(wrapped)) == 2
+    with pytest.raises(Unreadable):
+        DataKey(keys[0].key_id, keys[1].cipher).open(keys[0].seal(b"x"))
+
+
+def test_a_person_and_a_partner_of_one_name_are_two_owners() -> None:
+    assert (owner_subject("a"), owner_partner("a")) == ("subject:a", "partner:a")
+
+
+@pytest.mark.parametrize("size", [0, 16, 31, 33])
+def test_a_master_key_of_another_length_is_refused(size: int) -> None:
+    with pytest.raises(ValueError, match=f"^the master key has {size} bytes; 32 needed$"):
+        Vault(bytes(size))
+
+
+def test_the_masters_version_is_kept_with_what_it_wrapped(store: Store) -> None:
+    new_key(store, "subject:a", Vault(MASTER, master_version=7))
+    with store.reading() as connection:
+        assert connection.execute(sa.select(data_keys.c.master_version)).scalar_one() == 7
+
+
+def test_another_master_is_noticed_as_soon_as_something_was_wrapped(store: Store) -> None:
+    with store.reading() as connection:
+        Vault(bytes(32)).require_same_master(connection)
+    for owner in ("subject:a", "subject:b"):
+        new_key(store, owner, Vault(MASTER))
+    with store.reading() as connection:
+        Vault(MASTER).require_same_master(connection)
+        with pytest.raises(Unreadable, match="not the one that made it"):
+            Vault(bytes(32)).require_same_master(connection)
+
+
+def test_each_purpose_has_a_secret_of_its_own_and_always_the_same() -> None:
+    vault = Vault(MASTER)
+    # HKDF-SHA-256 (RFC 5869) without salt over the info "scoregate pages v1", by its two steps.
+    extracted = hmac.digest(bytes(32), MASTER, "sha256")
+    assert vault.derive("pages") == hmac.digest(extracted, b"scoregate pages v1\x01", "sha256")
+    assert vault.derive("pages") != vault.derive("cursors")
+    assert vault.derive("pages") != Vault(bytes(32)).derive("pages")
+
+
+def test_a_committed_key_is_unwrapped_once(store: Store) -> None:
+    vault = Vault(MASTER)
+    new_key(store, "subject:a", vault)
+    new_key(store, "subject:b", vault)
+    with store.reading() as connection:
+        first = vault.keys(connection, ["subject:a"])["subject:a"]
+        both = vault.keys(connection, ["subject:b", "subject:a", "subject:a"])
+    assert set(both) == {"subject:a", "subject:b"}
+    assert both["subject:a"] is first
+    with store.writer.begin() as connection:
+        assert vault.ensure(connection, "subject:a") is first
 
 
 @given(data=st.binary(max_size=200), at=st.integers(0, 10_000), bit=st.integers(0, 7))

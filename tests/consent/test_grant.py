@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ from consent.grant import (
     Frequency,
     Grant,
     MoveRefused,
+    Standing,
     State,
     Terms,
     period_of,
@@ -126,10 +128,26 @@ def test_a_freeze_stops_everything_but_a_review_agreed_before_it() -> None:
     assert denial(replace(review, frozen_at=NOON), ask) == "SUBJECT_FROZEN"
 
 
+@pytest.mark.parametrize("purpose", list(Purpose))
+def test_two_purposes_alone_pass_a_freeze(purpose: Purpose) -> None:
+    grant = replace(GRANT, terms=replace(TERMS, purpose=purpose), frozen_at=NOON + TICK)
+    passes = purpose in {Purpose.ACCOUNT_REVIEW, Purpose.CONSUMER_SELF}
+    assert denial(grant, replace(ASK, purpose=purpose)) == ("" if passes else "SUBJECT_FROZEN")
+
+
 def test_a_stranger_learns_nothing_from_the_state() -> None:
     for state in State:
         stranger = replace(ASK, partner_id="rival", purpose=Purpose.COLLECTION)
         assert denial(replace(GRANT, state=state, frozen_at=NOON), stranger) == "CONSENT_NOT_USABLE"
+
+
+def test_these_moves_are_drawn() -> None:
+    active, paused, revoked = State.ACTIVE, State.PAUSED, State.REVOKED
+    assert {
+        (active, Change.PAUSE): paused,
+        (paused, Change.RESUME): active,
+        **{(state, Change.REVOKE): revoked for state in (active, paused, State.CONSUMED)},
+    } == MOVES
 
 
 @pytest.mark.parametrize("state", list(State))
@@ -139,8 +157,10 @@ def test_only_the_drawn_moves_are_possible(state: State, change: Change) -> None
     if (state, change) in MOVES:
         assert grant.moved(change, now=NOON) == MOVES[state, change]
     else:
-        with pytest.raises(MoveRefused):
+        told = f"^a consent that is {state} can't be changed by {change}$"
+        with pytest.raises(MoveRefused, match=told) as refused:
             grant.moved(change, now=NOON)
+        assert (refused.value.state, refused.value.change) == (state, change)
 
 
 @pytest.mark.parametrize("state", [State.ACTIVE, State.PAUSED])
@@ -208,6 +228,67 @@ def test_a_period_is_named_in_the_consents_own_time_zone(unit: CalendarUnit, per
     assert period_of(unit, "Asia/Shanghai", new_year_in_shanghai - TICK) == {
         CalendarUnit.WEEK: "2026-W53"
     }.get(unit, period_of(unit, "UTC", new_year_in_shanghai))
+
+
+def test_a_use_counts_in_the_period_of_the_agreed_unit_and_time_zone() -> None:
+    evening = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)  # the 24th begins in Shanghai
+    assert GRANT.period_at(evening - TICK) == "2026-11-23"
+    assert GRANT.period_at(evening) == "2026-11-24"
+    monthly = replace(GRANT, terms=replace(TERMS, frequency=Frequency(2, CalendarUnit.MONTH)))
+    assert monthly.period_at(evening) == "2026-11"
+    assert replace(GRANT, terms=replace(TERMS, frequency=None)).period_at(evening) == ""
+
+
+def test_a_used_up_day_ends_with_the_day() -> None:
+    used_up = replace(GRANT, used_in="2026-11-23", uses=2)
+    with pytest.raises(ConsentDenied, match=r"^CONSENT_FREQUENCY_EXHAUSTED$"):
+        used_up.require(ASK, now=datetime(2026, 11, 23, 16, 0, tzinfo=UTC) - TICK)
+    used_up.require(ASK, now=datetime(2026, 11, 23, 16, 0, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("used_in", "uses", "after"), [("", 0, 1), ("2026-11-23", 1, 2), ("2026-11-22", 2, 1)]
+)
+def test_an_answer_counts_one_use_of_its_own_period(used_in: str, uses: int, after: int) -> None:
+    before = replace(GRANT, used_in=used_in, uses=uses, frozen_at=NOON, consumed_by=None)
+    assert before.used(NOON, 41) == Standing(State.ACTIVE, None, NOON, "2026-11-23", after)
+    kept = replace(before, state=State.PAUSED, consumed_by=5)
+    assert kept.used(NOON, 41) == Standing(State.PAUSED, 5, NOON, "2026-11-23", after)
+
+
+def test_one_answer_uses_a_one_time_grant_up_and_names_its_entry() -> None:
+    once = replace(GRANT, terms=replace(TERMS, mode=ConsentMode.ONE_TIME), used_in="2026", uses=3)
+    assert once.used(NOON, 41) == Standing(State.CONSUMED, 41, None, "2026", 3)
+    assert replace(once, frozen_at=NOON).used(NOON, 0) == Standing(State.CONSUMED, 0, NOON, "2026", 3)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"state": State.PAUSED},
+        {"consumed_by": 8},
+        {"consumed_by": None},
+        {"frozen_at": NOON},
+        {"used_in": "2026-11-23"},
+        {"uses": 1},
+    ],
+)
+def test_a_grant_stands_as_its_row_does_now(change: dict[str, Any]) -> None:
+    as_it_was = {"state": State.ACTIVE, "consumed_by": LEAF, "frozen_at": None, "used_in": "", "uses": 0}
+    assert GRANT.standing(Standing(**as_it_was)) is GRANT
+    assert GRANT.standing(Standing(**(as_it_was | change))) == replace(GRANT, **change)
+
+
+def test_a_refusal_says_its_reason() -> None:
+    with pytest.raises(ConsentDenied, match=r"^CONSENT_PURPOSE_MISMATCH$"):
+        GRANT.require(replace(ASK, purpose=Purpose.COLLECTION), now=NOON)
+
+
+def test_a_window_is_told_in_utc_wherever_it_was_decided() -> None:
+    shanghai = timezone(timedelta(hours=8))
+    begin, end = window(TERMS, NOON.astimezone(shanghai))
+    assert (begin, end) == (NOON, NOON + timedelta(days=30))
+    assert begin.tzinfo is end.tzinfo is UTC
 
 
 def test_a_window_begins_with_the_decision_or_later_never_earlier() -> None:

@@ -42,6 +42,7 @@ def test_a_ledger_that_starts_with_a_clock_set_back_goes_on_from_its_latest_entr
     books.ledger.close()
     books.now = began - back
     heir = books.new_ledger()
+    assert heir.now() == began  # before any transaction of its own
     assert heir.change(lambda tx: tx.now) == began
     assert heir.now() == began
     [outcome] = heir.submit([books.release(acme, grant)])

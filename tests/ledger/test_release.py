@@ -20,6 +20,7 @@ from gateway.ledger import (
     Repeat,
     Replayed,
     Stale,
+    Transaction,
 )
 from gateway.ledger.answers import sweep
 from gateway.query import GET_SCORE
@@ -142,7 +143,7 @@ def test_a_twin_in_the_same_commit_gets_the_first_answer(books: Books) -> None:
     )
     assert isinstance(first, Released)
     assert isinstance(twin, Replayed)
-    assert twin.leaf_index == first.leaf_index
+    assert (twin.leaf_index, twin.leaf) == (first.leaf_index, first.leaf)
     assert books.usage(acme).used_day == 1
 
 
@@ -260,6 +261,31 @@ def test_a_poisoned_call_fails_alone(books: Books, together: bool) -> None:
     assert [type(outcome) for outcome in outcomes] == expected
     assert len(books.leaves()) == 7
     assert books.usage(acme).used_day == 7
+
+
+def test_the_poisoned_one_of_two_in_a_batch_fails_alone_and_says_why(books: Books) -> None:
+    acme = books.caller()
+    attempts = [books.release(acme, books.grant(acme, f"uci-{n:05}")) for n in range(2)]
+    poison = replace(attempts[0], attestation_sha256=b"short")
+    failed, released = books.submit(poison, attempts[1])
+    assert isinstance(released, Released)
+    assert isinstance(failed, Failed)
+    assert isinstance(failed.error, LeafInvalid)
+
+
+def test_entries_of_several_partners_in_one_change_are_numbered_each_for_itself(books: Books) -> None:
+    for partner_id in ("acme", "rival"):
+        books.caller(partner_id)
+
+    def note(tx: Transaction) -> None:
+        for partner_id in ("acme", "rival", "acme", "rival", "acme"):
+            tx.append(leaf_pb2.Leaf(kind=leaf_pb2.LEAF_KIND_CONTRACT_CHANGED, partner_id=partner_id))
+
+    books.ledger.change(note)
+    books.ledger.change(note)
+    numbers = [(entry.partner_id, entry.partner_sequence) for entry in books.leaves()]
+    assert [number for partner, number in numbers if partner == "acme"] == [1, 2, 3, 4, 5, 6]
+    assert [number for partner, number in numbers if partner == "rival"] == [1, 2, 3, 4]
 
 
 def test_time_in_the_log_never_goes_back(books: Books) -> None:

@@ -32,7 +32,8 @@ def test_a_log_that_keeps_every_rule_is_taken_in_and_counted(log: Any) -> None:
 
 def test_nothing_was_fed_yet() -> None:
     history = History()
-    assert (history.size, history.partners, history.units, history.first_micros) == (0, 0, 0, 0)
+    assert (history.size, history.partners, history.units) == (0, 0, 0)
+    assert (history.first_micros, history.last_micros) == (0, 0)
 
 
 def test_the_same_microsecond_twice_is_fine_and_one_earlier_is_not(make_leaf: MakeLeaf) -> None:
@@ -105,10 +106,11 @@ def test_index_zero_is_a_reference_and_not_an_absence(make_leaf: MakeLeaf) -> No
 
 
 def test_a_partnerless_replay_is_refused(make_leaf: MakeLeaf) -> None:
-    history = fed([make_leaf()])
-    with pytest.raises(LeafInvalid) as caught:
-        history.append(make_leaf(refers_to=0, **REPLAY))
-    assert caught.value.field == "refers_to"
+    for first in (make_leaf(), make_leaf(partner_id="a", partner_sequence=1, **RELEASE)):
+        history = fed([first])
+        with pytest.raises(LeafInvalid) as caught:
+            history.append(make_leaf(refers_to=0, **REPLAY))
+        assert caught.value.field == "refers_to"
 
 
 @pytest.mark.parametrize("kind", [kind for kind in leaf_pb2.LeafKind.values() if kind > 1])

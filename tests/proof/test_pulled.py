@@ -258,6 +258,21 @@ def test_a_log_that_holds_is_reported(log: Any, tmp_path: Path) -> None:
     )
 
 
+def test_without_receipts_none_are_counted(log: Any, tmp_path: Path) -> None:
+    report = verify(log.pull(tmp_path / "log"))
+    assert (report.receipts, report.requests) == (None, None)
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_every_one_of_the_receipts_is_held_against_its_entry(log: Any, tmp_path: Path, place: int) -> None:
+    (tmp_path / "receipts").mkdir()
+    for number, index in enumerate((1, 2, 4, 8)):
+        claimed = {"leaf_index": index + 1} if number == place else {}
+        (tmp_path / "receipts" / f"{number}.json").write_bytes(log.receipt(index, **claimed))
+    with pytest.raises(LogDiverged, match=rf"^receipt {place}\.json holds another leaf"):
+        verify(log.pull(tmp_path / "log"), receipts=tmp_path / "receipts")
+
+
 def test_receipts_that_name_no_request_are_told_apart(log: Any, tmp_path: Path) -> None:
     receipts = log.file_receipts(tmp_path / "receipts")
     older = json.loads((receipts / "1.json").read_bytes())

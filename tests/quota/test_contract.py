@@ -19,6 +19,7 @@ from gateway.store import open_store
 SHANGHAI = Contract(time_zone="Asia/Shanghai", daily_units=10, monthly_units=100)
 TICK = timedelta(microseconds=1)
 ZONES = ["UTC", "Asia/Shanghai", "America/New_York", "Asia/Kathmandu", "Pacific/Apia", "America/Sao_Paulo"]
+ZONES += ["America/Havana", "Africa/Cairo"]  # where clocks are set at midnight
 
 
 def usage(day: int, month: int, of: Contract = SHANGHAI) -> Usage:
@@ -41,6 +42,7 @@ def test_a_period_ends_at_the_instant_at_which_its_name_changes(zone: str, naive
     assert terms.periods(day_end)[0] != day
     assert terms.periods(month_end - TICK)[1] == month
     assert terms.periods(month_end)[1] != month
+    assert day_end.tzinfo is month_end.tzinfo is UTC
 
 
 def test_a_day_with_a_change_of_clocks_is_as_long_as_it_is() -> None:
@@ -63,9 +65,9 @@ def test_the_last_unit_can_be_spent_and_no_other(day: int, month: int, reason: s
     if reason is None:
         assert (spend(usage(day, month), 1).used_day, spend(usage(day, month), 1).used_month) == (10, 100)
         return
-    with pytest.raises(QuotaExhausted) as refused:
+    with pytest.raises(QuotaExhausted, match=f"^{reason}$") as refused:
         spend(usage(day, month), 1)
-    assert refused.value.reason == reason
+    assert (refused.value.reason, refused.value.usage) == (reason, usage(day, month))
 
 
 def test_a_call_that_costs_nothing_spends_nothing_but_needs_a_unit_left() -> None:
@@ -105,3 +107,11 @@ def test_the_headers_name_every_limit_and_what_is_left() -> None:
         "ratelimit-policy": '"burst";q=25;w=3, "day";q=10;w=86400, "month";q=100;w=2592000',
         "ratelimit": '"burst";r=24;t=1, "day";r=7, "month";r=60',
     }
+
+
+def test_without_a_contracts_usage_the_headers_name_the_burst_alone() -> None:
+    limit = Limit(10, 10)
+    assert rate_limit(limit, decide(limit, 0, 1), None) == (
+        ("ratelimit-policy", '"burst";q=10;w=1'),
+        ("ratelimit", '"burst";r=9;t=1'),
+    )
