@@ -156,17 +156,23 @@ def test_each_purpose_has_a_secret_of_its_own_and_always_the_same() -> None:
     assert vault.derive("pages") != Vault(bytes(32)).derive("pages")
 
 
-def test_a_committed_key_is_unwrapped_once(store: Store) -> None:
+def test_a_committed_key_is_read_once(store: Store) -> None:
     vault = Vault(MASTER)
     new_key(store, "subject:a", vault)
     new_key(store, "subject:b", vault)
     with store.reading() as connection:
         first = vault.keys(connection, ["subject:a"])["subject:a"]
+    with store.writer.begin() as connection:  # nobody could unwrap it now
+        spoilt = sa.update(data_keys).where(data_keys.c.owner == "subject:a").values(wrapped=bytes(40))
+        connection.execute(spoilt)
+    with store.reading() as connection:
         both = vault.keys(connection, ["subject:b", "subject:a", "subject:a"])
     assert set(both) == {"subject:a", "subject:b"}
-    assert both["subject:a"] is first
+    assert both["subject:a"].open(first.seal(b"kept")) == b"kept"
     with store.writer.begin() as connection:
-        assert vault.ensure(connection, "subject:a") is first
+        assert vault.ensure(connection, "subject:a").open(first.seal(b"kept")) == b"kept"
+    with store.reading() as connection, pytest.raises(Unreadable):
+        Vault(MASTER).keys(connection, ["subject:a"])
 
 
 @given(data=st.binary(max_size=200), at=st.integers(0, 10_000), bit=st.integers(0, 7))

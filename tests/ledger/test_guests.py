@@ -25,7 +25,7 @@ from gateway.ledger import (
     Released,
     Transaction,
 )
-from gateway.ledger.group import MAX_GROUP
+from gateway.ledger.waiting import MAX_GROUP
 from gateway.metrics import UNWRITABLE
 from gateway.query import GET_SCORE, Caller
 from gateway.store import open_store
