@@ -134,7 +134,6 @@ class Gateway:
         self.model = engine.model()
         self._journey = Journey(
             gate=self.gate,
-            store=self.store,
             ledger=self.ledger,
             vault=vault,
             engine=engine,
