@@ -7,7 +7,7 @@
 Queries walk together: whatever waits when the ledger's thread is free is read with one look,
 scored with one question, and committed in one transaction; each is refused for itself. Steps
 4 to 6 may be repeated or thrown away: nothing that they make leaves memory before step 7 has
-committed. A batch walks a chunk at a time, so that single queries find their way in between.
+committed. A batch walks a chunk at a time, and a few at a time beside single queries.
 
 ``look`` is step 4, ``asking`` step 5; ``inquiry`` is a query on its way.
 """
@@ -52,8 +52,8 @@ from scoregate.values import value
 
 __all__ = ["Answered", "Conversation", "Journey", "Parse", "Result", "record_model"]
 
-CHUNK = 50
-"""Batch items in one transaction: a few milliseconds, which a single query can wait out."""
+CHUNK = 100
+"""Batch items in one transaction, where no single query waits; beside those the ledger takes a few."""
 
 MAX_ROUNDS = 3
 """How often a query may start over because a key was turned, or a first answer expired, meanwhile."""

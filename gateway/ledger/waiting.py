@@ -27,6 +27,10 @@ MAX_GROUP = 128
 """Attempts in one transaction: bounds how long a revocation can wait for the head lock."""
 
 
+FEW = 16
+"""Of a party, beside single guests: they wait for these, and for no more."""
+
+
 class LedgerBusy(Exception):
     """Too many calls wait for the ledger, or it is closed."""
 
@@ -182,8 +186,15 @@ class Waiting:
                 case guest:
                     guests.append(guest)
         if self._parties:
-            guests += self._parties.popleft().guests
+            guests += self._some_of(self._parties.popleft(), beside_others=bool(tickets or guests))
         return tickets, guests
+
+    def _some_of(self, party: Party, *, beside_others: bool) -> Sequence[Guest]:
+        """All of a party that comes alone; beside others a few, and the rest of it in a later turn."""
+        few = FEW if beside_others else len(party.guests)
+        if rest := party.guests[few:]:
+            self._parties.append(Party(rest))
+        return party.guests[:few]
 
     def _rest(self) -> Ticket | Guest | Party | None:
         """The first of a group; who came along with it is let in."""

@@ -6,6 +6,7 @@ NOT_SERVING first, calls under way finish, then the pools close.
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Mapping
@@ -92,6 +93,9 @@ class Gateway:
         _record(parts)
         self._serve(parts)
         keep_house(parts.gate, parts.ledger, self._closing)
+        # Whatever is here now stays: a full collection that went through it would keep every call waiting.
+        gc.collect()
+        gc.freeze()
         self._serving = True
 
     def _bind(self, parts: Parts, frame: Frame) -> None:

@@ -29,12 +29,14 @@ def keep_house(gate: Gate, ledger: Ledger, closing: ExitStack) -> None:
     tick("house", lambda: housekeep(gate, ledger, with_sweep=next(ticks) % SWEEP_EVERY == 0), closing)
 
 
-def tick(name: str, work: Callable[[], object], closing: ExitStack) -> None:
-    """Do some work about once a second, in a thread of its own, until ``closing`` closes."""
+def tick(
+    name: str, work: Callable[[], object], closing: ExitStack, *, every: float = TICK.total_seconds()
+) -> None:
+    """Do some work every so many seconds, in a thread of its own, until ``closing`` closes."""
     ended = threading.Event()
 
     def run() -> None:
-        while not ended.wait(TICK.total_seconds()):
+        while not ended.wait(every):
             try:
                 work()
             except Exception:  # the thread must outlive whatever this was

@@ -35,6 +35,10 @@ def wall_clock() -> datetime:
     return datetime.now(UTC)
 
 
+CHECKPOINT_SECONDS = 0.1
+"""More rarely, there is so much to write at once that commits wait behind it at the disk."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seams:
     """What tests may put in place of the real thing; never reachable by configuration."""
@@ -69,7 +73,7 @@ def open_parts(settings: Settings, seams: Seams, closing: ExitStack) -> Parts:
     clock = seams.clock
     store = _open_store(settings, closing)
     tick("lines", store.cut_overdue, closing)  # until the ledger has closed
-    tick("pages", store.checkpoint, closing)
+    tick("pages", store.checkpoint, closing, every=CHECKPOINT_SECONDS)
     signer = _open_signer(settings, store)
     vault, pairwise = _open_secrets(settings, store)
     engine = _open_engine(settings, seams, closing)

@@ -14,6 +14,7 @@ from uuid import RFC_4122, UUID
 import pytest
 from google.protobuf.message import Message
 
+from gateway.journey import CHUNK
 from gateway.server import Seams
 from scoregate.admin.v1 import operations_admin_pb2
 from scoregate.audit.v1 import leaf_pb2
@@ -438,7 +439,7 @@ def test_refusals_carry_rate_limits_as_initial_metadata(world: World, acme: Part
 def test_a_batch_answers_every_item_in_order_as_get_score_would(
     world: World, acme: Partner, engine: ScriptedEngine
 ) -> None:
-    people = [f"uci-{number:05}" for number in range(1, 111)]  # three chunks
+    people = [f"uci-{number:05}" for number in range(1, 2 * CHUNK + 11)]  # three chunks
     consents = [world.consent(acme, subject) for subject in people[:5]]
     shared = world.consent(acme, people[5], **PERIODIC)
     items = [acme.query(consent) for consent in consents] + [acme.query(shared) for _ in people[5:]]

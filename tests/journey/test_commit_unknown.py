@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from gateway.audit.log import read_head
+from gateway.journey import CHUNK
 from gateway.query import GET_SCORE
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.partner.v1 import score_pb2
@@ -24,6 +25,8 @@ from tests.world import World
 PERIODIC = {"mode": "CONSENT_MODE_PERIODIC"}
 RELEASE, REPLAY = leaf_pb2.LEAF_KIND_RELEASE, leaf_pb2.LEAF_KIND_REPLAY
 Fate = Callable[[Any], None]
+
+ITEMS = 2 * CHUNK + 20  # three chunks
 
 
 @pytest.fixture(scope="module", params=STORES)
@@ -91,18 +94,18 @@ def test_the_caller_is_told_nothing_and_the_same_request_id_finds_the_truth(
 def test_a_batch_keeps_the_chunks_whose_outcome_is_known(own_world: World, fate: Fate) -> None:
     acme = own_world.partner()
     consent = own_world.consent(acme, **PERIODIC)
-    batch = score_pb2.BatchGetScoresRequest(items=[acme.query(consent) for _ in range(120)])
+    batch = score_pb2.BatchGetScoresRequest(items=[acme.query(consent) for _ in range(ITEMS)])
     with befalling(own_world, fate, nth=2):
         results = answered(acme, batch).results
     known = [result.HasField("answer") for result in results]
-    assert known == [True] * 50 + [False] * 50 + [True] * 20
-    assert acme.spent() == {"day": 120 if fate is done else 70, "month": 120 if fate is done else 70}
+    assert known == [True] * CHUNK + [False] * CHUNK + [True] * 20
+    assert acme.spent() == dict.fromkeys(("day", "month"), ITEMS if fate is done else ITEMS - CHUNK)
     repeated = answered(acme, batch).results
     assert all(result.HasField("answer") for result in repeated)
     assert [r.answer for r, first in zip(repeated, known, strict=True) if first] == [
         r.answer for r, first in zip(results, known, strict=True) if first
     ]
-    assert acme.spent() == {"day": 120, "month": 120}
+    assert acme.spent() == {"day": ITEMS, "month": ITEMS}
 
 
 @EITHER_WAY

@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import pytest
 
+from gateway.journey import CHUNK
 from gateway.query import BATCH_GET_SCORES, GET_SCORE
 from gateway.server import Seams
 from scoregate.audit.v1 import leaf_pb2
@@ -20,6 +21,8 @@ from tests.wire import outcome, refused
 from tests.world import Partner, World
 
 PERIODIC = {"mode": "CONSENT_MODE_PERIODIC"}
+
+ITEMS = 2 * CHUNK + 20  # three chunks
 
 
 class Held:
@@ -99,19 +102,19 @@ def test_a_batch_whose_caller_leaves_keeps_what_was_committed(
 ) -> None:
     acme = own_world.partner()
     consent = own_world.consent(acme, **PERIODIC)
-    batch = score_pb2.BatchGetScoresRequest(items=[acme.query(consent) for _ in range(120)])
+    batch = score_pb2.BatchGetScoresRequest(items=[acme.query(consent) for _ in range(ITEMS)])
     held = Held(engine, nth=2)
     with own_world.entries() as entries:
         hang_up(begin(acme, BATCH_GET_SCORES, batch, held))
         acme = settle(own_world, acme, engine, held)
-    assert [entry.kind for entry in entries] == [leaf_pb2.LEAF_KIND_RELEASE] * 50
-    assert acme.spent() == {"day": 50, "month": 50}
+    assert [entry.kind for entry in entries] == [leaf_pb2.LEAF_KIND_RELEASE] * CHUNK
+    assert acme.spent() == {"day": CHUNK, "month": CHUNK}
     with own_world.entries() as entries:
         results = answered(acme, batch).results
     assert all(result.HasField("answer") for result in results)
     kinds = [entry.kind for entry in entries]
-    assert kinds == [leaf_pb2.LEAF_KIND_REPLAY] * 50 + [leaf_pb2.LEAF_KIND_RELEASE] * 70
-    assert acme.spent() == {"day": 120, "month": 120}
+    assert kinds == [leaf_pb2.LEAF_KIND_REPLAY] * CHUNK + [leaf_pb2.LEAF_KIND_RELEASE] * (ITEMS - CHUNK)
+    assert acme.spent() == {"day": ITEMS, "month": ITEMS}
 
 
 def test_a_call_that_is_too_late_inside_its_transaction_counts_and_can_be_repeated(own_world: World) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from gateway import founding
 from gateway.engine import EngineLate, EngineUnavailable
+from gateway.journey import CHUNK
 from gateway.server import Gateway, Seams
 from gateway.settings import Settings, SettingsInvalid
 from scoregate.audit.v1 import leaf_pb2
@@ -132,11 +133,11 @@ def test_a_lie_in_one_chunk_of_a_batch_leaves_the_others_answered(
 ) -> None:
     consent = world.consent(acme, **PERIODIC)
     engine.reply = lambda _, found: found if engine.calls != 2 else found[1:]
-    batch = score_pb2.BatchGetScoresRequest(items=[acme.query(consent) for _ in range(120)])
+    batch = score_pb2.BatchGetScoresRequest(items=[acme.query(consent) for _ in range(2 * CHUNK + 20)])
     results = answered(acme, batch).results
     kinds = [result.WhichOneof("outcome") for result in results]
-    assert kinds == ["answer"] * 50 + ["error"] * 50 + ["answer"] * 20
-    assert acme.spent() == {"day": 70, "month": 70}
+    assert kinds == ["answer"] * CHUNK + ["error"] * CHUNK + ["answer"] * 20
+    assert acme.spent() == {"day": CHUNK + 20, "month": CHUNK + 20}
 
 
 # --- failing

@@ -25,7 +25,7 @@ from gateway.ledger import (
     Released,
     Transaction,
 )
-from gateway.ledger.waiting import MAX_GROUP
+from gateway.ledger.waiting import FEW, MAX_GROUP
 from gateway.metrics import UNWRITABLE
 from gateway.query import GET_SCORE, Caller
 from gateway.store import open_store
@@ -374,3 +374,16 @@ def test_a_ledger_whose_file_is_gone_writes_to_no_other(tmp_path: Path) -> None:
             books.ledger.submit([refusal])
         (tmp_path / "elsewhere.db").rename(tmp_path / "ledger.db")
         assert len(books.ledger.submit([refusal])) == 1
+
+
+def test_beside_single_guests_a_party_takes_its_seats_a_few_at_a_time(
+    books: Books, commits: Commits, acme: Caller
+) -> None:
+    host = Host(books.ledger)
+    party, alone = refusals(acme, FEW + 2), refusals(acme, 1)
+    with busy(books.ledger):
+        books.ledger.hand_in_party(party)
+        books.ledger.hand_in(alone[0])
+    for guest in [*party, *alone]:
+        guest.outcome()
+    assert host.prepared == [[*alone, *party[:FEW]], party[FEW:]]
