@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -57,7 +58,7 @@ class Select:
         return _run(connection, self._sqlite, values)
 
 
-class _Rows:
+class _Rows(ABC):
     """A statement that is given many rows at once."""
 
     def rows(self, connection: Connection, rows: Sequence[Row]) -> None:
@@ -70,14 +71,14 @@ class _Rows:
             _run_many(connection, self._sqlite, rows)
 
     @property
+    @abstractmethod
     def _sqlite(self) -> str:
         """Takes one row."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def _postgresql(self) -> str:
         """Takes each column as an array."""
-        raise NotImplementedError
 
 
 class Write(_Rows):

@@ -289,7 +289,9 @@ class CallServer:
         self._thread.join(grace)
         self._server.cancel_all_calls()
         self._is_out_of_patience = True
-        for call in list(self._open):
+        with self.lock:
+            left = list(self._open)
+        for call in left:
             call.let_go()
         self._thread.join()
         self._server.destroy()
@@ -297,7 +299,8 @@ class CallServer:
     def hang_up_overdue(self, seconds: float) -> int:
         """End calls that have sent no body for so long; returns how many."""
         latest = time.monotonic() - seconds
-        overdue = [call for call in list(self._open) if call.awaits_body and call.began <= latest]
+        with self.lock:
+            overdue = [call for call in self._open if call.awaits_body and call.began <= latest]
         for call in overdue:
             call.hang_up()
         return len(overdue)

@@ -31,7 +31,7 @@ from gateway.store import Store, open_store
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.proof import leaf
 from scoregate.words import Disclosure, NotScoredReason, Purpose
-from tests.agreed import ONE_TIME
+from tests.agreed import ONE_TIME, agree
 
 MASTER = bytes(range(32))
 KID, ORIGIN = "k" * 43, "scoregate.test/log/2026h2"
@@ -97,20 +97,7 @@ class Books:
 
     def grant(self, caller: Caller, subject: str = "uci-00001", terms: Terms = ONE_TIME) -> Grant:
         def allow(tx: Transaction) -> Grant:
-            invitation, _ = register.invite(
-                tx.connection,
-                partner_id=caller.partner_id,
-                request_id=str(uuid.uuid4()),
-                request_sha256=bytes(32),
-                terms=terms,
-                partner_reference="",
-                now=tx.now,
-                decide_within=timedelta(days=1),
-            )
-            tx.vault.ensure(tx.connection, owner_subject(subject))
-            return register.allow(
-                tx.connection, invitation.handle, subject=subject, subject_ref=f"ref-{subject}", now=tx.now
-            ).grant
+            return agree(tx, caller.partner_id, subject, terms, f"ref-{subject}")
 
         return self.ledger.change(allow)
 

@@ -20,11 +20,10 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from consent import register
 from consent.grant import Terms
 from consent.pairwise import Pairwise
 from gateway import founding
-from gateway.audit.private import Vault, owner_subject
+from gateway.audit.private import Vault
 from gateway.ledger import Guards, Ledger, Transaction
 from gateway.server import Gateway, Seams, wall_clock
 from gateway.settings import Settings, read_secret
@@ -33,7 +32,7 @@ from scoregate.words import Disclosure
 from scoring.service import Engine, Query, Scored
 from tests import agreed
 from tests.prove.campaign import Stage
-from tests.world import Clock, World, new_uuid, settings_for
+from tests.world import Clock, World, settings_for
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
@@ -229,21 +228,8 @@ def allow(settings: Settings, wanted: Sequence[tuple[str, str, Terms]]) -> list[
     made: list[str] = []
 
     def grant(tx: Transaction, partner_id: str, subject: str, terms: Terms) -> str:
-        invitation, _ = register.invite(
-            tx.connection,
-            partner_id=partner_id,
-            request_id=new_uuid(),
-            request_sha256=bytes(32),
-            terms=terms,
-            partner_reference="",
-            now=tx.now,
-            decide_within=timedelta(days=1),
-        )
-        tx.vault.ensure(tx.connection, owner_subject(subject))
         reference = pairwise.reference(partner_id, subject)
-        return register.allow(
-            tx.connection, invitation.handle, subject=subject, subject_ref=reference, now=tx.now
-        ).grant.consent_id
+        return agreed.agree(tx, partner_id, subject, terms, reference).consent_id
 
     def grant_all(tx: Transaction, chunk: Sequence[tuple[str, str, Terms]]) -> list[str]:
         return [grant(tx, *each) for each in chunk]

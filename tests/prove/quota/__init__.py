@@ -14,11 +14,11 @@ from contextlib import closing, contextmanager
 
 from gateway.ledger import Guards
 from tests.prove.campaign import Finding, Stage
+from tests.prove.latch import Latch
 from tests.prove.quota.clock import MovedClock
 from tests.prove.quota.contracts import Round, of_contracts, size_of, use_up_contracts
 from tests.prove.quota.crossing import Crossing
 from tests.prove.quota.grants import OFTEN, ONCE, Tried, of_grants, use_up
-from tests.prove.quota.latch import Latch
 from tests.prove.quota.midnights import Year, cross_unguarded, of_calendars, of_crossings, pass_a_year
 from tests.prove.stagehands import GUARDED, open_house
 from tests.world import World

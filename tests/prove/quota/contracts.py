@@ -26,8 +26,8 @@ from scoregate.partner.v1 import consent_pb2
 from scoregate.words import CalendarUnit
 from tests.prove.callers import answers, ask, batch, reasons
 from tests.prove.campaign import Finding, Stage
+from tests.prove.latch import Latch
 from tests.prove.quota.books import Books, Watch, open_books
-from tests.prove.quota.latch import Latch
 from tests.prove.stagehands import ENDLESS, allow, people, periodic
 from tests.world import Partner, World
 

@@ -15,10 +15,10 @@ from datetime import datetime
 from scoregate.instants import moment
 from scoregate.proof import leaf
 from tests.prove.callers import Asked, answers, ask, reasons
+from tests.prove.latch import Latch
 from tests.prove.quota.books import Books, open_books, unbalanced
 from tests.prove.quota.calendar import period, today
 from tests.prove.quota.clock import MovedClock
-from tests.prove.quota.latch import Latch
 from tests.prove.quota.ways import D, Way
 from tests.world import World
 

@@ -31,9 +31,9 @@ from scoregate.partner.v1 import consent_pb2
 from scoregate.words import CalendarUnit
 from tests.prove.callers import Asked, answers, ask, batch, reasons
 from tests.prove.campaign import Finding, Stage
+from tests.prove.latch import Latch
 from tests.prove.quota.books import open_books
 from tests.prove.quota.contracts import zone_at_noon
-from tests.prove.quota.latch import Latch
 from tests.prove.stagehands import ENDLESS, ONE_TIME, allow, people, periodic
 from tests.world import Partner, World
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from tests.prove.campaign import Finding, Stage
+from tests.prove.latch import Latch
 from tests.prove.quota.calendar import (
     FEW_ZONES,
     HOUR,
@@ -29,7 +30,6 @@ from tests.prove.quota.calendar import (
 )
 from tests.prove.quota.clock import MovedClock
 from tests.prove.quota.crossing import Crossing
-from tests.prove.quota.latch import Latch
 from tests.prove.quota.quiet import Quiet
 from tests.prove.quota.ways import several_uses, single_uses
 from tests.world import World

@@ -11,23 +11,21 @@ The control arm holds the ledger's lock for longer than that, again and again.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
 
-from gateway.audit.log import lock_head
-from gateway.store import open_store
 from scoregate.admin.v1 import consent_admin_pb2
 from scoregate.words import CalendarUnit
 from tests.prove.callers import Loaded, ask, cpu_seconds, load, share
 from tests.prove.campaign import Finding, Stage
+from tests.prove.latch import Latch
 from tests.prove.stagehands import ENDLESS, allow, people, periodic
 from tests.wire import failure_of
 from tests.world import World
@@ -168,24 +166,8 @@ class Crowd:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Somebody takes the ledger's lock, and keeps it for too long, again and again."""
-        enough = threading.Event()
-        store = open_store(self._busy.settings.database.url)
-
-        def hold() -> None:
-            while not enough.is_set():
-                with store.writer.begin() as connection:
-                    lock_head(connection)
-                    enough.wait(HELD_SECONDS)
-                enough.wait(FREE_SECONDS)
-
-        holding = threading.Thread(target=hold)
-        holding.start()
-        try:
+        with closing(Latch(self._busy.settings)) as latch, latch.stuttering(HELD_SECONDS, FREE_SECONDS):
             yield
-        finally:
-            enough.set()
-            holding.join()
-            store.close()
 
 
 @contextmanager

@@ -15,11 +15,10 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from consent import register
-from consent.grant import Grant, Terms
+from consent.grant import Terms
 from consent.pairwise import Pairwise
 from gateway import founding, partners, pki
-from gateway.audit.private import Vault, owner_subject
+from gateway.audit.private import Vault
 from gateway.ledger import Transaction
 from gateway.pki import AuthorityRole
 from gateway.quota.contract import Contract
@@ -28,7 +27,7 @@ from gateway.settings import read_secret
 from gateway.store import open_store
 from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Purpose
 from tests import agreed
-from tests.world import new_uuid, settings_for
+from tests.world import settings_for
 
 FOUNDED = datetime(2026, 3, 27, 20, 0, tzinfo=UTC)  # a month ends soon, and Europe's clocks change
 LENDERS = ("acme", "bolt", "core")
@@ -151,28 +150,11 @@ def _agree(tx: Transaction, pairwise: Pairwise) -> Iterator[Agreed]:
     for lender in LENDERS:
         for number, (kind, terms) in enumerate(KINDS.items()):
             subject = PEOPLE[number % len(PEOPLE)]
-            grant = _grant(tx, lender, subject, terms, pairwise.reference(lender, subject))
+            grant = agreed.agree(tx, lender, subject, terms, pairwise.reference(lender, subject))
             begins = max(FOUNDED, terms.not_before or FOUNDED)
             ends = begins + terms.valid_for
             name = f"{lender}'s {kind} by {subject}"
             yield Agreed(name, grant.consent_id, lender, subject, grant.subject_ref, terms, begins, ends)
-
-
-def _grant(tx: Transaction, lender: str, subject: str, terms: Terms, reference: str) -> Grant:
-    invitation, _ = register.invite(
-        tx.connection,
-        partner_id=lender,
-        request_id=new_uuid(),
-        request_sha256=bytes(32),
-        terms=terms,
-        partner_reference="",
-        now=tx.now,
-        decide_within=timedelta(days=1),
-    )
-    tx.vault.ensure(tx.connection, owner_subject(subject))
-    return register.allow(
-        tx.connection, invitation.handle, subject=subject, subject_ref=reference, now=tx.now
-    ).grant
 
 
 __all__ = ["ALL", "FOUNDED", "KINDS", "LENDERS", "PEOPLE", "Agreed", "ConsentMode", "Ground", "lay"]

@@ -39,15 +39,15 @@ class Latch:
         time.sleep(HELD_SECONDS)
 
     @contextmanager
-    def stuttering(self) -> Iterator[None]:
-        """The lock is held again and again while the block runs."""
+    def stuttering(self, held: float = HELD_SECONDS, free: float = FREE_SECONDS) -> Iterator[None]:
+        """The lock is held again and again while the block runs, so many seconds each."""
         enough = threading.Event()
 
         def hold() -> None:
             while not enough.is_set():
                 with self.held():
-                    enough.wait(HELD_SECONDS)
-                enough.wait(FREE_SECONDS)
+                    enough.wait(held)
+                enough.wait(free)
 
         holding = threading.Thread(target=hold)
         holding.start()
