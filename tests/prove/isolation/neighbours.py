@@ -96,7 +96,7 @@ def neighbours(stage: Stage, house: House) -> Iterator[Finding]:
         )
         for name, contract in CONTRACTS.items()
     }
-    own = Troublemaker(healthy, consents)
+    own = Troublemaker(healthy, house.allow("steady", well[HEALTHY:]))  # a flood uses its consent up
     own_stuck = Troublemaker(healthy, house.allow("steady", hung))
     house.engine.become(dict.fromkeys(hung, HANG))
     pace = Pace(healthy, consents, stage)
