@@ -104,6 +104,11 @@ class Inquiry:
         self.refusal = self.found = self.prepared = self.attempt = None
 
     @property
+    def source(self) -> bytes:
+        """Whose it is."""
+        return self.call.certificate_pem
+
+    @property
     def is_over(self) -> bool:
         """Whether the caller was told."""
         return not self._finish

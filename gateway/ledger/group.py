@@ -127,7 +127,7 @@ class Ledger:
             with self._store.reading() as connection:
                 yield connection
             return
-        self._store.require_same_files()
+        self._store.require_same_files()  # before anybody is asked about people whose store is gone
         try:
             connection = self._connect()
             yield connection
@@ -297,7 +297,6 @@ class Ledger:
 
     def _transact(self, tickets: _Work) -> list[Any]:
         try:
-            self._store.require_same_files()  # connecting to another file would spoil the first one's WAL
             connection = self._connect()
         except (exc.SQLAlchemyError, StoreUnavailable) as error:
             raise LedgerUnavailable("the ledger can't be reached") from error
@@ -308,7 +307,7 @@ class Ledger:
         try:
             with self._waiting.resting():
                 transaction = connection.begin()
-            self._store.require_same_files()  # while it waited for the lock, too
+            self._store.require_same_files()  # behind whatever wait for the lock
             tx = Transaction(connection, self._clock, self._vault)
         except (exc.SQLAlchemyError, StoreUnavailable) as error:
             raise LedgerUnavailable("the ledger can't be locked") from error
@@ -337,6 +336,7 @@ class Ledger:
     def _connect(self) -> Connection:
         if self._connection is None or self._connection.closed or self._connection.invalidated:
             self._disconnect()
+            self._store.require_same_files()  # connecting to another file would spoil the first one's WAL
             self._connection = self._store.writer.connect()
         return self._connection
 

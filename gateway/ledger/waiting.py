@@ -2,7 +2,8 @@
 
 Some come with their attempts ready and wait in a thread of theirs: a ticket. Queries come as guests,
 unprepared, and no thread waits for them; the guests of one call are a party. The ledger's thread takes
-whatever waits, singles as they came and one party, up to a group.
+whatever waits, singles as they came and one party, up to a group; of a caller who is not
+alone, a few in each.
 
 The same thread lets in who stands outside (``call_in``): two threads that take turns at every call spend
 more on changing places than on the calls. ``at_rest`` tells the door's own thread when it may do so itself.
@@ -12,11 +13,12 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import field
+from statistics import median_low
 from typing import Any, Protocol
 
 from gateway.ledger.attempt import Attempt, Failed, Outcome
@@ -27,8 +29,8 @@ MAX_GROUP = 128
 """Attempts in one transaction: bounds how long a revocation can wait for the head lock."""
 
 
-FEW = 16
-"""Of a party, beside single guests: they wait for these, and for no more."""
+FEW = 4
+"""Of a party, or of one caller's single guests, beside others: those wait for these, and for no more."""
 
 
 class LedgerBusy(Exception):
@@ -39,6 +41,10 @@ class LedgerBusy(Exception):
 
 class Guest(Protocol):
     """A query that comes unprepared, and is told what became of it."""
+
+    @property
+    def source(self) -> Hashable:
+        """Whose it is: beside others' guests a few of its own are seated in one turn."""
 
     @property
     def attempt(self) -> Attempt | None:
@@ -104,7 +110,8 @@ class Waiting:
         self._most = most
         self._monotonic = monotonic
         self._queue: queue.SimpleQueue[Ticket | Guest | Party | None] = queue.SimpleQueue()
-        self._parties: deque[Party] = deque()  # touched by the taking thread alone
+        self._parties: deque[Party] = deque()  # touched by the taking thread alone, like the next
+        self._held: list[Guest] = []  # singles that stood behind enough of their caller's
         self._lock = threading.Lock()  # guards the two below
         self._guests: dict[Guest, float] = {}  # not concluded yet, and since when
         self._is_closed = False
@@ -117,7 +124,7 @@ class Waiting:
     @property
     def count(self) -> int:
         """How much waits: a party counts as one."""
-        return self._queue.qsize() + len(self._parties)
+        return self._queue.qsize() + len(self._parties) + len(self._held)
 
     def add(self, arrival: Ticket | Party | Guest, guests: Iterable[Guest] = ()) -> None:
         """Let it wait; ``guests`` are those who must hear of their end.
@@ -163,11 +170,11 @@ class Waiting:
     @property
     def is_over(self) -> bool:
         """Nobody waits, and nobody will."""
-        return self._is_ending and not self._parties
+        return self._is_ending and not self._parties and not self._held
 
     def take(self) -> tuple[list[Ticket], list[Guest]]:
         """The next group: waits for the first of it, unless a party or the end is there already."""
-        tickets, guests = list[Ticket](), list[Guest]()
+        tickets, guests = list[Ticket](), self._held
         self.call_in()
         while len(tickets) + len(guests) < MAX_GROUP:
             try:
@@ -185,6 +192,7 @@ class Waiting:
                     self._parties.append(party)
                 case guest:
                     guests.append(guest)
+        guests, self._held = _few_of_each(guests)
         if self._parties:
             guests += self._some_of(self._parties.popleft(), beside_others=bool(tickets or guests))
         return tickets, guests
@@ -211,3 +219,18 @@ class Waiting:
             yield
         finally:
             self.at_rest.clear()
+
+
+def _few_of_each(guests: list[Guest]) -> tuple[list[Guest], list[Guest]]:
+    """Who is seated in this turn, whoever comes alone first; and who in a later one."""
+    count = Counter(guest.source for guest in guests)
+    if len(count) < 2:
+        return guests, []
+    seated, held = list[Guest](), list[Guest]()
+    # Where all have many, nobody is made to wait for the sake of the others.
+    places = dict.fromkeys(count, max(FEW, 2 * median_low(count.values())))
+    for guest in guests:
+        places[guest.source] -= 1
+        (held if places[guest.source] < 0 else seated).append(guest)
+    seated.sort(key=lambda guest: count[guest.source])
+    return seated, held

@@ -6,12 +6,9 @@ behind others, is not made to look fast. How late the generator was is measured 
 
 from __future__ import annotations
 
-import gc
 import math
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from queue import SimpleQueue
@@ -21,9 +18,9 @@ from typing import Any
 from tests.bench.figures import percentile
 from tests.bench.load import TIMEOUT_SECONDS, Connections, is_answered
 from tests.bench.turn import Turn
+from tests.undisturbed import undisturbed
 
 SPIN_SECONDS = 0.0002  # a sleep is late by about as much
-SWITCH_SECONDS = 0.0005  # so long may another thread keep this one waiting
 PARTS = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99_9": 0.999, "max": 1.0}
 
 
@@ -74,7 +71,7 @@ def offer(
     """
     ended: SimpleQueue[tuple[int, float, Any]] = SimpleQueue()
     sent = []
-    with _undisturbed():
+    with undisturbed():
         before, started = connections.used(), time.perf_counter()
         for number, ((lender, body), when) in enumerate(zip(bodies, due, strict=True)):
             _wait_until(started + when)
@@ -102,17 +99,3 @@ def _wait_until(when: float) -> None:
             time.sleep(left - SPIN_SECONDS)
         else:
             time.sleep(0)  # lets the thread run that takes in answers
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """No collector of garbage meanwhile, and a thread that has work soon gets its turn."""
-    before = sys.getswitchinterval()
-    gc.collect()
-    gc.disable()
-    sys.setswitchinterval(SWITCH_SECONDS)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
-        gc.enable()

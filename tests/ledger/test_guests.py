@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from gateway.ledger import (
     Released,
     Transaction,
 )
-from gateway.ledger.waiting import FEW, MAX_GROUP
+from gateway.ledger.waiting import FEW, MAX_GROUP, Waiting
 from gateway.metrics import UNWRITABLE
 from gateway.query import GET_SCORE, Caller
 from gateway.store import open_store
@@ -40,8 +41,9 @@ OFTEN = periodic(1_000, CalendarUnit.DAY)
 class Visitor:
     """One query that wants an answer. It is given ``ready`` when the host prepares it."""
 
-    def __init__(self, ready: Attempt | None = None) -> None:
+    def __init__(self, ready: Attempt | None = None, source: str = "") -> None:
         self.ready = ready
+        self.source = source
         self.attempt: Attempt | None = None
         self.wanted = True
         self.told: Future[Outcome] = Future()
@@ -364,16 +366,18 @@ def test_a_lock_that_nobody_gives_back_is_given_up(books: Books, acme: Caller) -
     assert len(ledger.submit([refusal])) == 1
 
 
-def test_a_ledger_whose_file_is_gone_writes_to_no_other(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_connected", [True, False])
+def test_a_ledger_whose_file_is_gone_writes_to_no_other(tmp_path: Path, is_connected: bool) -> None:
     with ExitStack() as closing:
         books = Books(f"sqlite:///{tmp_path}/ledger.db", closing)
-        acme = books.caller()
-        refusal = Refusal(GET_SCORE, acme, "FIELD_INVALID")
+        refusal = Refusal(GET_SCORE, books.caller(), "FIELD_INVALID")
+        ledger = books.ledger if is_connected else books.new_ledger()
         (tmp_path / "ledger.db").rename(tmp_path / "elsewhere.db")
-        with pytest.raises(LedgerUnavailable, match=r"^the ledger can't be reached$"):
-            books.ledger.submit([refusal])
+        with pytest.raises(LedgerUnavailable, match=r"^the ledger can't be (locked|reached)$"):
+            ledger.submit([refusal])
+        assert not (tmp_path / "ledger.db").exists()
         (tmp_path / "elsewhere.db").rename(tmp_path / "ledger.db")
-        assert len(books.ledger.submit([refusal])) == 1
+        assert len(ledger.submit([refusal])) == 1
 
 
 def test_beside_single_guests_a_party_takes_its_seats_a_few_at_a_time(
@@ -387,3 +391,56 @@ def test_beside_single_guests_a_party_takes_its_seats_a_few_at_a_time(
     for guest in [*party, *alone]:
         guest.outcome()
     assert host.prepared == [[*alone, *party[:FEW]], party[FEW:]]
+
+
+def test_beside_others_few_of_one_callers_are_seated_and_the_others_come_first(
+    books: Books, acme: Caller
+) -> None:
+    host = Host(books.ledger)
+    greedy, steady = refusals(acme, 2 * FEW + 1), refusals(acme, 1)
+    steady[0].source = "steady"
+    with busy(books.ledger):
+        for guest in [*greedy, *steady]:
+            books.ledger.hand_in(guest)
+    for guest in [*greedy, *steady]:
+        guest.outcome()
+    assert host.prepared == [[*steady, *greedy[:FEW]], greedy[FEW:]]
+
+
+def test_a_caller_who_is_alone_has_every_seat(books: Books, acme: Caller) -> None:
+    host = Host(books.ledger)
+    guests = refusals(acme, 2 * FEW)
+    with busy(books.ledger):
+        for guest in guests:
+            books.ledger.hand_in(guest)
+    for guest in guests:
+        guest.outcome()
+    assert host.prepared == [guests]
+
+
+def test_where_all_callers_have_many_nobody_waits_for_a_later_turn(books: Books, acme: Caller) -> None:
+    host = Host(books.ledger)
+    guests = refusals(acme, 4 * FEW)
+    for number, guest in enumerate(guests):
+        guest.source = f"caller {number % 2}"
+    with busy(books.ledger):
+        for guest in guests:
+            books.ledger.hand_in(guest)
+    for guest in guests:
+        guest.outcome()
+    assert host.prepared == [guests]
+
+
+def test_who_was_held_back_still_counts_as_waiting_and_is_served_before_the_end(
+    books: Books, acme: Caller
+) -> None:
+    waiting = Waiting(100, monotonic)
+    greedy, steady = refusals(acme, FEW + 3), refusals(acme, 1)
+    steady[0].source = "steady"
+    for guest in [*greedy, *steady]:
+        waiting.add(guest, (guest,))
+    assert waiting.take() == ([], [*steady, *greedy[:FEW]])
+    assert waiting.count == 3
+    waiting.close()
+    assert waiting.take() == ([], greedy[FEW:])
+    assert waiting.is_over

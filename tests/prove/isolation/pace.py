@@ -19,6 +19,7 @@ import grpc
 
 from tests.prove.callers import share
 from tests.prove.campaign import Stage
+from tests.undisturbed import undisturbed
 from tests.wire import failure_of
 from tests.world import Partner
 
@@ -112,6 +113,10 @@ class Pace:
 
     def keep(self, seconds: float) -> Samples:
         """Ask for so long, and wait for the last answer."""
+        with undisturbed():
+            return self._keep(seconds)
+
+    def _keep(self, seconds: float) -> Samples:
         count = int(seconds * self._rate)
         bodies = [self._lender.query(next(self._consents)).SerializeToString() for _ in range(count)]
         done: SimpleQueue[tuple[float, Any]] = SimpleQueue()
