@@ -307,7 +307,7 @@ class Ledger:
         try:
             with self._waiting.resting():
                 transaction = connection.begin()
-            self._store.require_same_files()  # behind whatever wait for the lock
+            self._store.require_same_files()  # gone before, or while it waited for the lock
             tx = Transaction(connection, self._clock, self._vault)
         except (exc.SQLAlchemyError, StoreUnavailable) as error:
             raise LedgerUnavailable("the ledger can't be locked") from error

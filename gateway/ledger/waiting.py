@@ -2,8 +2,7 @@
 
 Some come with their attempts ready and wait in a thread of theirs: a ticket. Queries come as guests,
 unprepared, and no thread waits for them; the guests of one call are a party. The ledger's thread takes
-whatever waits, singles as they came and one party, up to a group; of a caller who is not
-alone, a few in each.
+whatever waits, singles and one party, up to a group; of a caller or a party that is not alone, a few.
 
 The same thread lets in who stands outside (``call_in``): two threads that take turns at every call spend
 more on changing places than on the calls. ``at_rest`` tells the door's own thread when it may do so itself.
@@ -173,7 +172,7 @@ class Waiting:
         return self._is_ending and not self._parties and not self._held
 
     def take(self) -> tuple[list[Ticket], list[Guest]]:
-        """The next group: waits for the first of it, unless a party or the end is there already."""
+        """The next group: waits for the first of it, unless somebody was held back or the end is there."""
         tickets, guests = list[Ticket](), self._held
         self.call_in()
         while len(tickets) + len(guests) < MAX_GROUP:
