@@ -43,8 +43,8 @@ READER_CONNECTIONS = 16
 POLL_MS = 1
 """How long SQLite waits for the write lock before we look again."""
 
-WRITER_CACHE_KIB = 16 * 1_024
-"""Pages that the writing connection keeps: the inner ones of every index among a million consents."""
+WRITER_CACHE_KIB = 8 * 1_024
+"""Pages that the writing connection keeps: all that answers touch among a million consents but leaves."""
 
 MOST_WAL_PAGES = 10_000
 """Forty megabytes: the writer itself checkpoints there, where ``checkpoint`` did not come round before."""

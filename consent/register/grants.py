@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from consent.grant import Change, Grant, Standing, State
+from consent.register import tables
 from consent.register.tables import grants, subjects
 from consent.register.terms import load
 from consent.sql import Select, Update
@@ -32,19 +33,22 @@ class Entry:
     notice_version: str
 
 
+# Each has its standing; the joins are LEFT so that SQLite begins with the grant's own index.
 _HELD = (
     "SELECT g.consent_id, g.partner_id, g.subject, g.subject_ref, g.terms, g.sha256, g.granted_at_us, "
-    "g.not_before_us, g.expires_at_us, g.state, g.consumed_by, s.frozen_at_us, g.used_in, g.uses "
-    "FROM grants g LEFT JOIN subjects s ON s.subject = g.subject "
+    "g.not_before_us, g.expires_at_us, n.state, n.consumed_by, s.frozen_at_us, n.used_in, n.uses "
+    "FROM grants g LEFT JOIN standings n ON n.consent_id = g.consent_id "
+    "LEFT JOIN subjects s ON s.subject = g.subject "
 )
-_with_freeze = sa.select(grants, subjects.c.frozen_at_us).select_from(
-    grants.outerjoin(subjects, grants.c.subject == subjects.c.subject)
+_standing_now = [column for column in tables.standings.c if column.name != "consent_id"]
+_whole = sa.select(grants, *_standing_now, subjects.c.frozen_at_us).select_from(
+    grants.join(tables.standings).outerjoin(subjects, grants.c.subject == subjects.c.subject)
 )
 _owned = Select(f"{_HELD} WHERE (g.partner_id, g.consent_id) IN PAIRS :owned")
 _standing = Select(
-    "SELECT g.consent_id, g.state, g.consumed_by, s.frozen_at_us, g.used_in, g.uses "
-    "FROM grants g LEFT JOIN subjects s ON s.subject = g.subject WHERE g.consent_id IN :ids"
+    "SELECT consent_id, state, consumed_by, used_in, uses FROM standings WHERE consent_id IN :ids"
 )
+_frozen = Select("SELECT subject, frozen_at_us FROM subjects WHERE subject IN :subjects")
 
 
 def grants_owned(connection: Connection, owned: Iterable[tuple[str, str]]) -> dict[str, Grant]:
@@ -56,20 +60,24 @@ def grants_owned(connection: Connection, owned: Iterable[tuple[str, str]]) -> di
     return {row[0]: _held(row) for row in _owned.rows(connection, owned=list(owned))}
 
 
-def standings(connection: Connection, consent_ids: Iterable[str]) -> dict[str, Standing]:
-    """How those grants stand now that exist; what was agreed to never changes."""
+def standings(connection: Connection, subjects: Mapping[str, str]) -> dict[str, Standing]:
+    """How those grants stand now that exist, by consent id; ``subjects`` says whose each of them is.
+
+    What was agreed to, and by whom, never changes.
+    """
+    frozen: dict[str, int | None] = dict(_frozen.rows(connection, subjects=list(set(subjects.values()))))
     return {
-        consent_id: Standing(_STATES[state], consumed_by, _moment(frozen_at_us), used_in, uses)
-        for consent_id, state, consumed_by, frozen_at_us, used_in, uses in _standing.rows(
-            connection, ids=list(consent_ids)
+        consent_id: Standing(
+            _STATES[state], consumed_by, _moment(frozen.get(subjects[consent_id])), used_in, uses
         )
+        for consent_id, state, consumed_by, used_in, uses in _standing.rows(connection, ids=list(subjects))
     }
 
 
 def any_grants(connection: Connection) -> list[Grant]:
     """The grants at both ends of the register, which ids in no order make two of any age."""
     ends = (grants.c.consent_id.asc(), grants.c.consent_id.desc())
-    rows = [connection.execute(_with_freeze.order_by(end).limit(1)).one_or_none() for end in ends]
+    rows = [connection.execute(_whole.order_by(end).limit(1)).one_or_none() for end in ends]
     return [_grant(row) for row in rows if row is not None]
 
 
@@ -79,7 +87,7 @@ def entry(connection: Connection, consent_id: str, *, partner_id: str | None = N
     Raises:
         NotFound: Missing, or another partner's.
     """
-    query = _with_freeze.where(grants.c.consent_id == consent_id)
+    query = _whole.where(grants.c.consent_id == consent_id)
     if partner_id is not None:
         query = query.where(grants.c.partner_id == partner_id)
     row = connection.execute(query).one_or_none()
@@ -90,13 +98,13 @@ def entry(connection: Connection, consent_id: str, *, partner_id: str | None = N
 
 def entries_of_partner(connection: Connection, partner_id: str, *, after: int, limit: int) -> list[Entry]:
     """A partner's grants numbered above ``after``, in order."""
-    query = _with_freeze.where(grants.c.partner_id == partner_id, grants.c.number > after)
+    query = _whole.where(grants.c.partner_id == partner_id, grants.c.number > after)
     return [_entry(row) for row in connection.execute(query.order_by(grants.c.number).limit(limit)).all()]
 
 
 def entries_of_subject(connection: Connection, subject: str, *, after: str, limit: int) -> list[Entry]:
     """A person's grants with all partners, oldest first, behind the consent id ``after``."""
-    query = _with_freeze.where(grants.c.subject == subject)
+    query = _whole.where(grants.c.subject == subject)
     if after:
         last = sa.select(grants.c.granted_at_us).where(grants.c.consent_id == after).scalar_subquery()
         key = sa.tuple_(grants.c.granted_at_us, grants.c.consent_id)
@@ -121,7 +129,9 @@ def change(
 
 
 _set_state = (
-    sa.update(grants).where(grants.c.consent_id == sa.bindparam("id")).values(state=sa.bindparam("new_state"))
+    sa.update(tables.standings)
+    .where(tables.standings.c.consent_id == sa.bindparam("id"))
+    .values(state=sa.bindparam("new_state"))
 )
 
 
@@ -132,7 +142,7 @@ def set_states(connection: Connection, states: dict[str, State]) -> None:
     )
 
 
-_use = Update(grants.c.consent_id, grants.c.state, grants.c.consumed_by, grants.c.used_in, grants.c.uses)
+_use = Update(tables.standings.c.consent_id, *_standing_now)
 
 
 def store_uses(connection: Connection, used: Mapping[str, Standing]) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection, Row
 
 from consent.grant import Grant, State, Terms, window
 from consent.register.grants import Entry, NotFound, entry, frozen_at
-from consent.register.tables import grants, invitations
+from consent.register.tables import grants, invitations, standings
 from consent.register.terms import NOTICE_VERSION, consent_digest, dump, load
 from scoregate.instants import micros, moment
 
@@ -171,9 +171,9 @@ def allow(connection: Connection, handle: str, *, subject: str, subject_ref: str
             granted_at_us=micros(now),
             not_before_us=micros(not_before),
             expires_at_us=micros(expires_at),
-            state=grant.state.value,
         )
     )
+    connection.execute(sa.insert(standings).values(consent_id=grant.consent_id, state=grant.state.value))
     _decide(connection, handle, state="APPROVED", consent_id=grant.consent_id)
     return entry(connection, grant.consent_id)
 

@@ -38,14 +38,23 @@ grants = sa.Table(
     sa.Column("granted_at_us", sa.BigInteger, nullable=False),
     sa.Column("not_before_us", sa.BigInteger, nullable=False),
     sa.Column("expires_at_us", sa.BigInteger, nullable=False),
-    sa.Column("state", sa.String(8), nullable=False),
-    sa.Column("consumed_by", sa.BigInteger),  # leaf index of the answer that used up a one-time grant
-    sa.Column("used_in", sa.String(10), nullable=False, server_default=""),  # period of the latest answer
-    sa.Column("uses", sa.Integer, nullable=False, server_default="0"),  # scored answers in that period
     sa.UniqueConstraint("partner_id", "number", name="uq_grants_number"),
     sa.Index("ix_grants_subject", "subject", "granted_at_us"),
     # Of both, so that another partner's grant is not found at all.
     sa.Index("ix_grants_owner", "partner_id", "consent_id", unique=True),
+)
+
+# What changes about a grant, apart from what was agreed to and never does: an answer writes one of these
+# rows, and eighty of them share a page.
+standings = sa.Table(
+    "standings",
+    metadata,
+    sa.Column("consent_id", sa.String(26), sa.ForeignKey(grants.c.consent_id), primary_key=True),
+    sa.Column("state", sa.String(8), nullable=False),
+    sa.Column("consumed_by", sa.BigInteger),  # leaf index of the answer that used up a one-time grant
+    sa.Column("used_in", sa.String(10), nullable=False, server_default=""),  # period of the latest answer
+    sa.Column("uses", sa.Integer, nullable=False, server_default="0"),  # scored answers in that period
+    sqlite_with_rowid=False,
 )
 
 subjects = sa.Table(

@@ -88,7 +88,7 @@ def run(tx: Transaction, attempts: Sequence[Attempt], guards: Guards) -> list[Ou
 def _load(tx: Transaction, attempts: Sequence[Attempt], guards: Guards) -> Loaded:
     queries = [a for a in attempts if not isinstance(a, Refusal)]
     callers = partners.enrolled(tx.connection, {a.caller.fingerprint for a in attempts})
-    releases = {a.query.consent_id for a in queries if isinstance(a, Release)}
+    releases = {a.query.consent_id: a.seen.subject for a in queries if isinstance(a, Release)}
     others = {(a.caller.partner_id, a.query.consent_id) for a in queries if isinstance(a, Repeat)}
     others |= {
         (a.caller.partner_id, a.consent_id) for a in attempts if isinstance(a, Refusal) and a.consent_id

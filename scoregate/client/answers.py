@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import tempfile
+import time
 import uuid
 from base64 import b64encode
 from contextlib import suppress
@@ -24,8 +25,15 @@ from scoregate.words import Band, Disclosure, InputFamily, InquiryType, NotScore
 
 
 def new_request_id() -> str:
-    """Return a random UUID (AIP-155)."""
-    return str(uuid.uuid4())
+    """Return a UUID that begins with the time (AIP-155; RFC 9562, 5.7), with 74 random bits.
+
+    Ids that grow keep a gateway with millions of answers as fast as an empty one: each new answer is filed
+    beside the last, where random ids would have it read and write another page for each.
+    """
+    made = bytearray((time.time_ns() // 1_000_000).to_bytes(6) + os.urandom(10))
+    made[6] = 0x70 | made[6] & 0x0F  # version 7
+    made[8] = 0x80 | made[8] & 0x3F  # the variant of RFC 9562, 4.1
+    return str(uuid.UUID(bytes=bytes(made)))
 
 
 def new_nonce() -> str:

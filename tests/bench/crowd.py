@@ -34,7 +34,7 @@ CACHE_KIB = 512 * 1024  # of the writer that fills it; rows lie in no order of t
 DISCLOSURES = frozenset({Disclosure.SCORE, Disclosure.BAND, Disclosure.THRESHOLD, Disclosure.REASONS})
 TERMS = agreed.periodic(USES_A_DAY, CalendarUnit.DAY, like=replace(agreed.ONE_TIME, disclosures=DISCLOSURES))
 
-_invitations, _grants = Write(tables.invitations), Write(tables.grants)
+_invitations, _grants, _standings = map(Write, (tables.invitations, tables.grants, tables.standings))
 
 
 def allow(
@@ -65,7 +65,7 @@ def allow(
         if begin == 0:
             for subject in subjects:
                 tx.vault.ensure(tx.connection, owner_subject(subject))
-        invitations, grants = list[Row](), list[Row]()
+        invitations, grants, standings = list[Row](), list[Row](), list[Row]()
         for n in range(begin, end):
             turn, partner = divmod(n, len(partner_ids))
             partner_id = partner_ids[partner]
@@ -74,9 +74,11 @@ def allow(
             handle = new_id()
             invitations.append(_invitation(grant, handle, spelled, tx.now))
             grants.append(_row(grant, first_number + turn, handle, spelled))
+            standings.append((grant.consent_id, grant.state.value, None, "", 0))
             made[partner].append(grant.consent_id)
         _invitations.rows(tx.connection, invitations)
         _grants.rows(tx.connection, grants)
+        _standings.rows(tx.connection, standings)
 
     try:
         for begin in range(0, count, AT_ONCE):
@@ -137,8 +139,4 @@ def _row(grant: Grant, number: int, handle: str, terms: str) -> Row:
         micros(grant.granted_at),
         micros(grant.not_before),
         micros(grant.expires_at),
-        grant.state.value,
-        None,
-        "",
-        0,
     )

@@ -15,6 +15,7 @@ from gateway.founding import OPERATOR
 from gateway.gate import STAFF_IN_FLIGHT
 from gateway.settings import Settings
 from scoregate.admin.v1 import consent_admin_pb2, partner_admin_pb2
+from scoregate.client.answers import new_request_id
 from scoregate.partner.v1 import consent_pb2, score_pb2, types_pb2
 from scoring.service import Engine, Query, Scored
 from tests.world import CREDIT, World, new_uuid, open_world, settings_for, terms
@@ -138,7 +139,7 @@ def batches(draw: Iterator[str], count: int, items: int) -> list[bytes]:
 
 def _query(consent_id: str) -> score_pb2.GetScoreRequest:
     return score_pb2.GetScoreRequest(
-        request_id=new_uuid(),
+        request_id=new_request_id(),  # as the partners' client makes them
         consent_id=consent_id,
         purpose=CREDIT,
         disclosure="DISCLOSURE_SCORE",

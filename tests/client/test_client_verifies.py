@@ -1,6 +1,8 @@
 """Nothing reaches the caller that was not verified, and each lie has its own error."""
 
 import inspect
+import time
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -11,6 +13,7 @@ import pytest
 
 from consent.keys import jwks
 from scoregate.client import Client, ScoreQuery
+from scoregate.client.answers import new_request_id
 from scoregate.errors import (
     AttestationExpired,
     AttestationMalformed,
@@ -100,6 +103,19 @@ def test_every_query_has_a_request_id_and_a_nonce_of_its_own(
     for name in ("request_id", "nonce"):
         assert len({getattr(request, name) for request in gateway.requests}) == 6
     assert all(len(request.nonce) == 22 for request in gateway.requests)
+
+
+def test_a_request_id_begins_with_the_time_and_is_random_behind_it() -> None:
+    before = time.time_ns() // 1_000_000
+    made = [uuid.UUID(new_request_id()) for _ in range(1_000)]
+    after = time.time_ns() // 1_000_000
+    times = [each.int >> 80 for each in made]
+    assert [before, *times, after] == sorted([before, *times, after])
+    assert {(each.version, each.variant) for each in made} == {(7, uuid.RFC_4122)}
+    behind = 0
+    for each in made:
+        behind |= each.int ^ made[0].int
+    assert behind & (1 << 80) - 1 == (1 << 76) - 1 ^ 0b11 << 62  # all but version and variant
 
 
 def test_the_callers_own_request_id_and_nonce_are_used(client: Client, gateway: ScriptedGateway) -> None:

@@ -223,8 +223,9 @@ def test_what_an_answer_does_to_its_grant_is_kept_to_the_last_field(connection: 
     register.store_uses(connection, {consent_id: used})
     untouched = Standing(State.ACTIVE, None, NOON + TICK, "", 0)
     ids = [consent_id, other.grant.consent_id]
-    assert register.standings(connection, ids) == {consent_id: used, ids[1]: untouched}
-    assert register.standings(connection, ["c" * 26]) == {}
+    theirs = dict.fromkeys(ids, "uci-1")
+    assert register.standings(connection, theirs) == {consent_id: used, ids[1]: untouched}
+    assert register.standings(connection, {"c" * 26: "uci-1"}) == {}
     whole = register.grants_owned(connection, [(grant.partner_id, each) for each in (consent_id, "c" * 26)])
     assert whole == {consent_id: grant.standing(used)}
     assert known(connection, entry) == grant.standing(used)

@@ -6,6 +6,7 @@ import pytest
 from alembic import command
 
 from consent import register
+from consent.grant import State
 from gateway import migrations
 from gateway.settings import SettingsInvalid
 from gateway.store import open_store
@@ -26,7 +27,7 @@ def test_a_database_of_the_first_version_is_upgraded_with_all_that_it_holds(own_
     opened = open_store(own_world.settings.database.url)
     with opened.writer.begin() as connection:
         command.downgrade(migrations._config(connection), "0001")
-    with pytest.raises(SettingsInvalid, match="older than 0004") as refusal:
+    with pytest.raises(SettingsInvalid, match="older than 0005") as refusal:
         own_world.restart()
     assert "scoregate upgrade" in str(refusal.value)
     migrations.upgrade(opened)
@@ -38,19 +39,25 @@ def test_a_database_of_the_first_version_is_upgraded_with_all_that_it_holds(own_
     assert own_world.enroll("acme").fingerprint in own_world.fingerprints("acme")
 
 
-def test_a_periods_uses_are_carried_over_both_ways(own_world: World) -> None:
+def test_how_grants_stand_is_carried_over_both_ways(own_world: World) -> None:
     acme = own_world.partner()
     consent = own_world.consent(acme, mode="CONSENT_MODE_PERIODIC")
     for _ in range(3):
         answered(acme, acme.query(consent))
+    once = own_world.consent(acme)
+    answered(acme, acme.query(once))
+    paused = own_world.consent(acme, mode="CONSENT_MODE_PERIODIC")
+    own_world.change(paused, "PAUSE")
+    owned = [(acme.partner_id, each.consent_id) for each in (consent, once, paused)]
     opened = open_store(own_world.settings.database.url)
     with opened.reading() as connection:
-        before = register.grants_owned(connection, [(acme.partner_id, consent.consent_id)])
+        before = register.grants_owned(connection, owned)
     with opened.writer.begin() as connection:
         command.downgrade(migrations._config(connection), "0002")
     migrations.upgrade(opened)
     with opened.reading() as connection:
-        assert register.grants_owned(connection, [(acme.partner_id, consent.consent_id)]) == before
+        assert register.grants_owned(connection, owned) == before
     opened.close()
     assert before[consent.consent_id].uses == 3
+    assert [before[each].state for _, each in owned] == [State.ACTIVE, State.CONSUMED, State.PAUSED]
     own_world.restart()

@@ -15,11 +15,12 @@ from collections.abc import Sequence
 from itertools import cycle, islice
 from pathlib import Path
 
+from scoregate.client.answers import new_request_id
 from tests.bench.failed import BenchFailed
 from tests.bench.installation import NONCE, Installation, Lender
 from tests.bench.servers import Server
 from tests.bench.turn import Turn
-from tests.world import CREDIT, new_uuid
+from tests.world import CREDIT
 
 HEAD_END = b"\r\n\r\n"
 HEAD = (
@@ -80,7 +81,7 @@ def _context(made: Installation, lender: Lender, folder: Path) -> ssl.SSLContext
 def _bodies(lender: Lender, count: int) -> list[bytes]:
     return [
         json.dumps(
-            {"request_id": new_uuid(), "consent_id": consent_id, "purpose": CREDIT, "nonce": NONCE}
+            {"request_id": new_request_id(), "consent_id": consent_id, "purpose": CREDIT, "nonce": NONCE}
         ).encode()
         for consent_id in islice(cycle(lender.consent_ids), count)
     ]

@@ -77,7 +77,7 @@ def _change(name: str, act: str, errand: Errand) -> tuple[Point, Point]:
 POINTS: tuple[Point, ...] = (
     Point("the ledger's lock is taken", When.AFTER, LOCK),
     Point("first answers are kept", When.AFTER, "INSERT answers"),
-    Point("uses of grants are counted, one-time grants used up", When.AFTER, "UPDATE grants"),
+    Point("uses of grants are counted, one-time grants used up", When.AFTER, "UPDATE standings"),
     Point("the quota is debited", When.AFTER, "INSERT quota_usage"),
     Point("entries are written", When.AFTER, "INSERT entries"),
     Point("private parts are written", When.AFTER, "INSERT private_parts"),
@@ -90,7 +90,7 @@ POINTS: tuple[Point, ...] = (
     Point("an answer has come to its caller", When.AFTER, CALLER),
     Point("a batch is between two chunks", When.AFTER, COMMIT, _RELEASED, (), Errand.BATCH, ONCE),
     Point("a batch's second chunk is written", When.BEFORE, COMMIT, _RELEASED, (), Errand.BATCH, (2, 2)),
-    *_change("a revocation", "UPDATE grants", Errand.REVOCATION),
+    *_change("a revocation", "UPDATE standings", Errand.REVOCATION),
     *_change("a key's turn", "INSERT signing_keys", Errand.TURN),
     *_change("the start's own entry", "INSERT entries", Errand.START),
     *_change("a sweep of old answers", "DELETE answers", Errand.SWEEP),

@@ -26,7 +26,7 @@ import sqlalchemy as sa
 from google.protobuf.message import Message
 
 from consent.grant import State, Terms
-from consent.register.tables import grants
+from consent.register.tables import standings
 from scoregate.partner.v1 import consent_pb2
 from scoregate.words import CalendarUnit
 from tests.prove.callers import Asked, answers, ask, batch, reasons
@@ -199,7 +199,8 @@ class Rushing:
     def broken(self, found: Sequence[Rush]) -> Iterator[str]:
         """A line for each grant that did not do what it says, and for entries that are nobody's."""
         with self._world.reading() as connection:
-            query = sa.select(grants.c.consent_id, grants.c.state, grants.c.consumed_by, grants.c.uses)
+            now = standings.c
+            query = sa.select(now.consent_id, now.state, now.consumed_by, now.uses)
             rows = {row.consent_id: row for row in connection.execute(query)}
         for n, each in enumerate(found):
             if len(each.held) != 1:

@@ -62,7 +62,7 @@ class Log:
 
     def grants(self) -> list[tuple[str, str, int | None]]:
         """Consent id, state, and the answer that used it up."""
-        return self._read.execute("SELECT consent_id, state, consumed_by FROM grants").fetchall()
+        return self._read.execute("SELECT consent_id, state, consumed_by FROM standings").fetchall()
 
     def jwks(self) -> list[str]:
         """Every public key."""
