@@ -18,6 +18,7 @@ from gateway.keys import Signing
 from gateway.ledger import Release
 from gateway.query import Caller, ScoreQuery
 from gateway.quota.contract import Usage
+from gateway.thresholds.cells import Cell
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.partner.v1 import receipt_pb2, score_pb2
 from scoregate.proof import results
@@ -40,6 +41,7 @@ class Found:
     query: ScoreQuery
     grant: Grant
     outcome: Scored | NotScored
+    cell: Cell | None = None  # where the outcome is no closer than its cell
 
 
 @value
@@ -77,7 +79,8 @@ class Wording:
         disclosure: Disclosure,
         with_reasons: bool,
     ) -> Shown:
-        reasons = tuple(ScoreReason(code, self._texts[code]) for code in reason_codes)
+        # The month's first outcome may be an earlier model's, whose words went with it.
+        reasons = tuple(ScoreReason(code, self._texts[code]) for code in reason_codes if code in self._texts)
         result = results.Scored(
             score=score if disclosure is Disclosure.SCORE else None,
             band=results.band_of(score),
@@ -143,6 +146,7 @@ def seal(
         answer=key.seal(plain),
         seen=found.grant,
         seen_usage=usage,
+        cell=found.cell,
     )
     return Prepared(release, plain)
 
@@ -214,9 +218,10 @@ def _private_part(found: Found, caller: Caller, made: Claims) -> leaf_pb2.Privat
     if query.ask.disclosure is Disclosure.BAND:
         part.shown = f"BAND {results.band_of(outcome.score)}"
         return part
-    part.score = outcome.score
-    part.shown = query.ask.disclosure
     if query.threshold is not None:
         reached = "reached" if outcome.score >= query.threshold else "not reached"
         part.shown = f"THRESHOLD {query.threshold} {reached}"
+        return part
+    part.score = outcome.score
+    part.shown = query.ask.disclosure
     return part

@@ -170,7 +170,7 @@ def _begin(
 ) -> None:
     algorithm = Algorithm(settings.attestation.algorithm)
     current, following = (keys.generate(settings.attestation.key_folder, algorithm) for _ in range(2))
-    operator = Partner(OPERATOR, "The operator", Role.OPERATOR, False, Contract())
+    operator = Partner(OPERATOR, "The operator", Role.OPERATOR, False, Contract(), OPERATOR)
     with store.writer.begin() as connection:
         begin_log(
             connection,

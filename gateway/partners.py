@@ -29,6 +29,7 @@ partners = sa.Table(
     metadata,
     sa.Column("partner_id", sa.String(40), primary_key=True),
     sa.Column("legal_name", sa.String(120), nullable=False),
+    sa.Column("legal_entity", sa.String(40), nullable=False, server_default="", index=True),
     sa.Column("role", sa.String(10), nullable=False),
     sa.Column("suspended", sa.Boolean, nullable=False),
     sa.Column("contract", sa.Text, nullable=False),
@@ -95,6 +96,7 @@ POLICY: dict[str, frozenset[Role]] = {
     _ADMIN + "ConsentAdminService/DenyInvitation": OPERATORS,
     _ADMIN + "ConsentAdminService/ChangeConsent": OPERATORS,
     _ADMIN + "ConsentAdminService/SetFreeze": OPERATORS,
+    _ADMIN + "ConsentAdminService/ReopenMonth": OPERATORS,
     _ADMIN + "ConsentAdminService/ListSubjectConsents": OPERATORS,
     _ADMIN + "OperationsAdminService/ListKeys": OPERATORS,
     _ADMIN + "OperationsAdminService/RotateKeys": OPERATORS,
@@ -134,6 +136,7 @@ class Partner:
     role: Role
     suspended: bool
     contract: Contract
+    legal_entity: str  # partners of one share its thresholds
 
 
 @value
@@ -164,7 +167,7 @@ class Enrolled:
 _enrolled = sa.select(certificates, partners).join_from(certificates, partners)
 _by_fingerprint = Select(
     "SELECT c.fingerprint, c.expires_at_us, c.revoked_at_us, "
-    "p.partner_id, p.legal_name, p.role, p.suspended, p.contract, p.sequence "
+    "p.partner_id, p.legal_name, p.role, p.suspended, p.contract, p.legal_entity, p.sequence "
     "FROM certificates c JOIN partners p ON p.partner_id = c.partner_id WHERE c.fingerprint IN :fingerprints"
 )
 
@@ -174,7 +177,7 @@ def enrolled(connection: Connection, fingerprints: Iterable[str]) -> dict[str, E
     return {
         fingerprint: Enrolled(
             fingerprint,
-            Partner(partner_id, legal_name, Role(role), bool(suspended), _load(contract)),
+            Partner(partner_id, legal_name, Role(role), bool(suspended), _load(contract), legal_entity),
             sequence,
             moment(expires_at_us),
             None if revoked_at_us is None else moment(revoked_at_us),
@@ -188,6 +191,7 @@ def enrolled(connection: Connection, fingerprints: Iterable[str]) -> dict[str, E
             role,
             suspended,
             contract,
+            legal_entity,
             sequence,
         ) in _by_fingerprint.rows(connection, fingerprints=list(fingerprints))
     }
@@ -212,6 +216,12 @@ def partners_after(connection: Connection, after: str, limit: int) -> list[Partn
     return [_partner(row) for row in rows]
 
 
+def of_legal_entity(connection: Connection, legal_entity: str) -> list[Partner]:
+    """The partners that are one legal entity."""
+    query = sa.select(partners).where(partners.c.legal_entity == legal_entity)
+    return [_partner(row) for row in connection.execute(query).all()]
+
+
 def certificates_of(connection: Connection, partner_id: str) -> list[Enrolled]:
     """A partner's certificates, newest first."""
     query = _enrolled.where(certificates.c.partner_id == partner_id)
@@ -232,6 +242,7 @@ def add(connection: Connection, new: Partner) -> None:
         sa.insert(partners).values(
             partner_id=new.partner_id,
             legal_name=new.legal_name,
+            legal_entity=new.legal_entity,
             role=new.role.value,
             suspended=new.suspended,
             contract=_dump(new.contract),
@@ -328,7 +339,14 @@ def _dump(contract: Contract) -> str:
 
 
 def _partner(row: Row[Any]) -> Partner:
-    return Partner(row.partner_id, row.legal_name, Role(row.role), row.suspended, _load(row.contract))
+    return Partner(
+        row.partner_id,
+        row.legal_name,
+        Role(row.role),
+        row.suspended,
+        _load(row.contract),
+        row.legal_entity,
+    )
 
 
 @lru_cache(maxsize=4_096)

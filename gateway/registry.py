@@ -15,6 +15,7 @@ from gateway.ledger import Transaction
 from gateway.partners import Enrolled, Partner
 from gateway.query import Caller
 from gateway.quota.contract import Contract
+from gateway.thresholds import cells
 from scoregate.audit.v1 import leaf_pb2
 
 T = TypeVar("T")
@@ -39,8 +40,10 @@ def add_partner(tx: Transaction, new: Partner, *, actor: str) -> None:
 
     Raises:
         PartnerExists: The id is taken.
+        ThresholdsFixed, TooManyThresholds: Its legal entity may not have these thresholds now.
     """
     partners.add(tx.connection, new)
+    _list_thresholds(tx, new)
     tx.vault.ensure(tx.connection, owner_partner(new.partner_id))
     _record(tx, leaf_pb2.LEAF_KIND_PARTNER_ADDED, new.partner_id, actor, new.role)
 
@@ -102,10 +105,25 @@ def set_contract(tx: Transaction, partner_id: str, contract: Contract, *, actor:
 
     Raises:
         PartnerMissing: No such id.
+        ThresholdsFixed, TooManyThresholds: Its legal entity may not have these thresholds now.
     """
     changed = partners.set_contract(tx.connection, partner_id, contract)
+    _list_thresholds(tx, changed)
     _record(tx, leaf_pb2.LEAF_KIND_CONTRACT_CHANGED, partner_id, actor, reason)
     return changed
+
+
+def _list_thresholds(tx: Transaction, changed: Partner) -> None:
+    """Hold the contract against the thresholds of its whole legal entity."""
+    entity = changed.legal_entity
+    others = [
+        p for p in partners.of_legal_entity(tx.connection, entity) if p.partner_id != changed.partner_id
+    ]
+    listed = [threshold for other in others for threshold in other.contract.thresholds]
+    before = cells.registered(tx.connection, entity)
+    after = before.listing(changed.contract.thresholds, listed, now=tx.now)
+    if after != before:
+        cells.register(tx.connection, entity, after)
 
 
 def _record(

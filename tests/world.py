@@ -153,11 +153,11 @@ class Partner:
         return score_pb2.GetScoreRequest(**(fields | changes))
 
     def threshold_query(
-        self, consent: consent_pb2.Consent, **changes: Any
+        self, consent: consent_pb2.Consent | str, **changes: Any
     ) -> score_pb2.CheckThresholdRequest:
         fields: dict[str, Any] = {
             "request_id": new_uuid(),
-            "consent_id": consent.consent_id,
+            "consent_id": consent if isinstance(consent, str) else consent.consent_id,
             "purpose": CREDIT,
             "threshold": 600,
             "nonce": "n" * 22,
@@ -200,12 +200,15 @@ class World:
         self.channels.append(channel)
         return channel
 
-    def add(self, partner_id: str, role: str = "ROLE_PARTNER", **terms: Any) -> None:
+    def add(
+        self, partner_id: str, role: str = "ROLE_PARTNER", *, legal_entity: str = "", **terms: Any
+    ) -> None:
         added = partner_admin_pb2.Partner(
             partner_id=partner_id,
             legal_name=f"{partner_id.title()} Lending Ltd",
             role=role,
             contract=contract(**terms),
+            legal_entity=legal_entity,
         )
         self.partners.AddPartner(partner_admin_pb2.AddPartnerRequest(partner=added))
 
@@ -290,6 +293,11 @@ class World:
 
     def freeze(self, subject: str, *, frozen: bool = True) -> None:
         self.people.SetFreeze(consent_admin_pb2.SetFreezeRequest(subject=subject, frozen=frozen))
+
+    def reopen(self, subject: str, reason: str = "a test") -> int:
+        """Correct what a person's answers in cells rest on; returns how many are forgotten."""
+        request = consent_admin_pb2.ReopenMonthRequest(subject=subject, reason=reason)
+        return int(self.people.ReopenMonth(request).cells)
 
     def keys(self) -> dict[str, str]:
         """State, such as "CURRENT" → kid."""

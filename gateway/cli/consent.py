@@ -155,6 +155,36 @@ def unfreeze(admin: Admin, subject: Subject) -> None:
     _set_freeze(admin, subject, frozen=False)
 
 
+@app.command()
+@asks_gateway
+def reopen(
+    admin: Admin,
+    subject: Subject,
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="What was corrected; no personal data. It goes into the log.")
+    ],
+) -> None:
+    """Let the next answers rest on a corrected score.
+
+    Yes/no answers and bands of one month rest on the month's first score, so
+    that nobody learns more by asking again. A correction is the exception.
+
+    Example:
+      scoregate consent reopen --subject uci-00001 --reason "dispute 7 upheld"
+    """
+    from scoregate.admin.v1 import consent_admin_pb2 as pb
+
+    asked = pb.ReopenMonthRequest(subject=subject, reason=reason)
+    answer: pb.ReopenMonthResponse = admin.people.ReopenMonth(asked)
+    told = (
+        "The next answers rest on today's score."
+        if answer.cells
+        else "Nothing was remembered of this person."
+    )
+    note = _note(admin, subject)
+    admin.show({"cells": answer.cells, **note}, told, *note.values())
+
+
 def _set_freeze(admin: Admin, subject: str, *, frozen: bool) -> None:
     from scoregate.admin.v1 import consent_admin_pb2 as pb
 

@@ -65,6 +65,14 @@ def add(
             metavar="ROLE", parser=one_of(Role), help="PARTNER, PILOT (a bank), COMPLIANCE or OPERATOR."
         ),
     ] = Role.PARTNER,
+    entity: Annotated[
+        str,
+        typer.Option(
+            metavar="CODE",
+            show_default="the ID",
+            help="The legal entity, such as its LEI: partners of one share thresholds.",
+        ),
+    ] = "",
     daily: Daily = None,
     monthly: Monthly = None,
     zone: Zone = None,
@@ -87,7 +95,13 @@ def add(
 
     named = terms(daily, monthly, zone, rate, burst, threshold, not_scored)
     contract = changed(pb.Contract(), **named)
-    new = pb.Partner(partner_id=partner_id, legal_name=name, role=f"ROLE_{role}", contract=contract)
+    new = pb.Partner(
+        partner_id=partner_id,
+        legal_name=name,
+        role=f"ROLE_{role}",
+        contract=contract,
+        legal_entity=entity,
+    )
     added: pb.Partner = admin.partners.AddPartner(pb.AddPartnerRequest(partner=new)).partner
     note = note_on(added.contract)
     admin.show(
@@ -276,6 +290,7 @@ def plain(partner: pb.Partner) -> dict[str, object]:
     return {
         "partner_id": partner.partner_id,
         "legal_name": partner.legal_name,
+        "legal_entity": partner.legal_entity,
         "role": role_of(partner),
         "suspended": partner.suspended,
         "contract": plain_contract(partner.contract),
@@ -302,5 +317,10 @@ def _state(partner: pb.Partner) -> str:
 
 
 def _partner_facts(partner: pb.Partner) -> Table:
-    lead = (("legal name", partner.legal_name), ("role", role_of(partner)), ("state", _state(partner)))
+    lead = (
+        ("legal name", partner.legal_name),
+        ("legal entity", partner.legal_entity),
+        ("role", role_of(partner)),
+        ("state", _state(partner)),
+    )
     return facts(partner.partner_id, (*lead, *contract_facts(partner.contract)))

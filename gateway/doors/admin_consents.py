@@ -20,6 +20,7 @@ from gateway.partners import Partner
 from gateway.query import Call, Caller
 from gateway.registry import acting
 from gateway.store import Store
+from gateway.thresholds import cells
 from scoregate.admin.v1 import consent_admin_pb2 as pb
 from scoregate.audit.v1 import leaf_pb2
 
@@ -57,6 +58,7 @@ class ConsentAdminDoor:
                 "DenyInvitation": frame.admitted(self._deny),
                 "ChangeConsent": frame.admitted(self._change_consent),
                 "SetFreeze": frame.admitted(self._set_freeze),
+                "ReopenMonth": frame.admitted(self._reopen_month),
                 "ListSubjectConsents": frame.admitted(self._list),
             },
         )
@@ -141,6 +143,24 @@ class ConsentAdminDoor:
 
         self._change(call, caller, set_freeze)
         return pb.SetFreezeResponse(frozen=request.frozen)
+
+    def _reopen_month(self, call: Call, operator: Partner, caller: Caller) -> pb.ReopenMonthResponse:
+        request = read(pb.ReopenMonthRequest, call.body)
+        check = Check()
+        subject = check.text("subject", request.subject, SUBJECT, A_SUBJECT)
+        reason = check.printable("reason", request.reason, least=1, most=200)
+        check.finish()
+
+        def reopen(tx: Transaction) -> int:
+            forgotten = cells.forget(tx.connection, subject)
+            leaf = leaf_pb2.Leaf(
+                kind=leaf_pb2.LEAF_KIND_MONTH_REOPENED, reason=reason, actor=operator.partner_id
+            )
+            if forgotten:
+                tx.append(leaf, tx.bind(leaf_pb2.PrivatePart(subject=subject), partner_id=""))
+            return forgotten
+
+        return pb.ReopenMonthResponse(cells=self._change(call, caller, reopen))
 
     def _list(self, call: Call, operator: Partner, caller: Caller) -> pb.ListSubjectConsentsResponse:
         request = read(pb.ListSubjectConsentsRequest, call.body)

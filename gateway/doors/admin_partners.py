@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
@@ -17,6 +19,15 @@ from gateway.pki import PARTNER_ID, Authority, RequestRefused
 from gateway.query import Call, Caller
 from gateway.quota.contract import Contract
 from gateway.store import Store
+from gateway.thresholds.policy import (
+    CELL,
+    HIGHEST,
+    LOWEST,
+    MOST,
+    ThresholdsFixed,
+    TooManyThresholds,
+    is_threshold,
+)
 from scoregate.admin.v1 import partner_admin_pb2 as pb
 
 SERVICE = "scoregate.admin.v1.PartnerAdminService"
@@ -24,6 +35,8 @@ MAX_UNITS = 1_000_000_000
 DEFAULT_VALID_DAYS, MAX_VALID_DAYS = 90, 397
 A_PARTNER_ID = "2 to 40 of a-z, 0-9 and '-', beginning with a letter"
 A_FINGERPRINT = "a certificate's SHA-256: 64 hexadecimal digits in lower case"
+LEGAL_ENTITY = re.compile(r"[!-~]{1,40}")
+A_LEGAL_ENTITY = "1 to 40 printable ASCII characters without spaces, such as an LEI (ISO 17442)"
 A_NEW_KEY = "its key has had a certificate before; make a new key, and a request for it"
 
 T = TypeVar("T")
@@ -74,10 +87,12 @@ class PartnerAdminDoor:
             role=_read_role(check, request.partner.role),
             suspended=False,
             contract=_read_contract(check, "partner.contract.", request.partner.contract),
+            legal_entity=_read_legal_entity(check, request.partner),
         )
         check.finish()
         try:
-            self._change(call, caller, partial(registry.add_partner, new=new, actor=operator.partner_id))
+            with _thresholds_of("partner.contract."):
+                self._change(call, caller, partial(registry.add_partner, new=new, actor=operator.partner_id))
         except PartnerExists as error:
             raise Refused("ALREADY_EXISTS") from error
         return pb.AddPartnerResponse(partner=_message(new))
@@ -182,7 +197,8 @@ class PartnerAdminDoor:
             actor=operator.partner_id,
             reason=reason,
         )
-        return pb.SetContractResponse(partner=_message(self._change(call, caller, change)))
+        with _thresholds_of("contract."):
+            return pb.SetContractResponse(partner=_message(self._change(call, caller, change)))
 
     def _find(self, partner_id: str) -> Partner:
         try:
@@ -196,6 +212,22 @@ class PartnerAdminDoor:
             return self._ledger.change(registry.acting(caller, call.method, work))
         except PartnerMissing as error:
             raise Refused("NOT_FOUND") from error
+
+
+@contextmanager
+def _thresholds_of(prefix: str) -> Iterator[None]:
+    """Name the field of thresholds that the legal entity may not have now."""
+    try:
+        yield
+    except ThresholdsFixed as error:
+        known = ", ".join(map(str, sorted(error.registered.thresholds)))
+        why = f"change once a year at most, next on {error.again:%Y-%m-%d}; until then they are {known}"
+    except TooManyThresholds as error:
+        known = ", ".join(map(str, sorted(error.thresholds)))
+        why = f"must be at most {MOST} for a legal entity's partners together; these would be {known}"
+    else:
+        return
+    raise Refused("FIELD_INVALID", violations=(Violation(f"{prefix}thresholds", why),))
 
 
 def _read_partner_id(partner_id: str) -> str:
@@ -226,11 +258,19 @@ def _read_role(check: Check, number: int) -> Role:
     return Role.PARTNER
 
 
+def _read_legal_entity(check: Check, given: pb.Partner) -> str:
+    """As given; a partner of which nothing is said is a legal entity of its own."""
+    if not given.legal_entity:
+        return given.partner_id
+    return check.text("partner.legal_entity", given.legal_entity, LEGAL_ENTITY, A_LEGAL_ENTITY)
+
+
 def _read_contract(check: Check, prefix: str, given: pb.Contract) -> Contract:
     thresholds = tuple(given.thresholds)
-    good = len(set(thresholds)) == len(thresholds) <= 3
-    if not good or any(t % 50 or not 400 <= t <= 900 for t in thresholds):
-        check.refuse(f"{prefix}thresholds", "must be at most 3 different multiples of 50 from 400 to 900")
+    good = len(set(thresholds)) == len(thresholds) <= MOST
+    if not good or not all(map(is_threshold, thresholds)):
+        most = f"at most {MOST} different multiples of {CELL} from {LOWEST} to {HIGHEST}"
+        check.refuse(f"{prefix}thresholds", f"must be {most}")
     default = Contract()
     return Contract(
         time_zone=check.time_zone(f"{prefix}time_zone", given.time_zone),
@@ -254,6 +294,7 @@ def _message(partner: Partner) -> pb.Partner:
         legal_name=partner.legal_name,
         role=f"ROLE_{partner.role}",
         suspended=partner.suspended,
+        legal_entity=partner.legal_entity,
         contract=pb.Contract(
             time_zone=contract.time_zone,
             daily_units=contract.daily_units,

@@ -13,6 +13,7 @@ from gateway.metrics import ITEMS
 from gateway.partners import Partner
 from gateway.query import CHECK_THRESHOLD, GET_SCORE, Call, ScoreQuery
 from gateway.quota.headers import Headers
+from gateway.thresholds.policy import CELL, HIGHEST, LOWEST, is_threshold
 from scoregate.partner.v1 import score_pb2
 from scoregate.proof.digest import request_sha256
 from scoregate.words import Disclosure, Purpose
@@ -112,8 +113,9 @@ def _read_check_threshold(body: bytes, partner: Partner) -> Sequence[ScoreQuery]
     check = Check()
     request = read(score_pb2.CheckThresholdRequest, body)
     purpose = _shared(check, "", request)
-    if not 400 <= request.threshold <= 900 or request.threshold % 50:
-        check.refuse("threshold", "must be a multiple of 50 from 400 to 900 that is registered for you")
+    if not is_threshold(request.threshold):
+        most = f"must be a multiple of {CELL} from {LOWEST} to {HIGHEST} that is registered for you"
+        check.refuse("threshold", most)
     check.finish()
     ask = Ask(partner.partner_id, purpose, Disclosure.THRESHOLD, False, request.subject_ref)
     return [_query(CHECK_THRESHOLD, request, ask, request.threshold)]

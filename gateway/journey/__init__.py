@@ -9,7 +9,8 @@ scored with one question, and committed in one transaction; each is refused for 
 4 to 6 may be repeated or thrown away: nothing that they make leaves memory before step 7 has
 committed. A batch walks a chunk at a time, and a few at a time beside single queries.
 
-``look`` is step 4, ``asking`` step 5; ``inquiry`` is a query on its way.
+``look`` is step 4, ``asking`` step 5 and ``placing`` what becomes of an outcome that is told as a cell;
+``inquiry`` is a query on its way.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from gateway.journey.apart import apart, each
 from gateway.journey.asking import Asking, record_model
 from gateway.journey.inquiry import Answered, Inquiry, Parse, Result
 from gateway.journey.look import Look
+from gateway.journey.placing import place
 from gateway.keys import Signer
 from gateway.ledger import (
     Denied,
@@ -40,6 +42,7 @@ from gateway.ledger import (
     Ledger,
     LedgerBusy,
     Outcome,
+    Overtaken,
     Refusal,
     Released,
     Replayed,
@@ -56,7 +59,7 @@ CHUNK = 100
 """Batch items in one transaction, where no single query waits; beside those the ledger takes a few."""
 
 MAX_ROUNDS = 3
-"""How often a query may start over because a key was turned, or a first answer expired, meanwhile."""
+"""How often a query may start over: a key was turned, a first answer expired, another one came first."""
 
 NO_ENTRY = frozenset({"AUDIT_UNAVAILABLE", "DEADLINE_PASSED", "SERVER_BUSY"})
 """Refusals without an entry: the ledger can't be written, or nobody is there any more."""
@@ -211,6 +214,7 @@ class Journey:
         if new:
             self._look.at(connection, new)  # 4 consent
         staying = self._asking.ask(walking)  # 5 engine
+        place(connection, staying)
         self._attest(staying)  # 6 attest
         for inquiry in staying:
             inquiry.make_ready()
@@ -285,7 +289,7 @@ class Journey:
                 return self._look.explain(refusal, outcome.usage or inquiry.usage)
             case Failed():
                 return refused(outcome.error)
-            case Stale() | Gone():
+            case Stale() | Gone() | Overtaken():
                 return None
         return Refused("DEADLINE_PASSED")  # dropped before its transaction began
 

@@ -18,6 +18,7 @@ from gateway.journey.inquiry import Consented, Inquiry
 from gateway.ledger import answers
 from gateway.quota import contract
 from gateway.quota.contract import Usage
+from gateway.thresholds.policy import require_listed
 
 QUOTAS = {"DAILY_QUOTA_EXHAUSTED": "day", "MONTHLY_QUOTA_EXHAUSTED": "month"}
 
@@ -89,6 +90,5 @@ def _check(
         inquiry.repeats = True  # whether it may be given again, the ledger decides
         return
     grant.require(query.ask, now=now)
-    if query.threshold is not None and query.threshold not in inquiry.partner.contract.thresholds:
-        raise Refused("THRESHOLD_NOT_REGISTERED")
+    require_listed(query.threshold, inquiry.partner.contract)
     contract.require(usage)

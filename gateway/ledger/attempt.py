@@ -6,6 +6,7 @@ from consent.grant import Grant
 from gateway.audit.private import Bound, Sealed
 from gateway.query import Caller, ScoreQuery
 from gateway.quota.contract import Usage
+from gateway.thresholds.cells import Cell
 from scoregate.values import value
 from scoregate.words import NotScoredReason, Purpose
 
@@ -44,6 +45,7 @@ class Release:
     answer: Sealed  # the response without its receipt
     seen: Grant  # its terms never change; how it stands is read again under the lock
     seen_usage: Usage  # decided upon only with guards off
+    cell: Cell | None = None  # of an answer that shows no more than a cell: what it rests on
 
 
 Attempt = Refusal | Repeat | Release
@@ -91,6 +93,11 @@ class Gone:
 
 
 @value
+class Overtaken:
+    """Another answer in cells about this person came first: start over. Nothing is recorded."""
+
+
+@value
 class Dropped:
     """The caller was gone before the transaction began. Nothing is recorded."""
 
@@ -102,4 +109,4 @@ class Failed:
     error: BaseException
 
 
-Outcome = Released | Replayed | Denied | Stale | Gone | Dropped | Failed
+Outcome = Released | Replayed | Denied | Stale | Gone | Overtaken | Dropped | Failed

@@ -21,6 +21,7 @@ from gateway.ledger.attempt import (
     Denied,
     Gone,
     Outcome,
+    Overtaken,
     Refusal,
     Release,
     Released,
@@ -33,9 +34,14 @@ from gateway.partners import Enrolled, PartnerRefused
 from gateway.query import Caller
 from gateway.quota import contract
 from gateway.quota.contract import QuotaExhausted, Usage
+from gateway.thresholds import cells, policy
+from gateway.thresholds.cells import Cell
+from gateway.thresholds.policy import ThresholdNotRegistered
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.partner.v1 import types_pb2
 from scoregate.words import Purpose
+
+DENIALS = (PartnerRefused, kept.RequestIdReused, ConsentDenied, ThresholdNotRegistered, QuotaExhausted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,7 @@ class Guards:
 
     recheck: bool = True  # partner, certificate, freeze and consent again under the lock
     debit_under_lock: bool = True  # quota from the locked row, not from the optimistic read
+    first_cell: bool = True  # an answer in cells rests on the month's first, as it is under the lock
 
 
 @dataclass(slots=True)
@@ -57,6 +64,8 @@ class Loaded:
     grants: dict[str, Grant]  # of all other attempts
     answers: dict[str, kept.Answer]
     usage: dict[str, Usage]
+    cells: dict[tuple[str, str], Cell]
+    new_cells: list[Cell] = field(default_factory=list)
     new_answers: list[kept.Answer] = field(default_factory=list)
     new_usage: dict[str, Usage] = field(default_factory=dict)
     used: dict[str, Standing] = field(default_factory=dict)  # by consent id
@@ -82,6 +91,7 @@ def run(tx: Transaction, attempts: Sequence[Attempt], guards: Guards) -> list[Ou
     kept.keep(tx.connection, loaded.new_answers)
     register.store_uses(tx.connection, loaded.used)
     contract.store(tx.connection, loaded.new_usage.items())
+    cells.keep(tx.connection, loaded.new_cells)
     return outcomes
 
 
@@ -93,6 +103,7 @@ def _load(tx: Transaction, attempts: Sequence[Attempt], guards: Guards) -> Loade
     others |= {
         (a.caller.partner_id, a.consent_id) for a in attempts if isinstance(a, Refusal) and a.consent_id
     }
+    names = {a.cell.name for a in queries if isinstance(a, Release) and a.cell is not None}
     contracts = {
         callers[a.caller.fingerprint].partner.partner_id: callers[a.caller.fingerprint].partner.contract
         for a in queries
@@ -107,6 +118,7 @@ def _load(tx: Transaction, attempts: Sequence[Attempt], guards: Guards) -> Loade
         grants=register.grants_owned(tx.connection, others) if others else {},
         answers=kept.find(tx.connection, [_key(a) for a in queries], now=tx.now) if queries else {},
         usage=contract.read(tx.connection, contracts, tx.now),
+        cells=cells.find(tx.connection, names) if names else {},
     )
 
 
@@ -115,7 +127,7 @@ def _decide(loaded: Loaded, attempt: Attempt) -> Outcome:
         return _refuse(loaded, attempt, loaded.grant(attempt))
     try:
         return _release(loaded, attempt)
-    except (PartnerRefused, kept.RequestIdReused, ConsentDenied, QuotaExhausted) as denial:
+    except DENIALS as denial:
         query = attempt.query
         refusal = Refusal(
             method=query.method,
@@ -155,14 +167,26 @@ def _release(loaded: Loaded, attempt: Repeat | Release) -> Outcome:
         return Replayed(first.sealed, first.log_origin, first.leaf_index, first.leaf, usage)
     if isinstance(attempt, Repeat):
         return Gone()
-    # 5  signed with today's key, for today's log?
+    # 5  a threshold that the contract lists, and what this month's first answer in cells rested on
+    if guards.recheck:
+        policy.require_listed(query.threshold, partner.contract)
+    if guards.first_cell and not _rests_on_the_first(loaded, attempt.cell):
+        return Overtaken()
+    # 6  signed with today's key, for today's log?
     if (attempt.signing_kid, attempt.log_origin) != (tx.head.signing_kid, tx.head.origin):
         return Stale(tx.head.signing_kid, tx.head.origin)
-    # 6  contract quota
+    # 7  contract quota
     cost = 0 if attempt.not_scored and not partner.contract.charge_not_scored else 1
     spent = contract.spend(usage if guards.debit_under_lock else attempt.seen_usage, cost)
-    # 7  from here on the attempt is released, if the transaction commits
+    # 8  from here on the attempt is released, if the transaction commits
     return _append_release(loaded, attempt, name, grant, spent, cost)
+
+
+def _rests_on_the_first(loaded: Loaded, cell: Cell | None) -> bool:
+    if cell is None:
+        return True
+    first = loaded.cells.get(cell.name)
+    return cell.is_new if first is None else first.sealed.data == cell.sealed.data
 
 
 def _append_release(
@@ -197,6 +221,9 @@ def _append_release(
     if cost:
         loaded.usage[attempt.caller.partner_id] = spent
         loaded.new_usage[attempt.caller.partner_id] = spent
+    if attempt.cell is not None and attempt.cell.name not in loaded.cells:
+        loaded.cells[attempt.cell.name] = attempt.cell
+        loaded.new_cells.append(attempt.cell)
     if not attempt.not_scored:
         # not_scored never comes here: it uses nothing up.
         used = grant.used(tx.now, placed.leaf_index)

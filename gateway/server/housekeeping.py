@@ -1,4 +1,4 @@
-"""What a gateway does by itself: record counted refusals, sweep answers."""
+"""What a gateway does by itself: record counted refusals, sweep old answers and cells."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from itertools import count
 import structlog
 
 from gateway.gate import Gate
-from gateway.ledger import Ledger, LedgerBusy, LedgerUnavailable, Transaction
-from gateway.ledger.answers import sweep
+from gateway.ledger import Ledger, LedgerBusy, LedgerUnavailable, Transaction, answers
+from gateway.thresholds import cells
 
 log = structlog.get_logger()
 
@@ -53,7 +53,7 @@ def tick(
 
 
 def housekeep(gate: Gate, ledger: Ledger, *, with_sweep: bool) -> None:
-    """Record what was turned away; now and then delete answers that have expired."""
+    """Record what was turned away; now and then delete what has expired."""
     try:
         gate.flush()
         if with_sweep:
@@ -65,4 +65,6 @@ def housekeep(gate: Gate, ledger: Ledger, *, with_sweep: bool) -> None:
 
 
 def _sweep(tx: Transaction) -> int:
-    return sweep(tx.connection, now=tx.now, limit=SWEEP_LIMIT)
+    """The most rows that were deleted of one kind: as many as the limit mean that there may be more."""
+    kinds = (answers.sweep, cells.sweep)
+    return max(sweep(tx.connection, now=tx.now, limit=SWEEP_LIMIT) for sweep in kinds)

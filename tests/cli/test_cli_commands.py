@@ -45,13 +45,14 @@ def test_partner_request_overwrites_nothing(terminal: Terminal, tmp_path: Path) 
 
 def test_a_partner_is_added_with_the_contract_that_was_named(desk: Desk) -> None:
     told = desk.terminal.told(
-        *("partner", "add", "named", "--name", "Named [bold]Ltd", "--role", "PILOT"),
+        *("partner", "add", "named", "--name", "Named [bold]Ltd", "--role", "PILOT", "--entity", "LEI-7"),
         *("--daily", "5", "--monthly", "50", "--zone", "Asia/Shanghai", "--rate", "7", "--burst", "8"),
         *("--threshold", "600", "--threshold", "650", "--not-scored", "charged"),
     )
     assert told["partner"] == {
         "partner_id": "named",
         "legal_name": "Named [bold]Ltd",
+        "legal_entity": "LEI-7",
         "role": "PILOT",
         "suspended": False,
         "contract": {
@@ -68,6 +69,21 @@ def test_a_partner_is_added_with_the_contract_that_was_named(desk: Desk) -> None
     assert told["partner"] in desk.terminal.told("partner", "list")["partners"]
     for words in (("show", "named"), ("list",)):
         assert "Named [bold]Ltd" in desk.terminal.run("partner", *words).out  # no name is taken for markup
+
+
+def test_thresholds_of_a_legal_entity_change_once_a_year(desk: Desk) -> None:
+    add = ("partner", "add", "--name", "One Ltd", "--entity", "LEI-8", "--threshold")
+    desk.terminal.told(*add, "600", "one-of-lei-8")
+    told = desk.terminal.stopped(*add, "700", "two-of-lei-8", code=1)
+    (problem,) = told["problems"]
+    assert problem["field"] == "--threshold"
+    assert "once a year at most" in problem["problem"]
+    assert "until then they are 600" in problem["problem"]
+
+
+def test_a_correction_is_told(desk: Desk) -> None:
+    told = desk.terminal.told("consent", "reopen", "--subject", "uci-00009", "--reason", "dispute 7")
+    assert told["cells"] == 0
 
 
 def test_the_partner_list_goes_on_after_its_first_page(desk: Desk) -> None:

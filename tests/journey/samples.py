@@ -94,6 +94,7 @@ def samples() -> dict[str, Message]:
         consent_admin_pb2.DenyInvitationRequest(handle=SOMETHING),
         consent_admin_pb2.ChangeConsentRequest(consent_id=SOMETHING, change="CONSENT_CHANGE_PAUSE"),
         consent_admin_pb2.SetFreezeRequest(subject="sample-1", frozen=True),
+        consent_admin_pb2.ReopenMonthRequest(subject="sample-1", reason=why),
         consent_admin_pb2.ListSubjectConsentsRequest(
             subject="sample-1", page_size=3, page_token=token(SOMETHING)
         ),

@@ -155,7 +155,7 @@ def test_a_threshold_shows_yes_or_no_and_neither_number_nor_band(
     world: World, acme: Partner, engine: ScriptedEngine, score: int, reached: bool
 ) -> None:
     engine.answers(score)
-    request = acme.threshold_query(world.consent(acme), threshold=600)
+    request = acme.threshold_query(world.consent(acme, f"uci-{score:05}"), threshold=600)
     answer = acme.scores.CheckThreshold(request)
     assert (answer.answer.threshold, answer.answer.reached) == (600, reached)
     said = payload(answer.attestation)
@@ -183,7 +183,7 @@ def test_a_threshold_answer_verifies_and_only_for_its_own_threshold(world: World
 
 @pytest.mark.parametrize("disclosure", ["DISCLOSURE_SCORE", "DISCLOSURE_BAND"])
 def test_reasons_come_only_where_they_are_asked_for(world: World, acme: Partner, disclosure: str) -> None:
-    consent = world.consent(acme, **PERIODIC)
+    consent = world.consent(acme, "uci-00070", **PERIODIC)
     plain = acme.score(consent, disclosure=disclosure)
     explained = acme.score(consent, disclosure=disclosure, with_reasons=True)
     assert not plain.scored.reasons

@@ -77,7 +77,7 @@ class Books:
 
     def caller(self, partner_id: str = "acme", **terms: Any) -> Caller:
         units = {"daily_units": 1_000, "monthly_units": 10_000} | terms
-        new = Partner(partner_id, f"{partner_id} Ltd", Role.PARTNER, False, Contract(**units))
+        new = Partner(partner_id, f"{partner_id} Ltd", Role.PARTNER, False, Contract(**units), partner_id)
         fingerprint = hashlib.sha256(partner_id.encode()).hexdigest()
 
         def add(tx: Transaction) -> None:

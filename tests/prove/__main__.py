@@ -35,6 +35,7 @@ CAMPAIGNS = {
     "crashes": "a killed gateway loses no answer and counts none twice",
     "storage_faults": "a store in trouble lets no score leave",
     "isolation": "one caller's trouble is not the next one's",
+    "bisection": "two lenders who work together learn no more of a score than its cell",
     "strangers": "whoever may not see a thing cannot tell whether it exists",
     "hostile_bytes": "no bytes from outside break a parser or a door",
     "simulation": "a seed decides what happens, and every law holds after every step",

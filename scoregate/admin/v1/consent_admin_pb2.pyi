@@ -74,6 +74,20 @@ class SetFreezeResponse(_message.Message):
     frozen: bool
     def __init__(self, frozen: _Optional[bool] = ...) -> None: ...
 
+class ReopenMonthRequest(_message.Message):
+    __slots__ = ("subject", "reason")
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    subject: str
+    reason: str
+    def __init__(self, subject: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ReopenMonthResponse(_message.Message):
+    __slots__ = ("cells",)
+    CELLS_FIELD_NUMBER: _ClassVar[int]
+    cells: int
+    def __init__(self, cells: _Optional[int] = ...) -> None: ...
+
 class ListSubjectConsentsRequest(_message.Message):
     __slots__ = ("subject", "page_size", "page_token")
     SUBJECT_FIELD_NUMBER: _ClassVar[int]

@@ -55,6 +55,11 @@ class ConsentAdminServiceStub:
                 request_serializer=scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.SetFreezeRequest.SerializeToString,
                 response_deserializer=scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.SetFreezeResponse.FromString,
                 _registered_method=True)
+        self.ReopenMonth = channel.unary_unary(
+                '/scoregate.admin.v1.ConsentAdminService/ReopenMonth',
+                request_serializer=scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.ReopenMonthRequest.SerializeToString,
+                response_deserializer=scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.ReopenMonthResponse.FromString,
+                _registered_method=True)
         self.ListSubjectConsents = channel.unary_unary(
                 '/scoregate.admin.v1.ConsentAdminService/ListSubjectConsents',
                 request_serializer=scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.ListSubjectConsentsRequest.SerializeToString,
@@ -94,6 +99,16 @@ class ConsentAdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReopenMonth(self, request, context):
+        """Lets the person's next answers rest on a corrected score, in a month that has answers in cells already.
+
+        Yes/no answers and bands of one month rest on the month's first score, so that nobody can learn more from
+        asking again. A correction is the exception, and an entry of the log.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListSubjectConsents(self, request, context):
         """Lists a person's consents with all partners, oldest first.
         """
@@ -123,6 +138,11 @@ def add_ConsentAdminServiceServicer_to_server(servicer, server):
                     servicer.SetFreeze,
                     request_deserializer=scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.SetFreezeRequest.FromString,
                     response_serializer=scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.SetFreezeResponse.SerializeToString,
+            ),
+            'ReopenMonth': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReopenMonth,
+                    request_deserializer=scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.ReopenMonthRequest.FromString,
+                    response_serializer=scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.ReopenMonthResponse.SerializeToString,
             ),
             'ListSubjectConsents': grpc.unary_unary_rpc_method_handler(
                     servicer.ListSubjectConsents,
@@ -239,6 +259,33 @@ class ConsentAdminService:
             '/scoregate.admin.v1.ConsentAdminService/SetFreeze',
             scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.SetFreezeRequest.SerializeToString,
             scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.SetFreezeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReopenMonth(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scoregate.admin.v1.ConsentAdminService/ReopenMonth',
+            scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.ReopenMonthRequest.SerializeToString,
+            scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.ReopenMonthResponse.FromString,
             options,
             channel_credentials,
             insecure,

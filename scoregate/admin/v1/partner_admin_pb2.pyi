@@ -42,20 +42,22 @@ class Contract(_message.Message):
     def __init__(self, time_zone: _Optional[str] = ..., daily_units: _Optional[int] = ..., monthly_units: _Optional[int] = ..., calls_per_second: _Optional[int] = ..., burst_calls: _Optional[int] = ..., thresholds: _Optional[_Iterable[int]] = ..., charge_not_scored: _Optional[bool] = ...) -> None: ...
 
 class Partner(_message.Message):
-    __slots__ = ("partner_id", "legal_name", "role", "suspended", "contract", "certificates")
+    __slots__ = ("partner_id", "legal_name", "role", "suspended", "contract", "certificates", "legal_entity")
     PARTNER_ID_FIELD_NUMBER: _ClassVar[int]
     LEGAL_NAME_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     SUSPENDED_FIELD_NUMBER: _ClassVar[int]
     CONTRACT_FIELD_NUMBER: _ClassVar[int]
     CERTIFICATES_FIELD_NUMBER: _ClassVar[int]
+    LEGAL_ENTITY_FIELD_NUMBER: _ClassVar[int]
     partner_id: str
     legal_name: str
     role: Role
     suspended: bool
     contract: Contract
     certificates: _containers.RepeatedCompositeFieldContainer[Certificate]
-    def __init__(self, partner_id: _Optional[str] = ..., legal_name: _Optional[str] = ..., role: _Optional[_Union[Role, str]] = ..., suspended: _Optional[bool] = ..., contract: _Optional[_Union[Contract, _Mapping]] = ..., certificates: _Optional[_Iterable[_Union[Certificate, _Mapping]]] = ...) -> None: ...
+    legal_entity: str
+    def __init__(self, partner_id: _Optional[str] = ..., legal_name: _Optional[str] = ..., role: _Optional[_Union[Role, str]] = ..., suspended: _Optional[bool] = ..., contract: _Optional[_Union[Contract, _Mapping]] = ..., certificates: _Optional[_Iterable[_Union[Certificate, _Mapping]]] = ..., legal_entity: _Optional[str] = ...) -> None: ...
 
 class Certificate(_message.Message):
     __slots__ = ("fingerprint", "expires_at", "revoked_at")

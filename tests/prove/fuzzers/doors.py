@@ -34,7 +34,7 @@ from tests.world import settings_for
 
 ROOM = "doors"
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-OPERATOR = Partner("operator", "The operator", Role.OPERATOR, False, Contract())
+OPERATOR = Partner("operator", "The operator", Role.OPERATOR, False, Contract(), "operator")
 CALLER = Caller("operator", "0" * 64, "The operator", "ipv4:127.0.0.1:1")
 SCORE_READERS = {
     "GetScore": score._read_get_score,

@@ -8,9 +8,8 @@ from datetime import datetime, timedelta
 from random import Random
 
 from gateway.quota.contract import Contract
-from tests.prove.simulation.ground import FOUNDED, KINDS, LENDERS, Agreed, Ground
+from tests.prove.simulation.ground import FOUNDED, KINDS, LENDERS, THRESHOLDS, Agreed, Ground
 
-THRESHOLDS = (450, 600, 750)
 ZONES = (
     "UTC",
     "America/Santiago",

@@ -25,10 +25,12 @@ from gateway.quota.contract import Contract
 from gateway.registry import add_partner, enroll_certificate
 from gateway.settings import read_secret
 from gateway.store import open_store
+from scoregate.instants import micros
 from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Purpose
 from tests import agreed
 from tests.world import settings_for
 
+THRESHOLDS = (450, 600, 750)
 FOUNDED = datetime(2026, 3, 27, 20, 0, tzinfo=UTC)  # a month ends soon, and Europe's clocks change
 LENDERS = ("acme", "bolt", "core")
 PEOPLE = ("ann", "bob", "eve-thin")
@@ -99,6 +101,9 @@ class Ground:
             for lender, contract in contracts.items():
                 values = (json.dumps(asdict(contract)), lender)
                 connection.execute("UPDATE partners SET contract = ? WHERE partner_id = ?", values)
+                # All are this year's already, so that any contract may list any.
+                values = (lender, json.dumps(THRESHOLDS), micros(FOUNDED))
+                connection.execute("INSERT INTO entity_thresholds VALUES (?, ?, ?)", values)
 
 
 def lay(folder: Path) -> Ground:
@@ -117,7 +122,9 @@ def lay(folder: Path) -> Ground:
         with store.writer.begin() as connection:
             tx = Transaction(connection, lambda: FOUNDED, Vault(master))
             for lender, pems in certificates.items():
-                new = partners.Partner(lender, f"{lender} Ltd", partners.Role.PARTNER, False, Contract())
+                new = partners.Partner(
+                    lender, f"{lender} Ltd", partners.Role.PARTNER, False, Contract(), lender
+                )
                 add_partner(tx, new, actor="operator")
                 for pem in pems:
                     enroll_certificate(tx, lender, pem, actor="operator")

@@ -7,8 +7,7 @@ from typing import Any
 
 from scoregate.partner.v1 import score_pb2
 from scoregate.words import Disclosure, Purpose
-from tests.prove.simulation.chance import THRESHOLDS
-from tests.prove.simulation.ground import Agreed
+from tests.prove.simulation.ground import THRESHOLDS, Agreed
 
 NONCE = "simulated-nonce-22-chars"
 MISSING = "a" * 26

@@ -1,0 +1,141 @@
+"""The cells that people are in this month, and the thresholds of legal entities, in SQL.
+
+A cell is sealed under the person's own key, and erased with it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from consent.sql import Select, Write
+from gateway.audit.private import DataKey, Sealed, data_keys
+from gateway.store import metadata
+from gateway.thresholds.policy import Registered
+from scoregate.instants import micros, moment
+from scoregate.values import value
+from scoregate.words import InputFamily
+from scoring.service import Family, Scored
+
+KEPT = timedelta(days=400)
+"""Longer than an engine's newest epoch is ever old."""
+
+first_cells = sa.Table(
+    "first_cells",
+    metadata,
+    sa.Column("subject", sa.String(64), primary_key=True),
+    sa.Column("basis", sa.String(40), primary_key=True),
+    sa.Column("key_id", sa.String(32), sa.ForeignKey(data_keys.c.key_id), nullable=False),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+entity_thresholds = sa.Table(
+    "entity_thresholds",
+    metadata,
+    sa.Column("legal_entity", sa.String(40), primary_key=True),
+    sa.Column("thresholds", sa.Text, nullable=False),
+    sa.Column("changed_at_us", sa.BigInteger, nullable=False),
+)
+
+
+@value
+class Cell:
+    """What all of a person's answers in cells rest on, for one basis."""
+
+    subject: str
+    basis: str
+    sealed: Sealed
+    is_new: bool = False  # of this very answer, unless another one turns out to be first
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """Under which it is kept."""
+        return self.basis, self.subject
+
+
+def basis_of(epoch: date, excluded: Iterable[InputFamily]) -> str:
+    """The month, and the numbers of the families that are left out: "2026-11/5".
+
+    A refresh within the month changes neither.
+    """
+    numbers = sorted(family.number for family in excluded)
+    return f"{epoch:%Y-%m}/{','.join(map(str, numbers))}"
+
+
+_cells = Select(
+    "SELECT subject, basis, key_id, sealed FROM first_cells WHERE (basis, subject) IN PAIRS :names"
+)
+_keep = Write(first_cells)
+
+
+def find(connection: Connection, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Cell]:
+    """The cells that are known of these (basis, subject)."""
+    return {
+        (basis, subject): Cell(subject, basis, Sealed(key_id, sealed))
+        for subject, basis, key_id, sealed in _cells.rows(connection, names=list(names))
+    }
+
+
+def keep(connection: Connection, new: Iterable[Cell]) -> None:
+    """Store first cells; called under the head lock, with names that it has found free."""
+    _keep.rows(connection, [(cell.subject, cell.basis, cell.sealed.key_id, cell.sealed.data) for cell in new])
+
+
+def forget(connection: Connection, subject: str) -> int:
+    """Let the person's next answers rest on a score again; returns how many cells are forgotten."""
+    return connection.execute(sa.delete(first_cells).where(first_cells.c.subject == subject)).rowcount
+
+
+def sweep(connection: Connection, *, now: datetime, limit: int) -> int:
+    """Delete up to ``limit`` cells of months that nobody is asked about any more; returns how many."""
+    begins = f"{now - KEPT:%Y-%m}"
+    names = sa.tuple_(first_cells.c.subject, first_cells.c.basis)
+    old = sa.select(first_cells.c.subject, first_cells.c.basis).where(first_cells.c.basis < begins)
+    return connection.execute(sa.delete(first_cells).where(names.in_(old.limit(limit)))).rowcount
+
+
+def sealed(outcome: Scored, key: DataKey) -> Sealed:
+    """An outcome in its cell, as it is kept."""
+    families = [family.value for family in outcome.families]
+    facts = [outcome.epoch.isoformat(), outcome.score, outcome.reason_codes, families, outcome.model]
+    return key.seal(json.dumps(facts).encode())
+
+
+def opened(cell: Cell, key: DataKey) -> Scored:
+    """What was kept.
+
+    Raises:
+        Unreadable: Not sealed under this key.
+    """
+    epoch, score, reasons, families, model = json.loads(key.open(cell.sealed))
+    families = tuple(Family(number) for number in families)
+    return Scored(cell.subject, date.fromisoformat(epoch), score, tuple(reasons), families, model)
+
+
+def registered(connection: Connection, legal_entity: str) -> Registered:
+    """A legal entity's thresholds."""
+    row = connection.execute(
+        sa.select(entity_thresholds).where(entity_thresholds.c.legal_entity == legal_entity)
+    ).one_or_none()
+    if row is None:
+        return Registered()
+    return Registered(frozenset(json.loads(row.thresholds)), moment(row.changed_at_us))
+
+
+def register(connection: Connection, legal_entity: str, now_registered: Registered) -> None:
+    """Replace a legal entity's thresholds; the policy has allowed it."""
+    if now_registered.changed_at is None:
+        return
+    connection.execute(sa.delete(entity_thresholds).where(entity_thresholds.c.legal_entity == legal_entity))
+    connection.execute(
+        sa.insert(entity_thresholds).values(
+            legal_entity=legal_entity,
+            thresholds=json.dumps(sorted(now_registered.thresholds)),
+            changed_at_us=micros(now_registered.changed_at),
+        )
+    )

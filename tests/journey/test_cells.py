@@ -1,0 +1,184 @@
+"""Yes/no answers and bands rest on the month's first score, whoever asks and whatever came since."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date
+from itertools import chain, repeat
+from typing import Any
+
+import pytest
+
+from gateway.ledger import Guards
+from gateway.server import Seams
+from scoregate.audit.v1 import leaf_pb2
+from scoregate.partner.v1 import consent_pb2, score_pb2
+from scoring.service import Query
+from tests.journey.conftest import STORES, new_name
+from tests.journey.engines import EPOCH, ScriptedEngine, scored
+from tests.journey.rows import answered, ask, require_explained
+from tests.wire import refused
+from tests.world import Partner, World
+
+pytestmark = pytest.mark.usefixtures("engine")
+
+WITH_BOTH: dict[str, Any] = {
+    "mode": "CONSENT_MODE_PERIODIC",
+    "disclosures": ["DISCLOSURE_SCORE", "DISCLOSURE_BAND", "DISCLOSURE_THRESHOLD"],
+}
+
+
+@pytest.fixture(scope="module", params=STORES)
+def store(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def reaches(partner: Partner, consent: consent_pb2.Consent, threshold: int = 600) -> bool:
+    answer = partner.scores.CheckThreshold(partner.threshold_query(consent, threshold=threshold))
+    return bool(answer.answer.reached)
+
+
+def band(partner: Partner, consent: consent_pb2.Consent) -> int:
+    return int(partner.score(consent, disclosure="DISCLOSURE_BAND").scored.band)
+
+
+def test_what_came_in_since_moves_nobody_across_a_threshold_this_month(
+    world: World, acme: Partner, engine: ScriptedEngine
+) -> None:
+    consent = world.consent(acme, "uci-00200", **WITH_BOTH)
+    engine.answers(612)
+    assert (reaches(acme, consent), reaches(acme, consent, 650)) == (True, False)
+    engine.answers(655)
+    assert (reaches(acme, consent), reaches(acme, consent, 650)) == (True, False)
+    engine.answers(401)
+    first = acme.scores.CheckThreshold(acme.threshold_query(consent))
+    assert first.answer.reached
+    assert acme.score(consent).scored.score == 401  # a number is a number, of today
+
+
+def test_another_lender_asks_about_the_same_cell(world: World, acme: Partner, engine: ScriptedEngine) -> None:
+    rival = world.partner(new_name("rival"), thresholds=[550, 600])
+    mine, theirs = (world.consent(who, "uci-00201", **WITH_BOTH) for who in (acme, rival))
+    engine.answers(590)
+    assert not reaches(acme, mine)
+    engine.answers(610)
+    assert (reaches(rival, theirs, 550), reaches(rival, theirs)) == (True, False)
+    assert band(rival, theirs) == band(acme, mine)
+
+
+def test_a_band_is_first_too(world: World, acme: Partner, engine: ScriptedEngine) -> None:
+    consent = world.consent(acme, "uci-00202", **WITH_BOTH)
+    engine.answers(601)
+    before = band(acme, consent)
+    engine.answers(599)
+    assert band(acme, consent) == before
+    assert reaches(acme, consent)
+
+
+def test_a_number_places_nobody(world: World, acme: Partner, engine: ScriptedEngine) -> None:
+    consent = world.consent(acme, "uci-00203", **WITH_BOTH)
+    engine.answers(601)
+    assert acme.score(consent).scored.score == 601
+    engine.answers(599)
+    assert not reaches(acme, consent)
+
+
+def test_a_refresh_within_the_month_begins_nothing_and_the_next_month_does(
+    world: World, acme: Partner, engine: ScriptedEngine
+) -> None:
+    consent = world.consent(acme, "uci-00204", **WITH_BOTH)
+    engine.answers(601)
+    assert reaches(acme, consent)
+    engine.answers(599, epoch=EPOCH.replace(day=EPOCH.day % 28 + 1))
+    assert reaches(acme, consent)
+    earlier = date(EPOCH.year - 1, EPOCH.month, 1)
+    engine.answers(599, epoch=earlier)
+    said = acme.scores.CheckThreshold(acme.threshold_query(consent))
+    assert not said.answer.reached
+
+
+def test_what_is_left_out_has_a_cell_of_its_own(world: World, acme: Partner, engine: ScriptedEngine) -> None:
+    whole = world.consent(acme, "uci-00205", **WITH_BOTH)
+    less = world.consent(acme, "uci-00205", **WITH_BOTH, excluded_families=["INPUT_FAMILY_SOCIAL"])
+
+    def reply(queries: Sequence[Query], _: Any) -> Any:
+        return [scored(query.subject, 590 if query.excluded else 610) for query in queries]
+
+    engine.reply = reply
+    assert (reaches(acme, whole), reaches(acme, less)) == (True, False)
+    assert (reaches(acme, whole), reaches(acme, less)) == (True, False)
+
+
+def test_no_score_is_no_cell(world: World, acme: Partner, engine: ScriptedEngine) -> None:
+    consent = world.consent(acme, "nobody-77", **WITH_BOTH)
+    answer = acme.scores.CheckThreshold(acme.threshold_query(consent))
+    assert answer.HasField("not_scored")
+    engine.answers(700)
+    assert reaches(acme, consent)
+
+
+def test_a_correction_is_an_entry_and_the_next_answer_rests_on_it(
+    world: World, acme: Partner, engine: ScriptedEngine
+) -> None:
+    consent = world.consent(acme, "uci-00206", **WITH_BOTH)
+    engine.answers(560)
+    assert not reaches(acme, consent)
+    engine.answers(640)
+    with world.entries() as entries:
+        assert world.reopen("uci-00206", reason="dispute 7 upheld") == 1
+    assert [(e.kind, e.reason, e.actor) for e in entries] == [
+        (leaf_pb2.LEAF_KIND_MONTH_REOPENED, "dispute 7 upheld", "operator")
+    ]
+    assert reaches(acme, consent)
+    with world.entries() as entries:
+        assert world.reopen("uci-00207") == 0
+    assert entries == []
+
+
+def bands_of_twins(world: World, acme: Partner, engine: ScriptedEngine, subject: str) -> set[int]:
+    """What is said of one person in one group, each question with another score in hand."""
+    consent = world.consent(acme, subject, **WITH_BOTH)
+    items = [acme.query(consent, disclosure="DISCLOSURE_BAND") for _ in range(8)]
+    scores = chain([590, 610, 710, 590, 450, 610, 590, 710], repeat(610))
+    engine.reply = lambda queries, _: [scored(query.subject, next(scores)) for query in queries]
+    results = answered(acme, score_pb2.BatchGetScoresRequest(items=items)).results
+    return {int(result.answer.scored.band) for result in results}
+
+
+def test_of_twins_that_found_different_scores_all_say_the_same(
+    world: World, acme: Partner, engine: ScriptedEngine
+) -> None:
+    assert len(bands_of_twins(world, acme, engine, "uci-00208")) == 1
+
+
+def test_without_the_guard_twins_differ(new_world: Callable[..., World], engine: ScriptedEngine) -> None:
+    world = new_world(seams=Seams(engine=engine, guards=Guards(first_cell=False)))
+    assert len(bands_of_twins(world, world.partner(), engine, "uci-00208")) == 4
+
+
+def test_a_legal_entity_has_its_thresholds_once_a_year(world: World) -> None:
+    entity = new_name("LEI")
+    world.add(first := new_name("first"), thresholds=[600], legal_entity=entity)
+    world.add(second := new_name("second"), thresholds=[], legal_entity=entity)
+    for partner_id in (first, second):
+        failure = refused(world.set_contract, partner_id, thresholds=[650])
+        require_explained(failure, "FIELD_INVALID")
+        assert failure.violations == ("contract.thresholds",)
+    world.set_contract(second, thresholds=[600])
+    world.set_contract(first, thresholds=[])
+    world.set_contract(first, thresholds=[600])
+    failure = refused(world.add, new_name("third"), thresholds=[700], legal_entity=entity)
+    assert failure.violations == ("partner.contract.thresholds",)
+
+
+def test_a_threshold_that_was_taken_away_is_refused_under_the_lock(
+    world: World, acme: Partner, engine: ScriptedEngine
+) -> None:
+    consent = world.consent(acme, "uci-00215", **WITH_BOTH)
+    engine.before = lambda: world.set_contract(acme.partner_id, thresholds=[650])
+    with world.entries() as entries:
+        failure = refused(ask, acme, acme.threshold_query(consent))
+    require_explained(failure, "THRESHOLD_NOT_REGISTERED", failure.request_id)
+    kinds = leaf_pb2.LEAF_KIND_CONTRACT_CHANGED, leaf_pb2.LEAF_KIND_REFUSAL
+    assert tuple(entry.kind for entry in entries) == kinds
+    assert acme.spent() == {"day": 0, "month": 0}
