@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.engine import Connection
 
 from consent import register
@@ -57,7 +58,21 @@ def test_each_partner_finds_its_own_consents_and_no_other(connection: Connection
 def test_sqlite_finds_a_consent_by_an_index_of_both(connection: Connection) -> None:
     """By the id alone it would read another partner's row, and be measurably slower where there is one."""
     plan = connection.execute(sa.text(f"EXPLAIN QUERY PLAN {_owned._sqlite}"), {"owned": "[]"}).all()
-    assert "SEARCH g USING INDEX ix_grants_owner (partner_id=? AND consent_id=?)" in [row[-1] for row in plan]
+    steps = [row[-1] for row in plan if row[-1].startswith("SEARCH")]
+    assert steps[0] == "SEARCH g USING INDEX ix_grants_owner (partner_id=? AND consent_id=?)"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_sqlite_shows_a_consent_by_the_same_index(connection: Connection) -> None:
+    asked: list[tuple[str, object]] = []
+    event.listen(
+        connection, "before_cursor_execute", lambda _, __, text, values, *___: asked.append((text, values))
+    )
+    register.entry(connection, _allow(connection), partner_id="acme")
+    text, values = asked[-1]
+    plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values).all()
+    steps = [row[-1] for row in plan if row[-1].startswith("SEARCH")]
+    assert steps[0] == "SEARCH grants USING INDEX ix_grants_owner (partner_id=? AND consent_id=?)"
 
 
 def _allow(connection: Connection, partner_id: str = "acme") -> str:

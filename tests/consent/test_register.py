@@ -216,15 +216,14 @@ def test_a_change_is_kept_and_is_one_consents_alone(connection: Connection) -> N
 
 
 def test_what_an_answer_does_to_its_grant_is_kept_to_the_last_field(connection: Connection) -> None:
-    entry, other = allowed(connection, "request 1"), allowed(connection, "request 2")
+    entry, other = allowed(connection, "request 1"), allowed(connection, "request 2", subject="uci-2")
     grant, consent_id = entry.grant, entry.grant.consent_id
     register.set_freeze(connection, "uci-1", frozen=True, now=NOON + TICK)
     used = Standing(State.CONSUMED, 41, NOON + TICK, "2026-11-24", 2)
     register.store_uses(connection, {consent_id: used})
-    untouched = Standing(State.ACTIVE, None, NOON + TICK, "", 0)
-    ids = [consent_id, other.grant.consent_id]
-    theirs = dict.fromkeys(ids, "uci-1")
-    assert register.standings(connection, theirs) == {consent_id: used, ids[1]: untouched}
+    untouched = Standing(State.ACTIVE, None, None, "", 0)  # somebody else's freeze is not this one's
+    theirs = {consent_id: "uci-1", other.grant.consent_id: "uci-2"}
+    assert register.standings(connection, theirs) == {consent_id: used, other.grant.consent_id: untouched}
     assert register.standings(connection, {"c" * 26: "uci-1"}) == {}
     whole = register.grants_owned(connection, [(grant.partner_id, each) for each in (consent_id, "c" * 26)])
     assert whole == {consent_id: grant.standing(used)}

@@ -38,8 +38,19 @@ def revoke_certificate(books: Books, _: str, fingerprint: str) -> Callable[[Tran
     return lambda tx: partners.revoke(tx.connection, fingerprint, now=tx.now)
 
 
+def pause(books: Books, consent_id: str, _: str) -> Callable[[Transaction], object]:
+    return lambda tx: register.change(tx.connection, consent_id, Change.PAUSE, now=tx.now)
+
+
+def freeze(books: Books, _: str, __: str) -> Callable[[Transaction], object]:
+    return lambda tx: register.set_freeze(tx.connection, "uci-00001", frozen=True, now=tx.now)
+
+
 def suspend(books: Books, _: str, __: str) -> Callable[[Transaction], object]:
     return lambda tx: partners.set_suspended(tx.connection, "acme", suspended=True)
+
+
+ENDINGS = [revoke_grant, pause, freeze, revoke_certificate, suspend]
 
 
 def race_an_ending(books: Books, ending: Ending, guards: Guards) -> tuple[int, int, int]:
@@ -74,7 +85,7 @@ def race_an_ending(books: Books, ending: Ending, guards: Guards) -> tuple[int, i
 
 
 @STORES
-@pytest.mark.parametrize("ending", [revoke_grant, revoke_certificate, suspend])
+@pytest.mark.parametrize("ending", ENDINGS)
 def test_what_was_ended_before_a_call_gives_it_nothing(
     new_books: Callable[[str], Books], store: str, ending: Ending
 ) -> None:
@@ -86,7 +97,7 @@ def test_what_was_ended_before_a_call_gives_it_nothing(
 
 
 @STORES
-@pytest.mark.parametrize("ending", [revoke_grant, revoke_certificate, suspend])
+@pytest.mark.parametrize("ending", ENDINGS)
 def test_control_without_the_recheck_late_calls_are_answered(
     new_books: Callable[[str], Books], store: str, ending: Ending
 ) -> None:

@@ -38,6 +38,8 @@ def downgrade() -> None:
         f"(SELECT {MOVED} FROM standings WHERE standings.consent_id = grants.consent_id)"
     )
     op.drop_table("standings")
+    with op.batch_alter_table("grants") as grants:
+        grants.alter_column("state", server_default=None)
 
 
 def _columns(state: str | None = None) -> tuple[sa.Column[Any], ...]:
