@@ -167,5 +167,7 @@ MALFORMED = {
     "page_token": "no token",
 }
 
-WORDS = frozenset({"nonce", "partner_reference", "time_zone", "legal_name", "csr_pem", "reason"})
+WORDS = frozenset(
+    {"nonce", "partner_reference", "time_zone", "legal_name", "legal_entity", "csr_pem", "reason"}
+)
 """Text that names nothing."""

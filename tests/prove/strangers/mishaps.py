@@ -20,15 +20,18 @@ from tests.world import seconds
 Consent = consent_pb2.Consent
 Mishap = Callable[[Scene, Person, Consent, Consent], None]
 
+WHOSE = "(SELECT subject FROM grants WHERE consent_id = NEW.consent_id) = '{subject}'"
 BREAKING = {
     False: (
-        "CREATE TRIGGER unlucky BEFORE UPDATE ON grants WHEN NEW.subject = '{subject}' "
+        f"CREATE TRIGGER unlucky BEFORE UPDATE ON standings WHEN {WHOSE} "
         "BEGIN SELECT RAISE(ABORT, 'the row of {subject}'); END",
         "DROP TRIGGER unlucky",
     ),
     True: (
-        "ALTER TABLE grants ADD CONSTRAINT unlucky CHECK (subject <> '{subject}') NOT VALID",
-        "ALTER TABLE grants DROP CONSTRAINT unlucky",
+        "CREATE FUNCTION unlucky() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF {WHOSE} THEN RAISE EXCEPTION 'the row of {{subject}}'; END IF; RETURN NEW; END $$; "
+        "CREATE TRIGGER unlucky BEFORE UPDATE ON standings FOR EACH ROW EXECUTE FUNCTION unlucky()",
+        "DROP FUNCTION unlucky() CASCADE",
     ),
 }
 """The database refuses the person's row, and names it."""
