@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from consent import register
-from consent.grant import Frequency, Terms
+from consent.grant import Change, Frequency, State, Terms
 from consent.register import Entry, Invitation, NotFound, RequestIdReused
 from gateway.doors.door import Frame, Handlers, by_path
 from gateway.doors.wire import ID, Check, duration, page_token, read, timestamp
@@ -22,6 +22,9 @@ from scoregate.partner.v1 import consent_pb2, types_pb2
 from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Purpose
 
 SERVICE = "scoregate.partner.v1.ConsentService"
+A_CONSENT_ID = "a consent id: 26 characters of a-z and 2-7"
+RELINQUISHED = "PARTNER_RELINQUISHED"
+MAY_END = frozenset({State.ACTIVE, State.PAUSED})
 DECIDE_WITHIN = timedelta(days=7)
 MINUTE, DAY, YEARS = timedelta(minutes=1), timedelta(days=1), timedelta(days=5 * 365)
 
@@ -43,6 +46,7 @@ class ConsentDoor:
                 "GetConsentInvitation": frame.admitted(self._get_invitation),
                 "GetConsent": frame.admitted(self._get_consent),
                 "ListConsents": frame.admitted(self._list_consents),
+                "RelinquishConsent": frame.admitted(self._relinquish),
             },
         )
 
@@ -121,7 +125,7 @@ class ConsentDoor:
     def _get_consent(self, call: Call, partner: Partner, _: Caller) -> consent_pb2.GetConsentResponse:
         request = read(consent_pb2.GetConsentRequest, call.body)
         check = Check()
-        check.text("consent_id", request.consent_id, ID, "a consent id: 26 characters of a-z and 2-7")
+        check.text("consent_id", request.consent_id, ID, A_CONSENT_ID)
         check.finish()
         with self._store.reading() as connection:
             try:
@@ -129,6 +133,43 @@ class ConsentDoor:
             except NotFound as error:
                 raise Refused("NOT_FOUND") from error
         return consent_pb2.GetConsentResponse(consent=consent_message(found, now=self._clock()))
+
+    def _relinquish(
+        self, call: Call, partner: Partner, caller: Caller
+    ) -> consent_pb2.RelinquishConsentResponse:
+        request = read(consent_pb2.RelinquishConsentRequest, call.body)
+        check = Check()
+        consent_id = check.text("consent_id", request.consent_id, ID, A_CONSENT_ID)
+        check.finish()
+
+        def relinquish(tx: Transaction) -> Entry:
+            found = register.entry(tx.connection, consent_id, partner_id=partner.partner_id)
+            if found.grant.state_at(tx.now) not in MAY_END:
+                return found
+            found = register.change(tx.connection, consent_id, Change.REVOKE, now=tx.now)
+            part = leaf_pb2.PrivatePart(
+                subject=found.grant.subject,
+                consent_id=consent_id,
+                handle=found.handle,
+                legal_name=caller.legal_name,
+                peer=caller.peer,
+            )
+            leaf = leaf_pb2.Leaf(
+                kind=leaf_pb2.LEAF_KIND_CONSENT_REVOKED,
+                partner_id=partner.partner_id,
+                method=call.method,
+                purpose=found.grant.terms.purpose.number,
+                reason=RELINQUISHED,
+                actor=partner.partner_id,
+            )
+            tx.append(leaf, tx.bind(part, partner_id=partner.partner_id))
+            return found
+
+        try:
+            entry = self._ledger.change(acting(caller, call.method, relinquish))
+        except NotFound as error:
+            raise Refused("NOT_FOUND") from error
+        return consent_pb2.RelinquishConsentResponse(consent=consent_message(entry, now=self._clock()))
 
     def _list_consents(self, call: Call, partner: Partner, _: Caller) -> consent_pb2.ListConsentsResponse:
         request = read(consent_pb2.ListConsentsRequest, call.body)

@@ -242,6 +242,17 @@ class Client:
         request = consent_pb2.GetConsentRequest(consent_id=require_consent(consent_id))
         return Consent.of(self._connection.call(self._consents.GetConsent, request).message.consent)
 
+    def relinquish(self, consent_id: str) -> Consent:
+        """Give up a consent that is no longer needed, for good, and return it as it stands now.
+
+        One that has ended already is left as it is, so a repeat changes nothing.
+
+        Raises:
+            Refused: NotFound when there is none of this name; or as any call.
+        """
+        request = consent_pb2.RelinquishConsentRequest(consent_id=require_consent(consent_id))
+        return Consent.of(self._connection.call(self._consents.RelinquishConsent, request).message.consent)
+
     def consents(self) -> Iterator[Consent]:
         """Iterate over this partner's consents, oldest first, page by page.
 

@@ -278,6 +278,15 @@ def test_a_consent_is_shown_as_it_stands(client: Client, gateway: ScriptedGatewa
     assert found.consent_sha256 == "01" * 32
 
 
+def test_a_consent_is_given_up(client: Client, gateway: ScriptedGateway) -> None:
+    ended = consent(7)
+    ended.state = ConsentState.REVOKED.number
+    gateway.script(say(consent_pb2.RelinquishConsentResponse(consent=ended)))
+    found = client.relinquish(f"{7:026}")
+    assert gateway.requests[0].consent_id == found.consent_id == f"{7:026}"
+    assert found.state is ConsentState.REVOKED
+
+
 def test_an_approved_invitation_names_its_consent(client: Client, gateway: ScriptedGateway) -> None:
     approved = consent_pb2.ConsentInvitation(
         handle="h" * 26,

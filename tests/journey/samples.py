@@ -61,6 +61,7 @@ def samples() -> dict[str, Message]:
         consent_pb2.GetConsentInvitationRequest(handle=SOMETHING),
         consent_pb2.GetConsentRequest(consent_id=SOMETHING),
         consent_pb2.ListConsentsRequest(page_size=3, page_token=token("0")),
+        consent_pb2.RelinquishConsentRequest(consent_id=SOMETHING),
         score_request(),
         score_pb2.CheckThresholdRequest(
             request_id=new_uuid(),
@@ -109,6 +110,7 @@ def samples() -> dict[str, Message]:
 NAMING: dict[str, Callable[[Partner, str], Message]] = {
     "GetConsentInvitation": lambda _, handle: consent_pb2.GetConsentInvitationRequest(handle=handle),
     "GetConsent": lambda _, consent_id: consent_pb2.GetConsentRequest(consent_id=consent_id),
+    "RelinquishConsent": lambda _, consent_id: consent_pb2.RelinquishConsentRequest(consent_id=consent_id),
     "GetScore": lambda caller, consent_id: caller.query(consent_id),
     "CheckThreshold": lambda caller, consent_id: caller.threshold_query(
         consent_pb2.Consent(consent_id=consent_id)

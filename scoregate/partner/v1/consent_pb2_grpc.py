@@ -57,6 +57,11 @@ class ConsentServiceStub:
                 request_serializer=scoregate_dot_partner_dot_v1_dot_consent__pb2.ListConsentsRequest.SerializeToString,
                 response_deserializer=scoregate_dot_partner_dot_v1_dot_consent__pb2.ListConsentsResponse.FromString,
                 _registered_method=True)
+        self.RelinquishConsent = channel.unary_unary(
+                '/scoregate.partner.v1.ConsentService/RelinquishConsent',
+                request_serializer=scoregate_dot_partner_dot_v1_dot_consent__pb2.RelinquishConsentRequest.SerializeToString,
+                response_deserializer=scoregate_dot_partner_dot_v1_dot_consent__pb2.RelinquishConsentResponse.FromString,
+                _registered_method=True)
 
 
 class ConsentServiceServicer:
@@ -96,6 +101,15 @@ class ConsentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RelinquishConsent(self, request, context):
+        """Gives up a consent of this partner that is no longer needed. Effective when this returns, and final.
+
+        The person sees that the partner did it. A consent that has ended already is returned as it stands.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ConsentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -118,6 +132,11 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     servicer.ListConsents,
                     request_deserializer=scoregate_dot_partner_dot_v1_dot_consent__pb2.ListConsentsRequest.FromString,
                     response_serializer=scoregate_dot_partner_dot_v1_dot_consent__pb2.ListConsentsResponse.SerializeToString,
+            ),
+            'RelinquishConsent': grpc.unary_unary_rpc_method_handler(
+                    servicer.RelinquishConsent,
+                    request_deserializer=scoregate_dot_partner_dot_v1_dot_consent__pb2.RelinquishConsentRequest.FromString,
+                    response_serializer=scoregate_dot_partner_dot_v1_dot_consent__pb2.RelinquishConsentResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -231,6 +250,33 @@ class ConsentService:
             '/scoregate.partner.v1.ConsentService/ListConsents',
             scoregate_dot_partner_dot_v1_dot_consent__pb2.ListConsentsRequest.SerializeToString,
             scoregate_dot_partner_dot_v1_dot_consent__pb2.ListConsentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RelinquishConsent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scoregate.partner.v1.ConsentService/RelinquishConsent',
+            scoregate_dot_partner_dot_v1_dot_consent__pb2.RelinquishConsentRequest.SerializeToString,
+            scoregate_dot_partner_dot_v1_dot_consent__pb2.RelinquishConsentResponse.FromString,
             options,
             channel_credentials,
             insecure,

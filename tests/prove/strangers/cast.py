@@ -83,6 +83,7 @@ def own_things(world: World, lender: Partner, person: str) -> Fields:
     lender.scores.GetScore(asked)
     return {
         "consent_id": standing.consent_id,
+        "given_up": world.consent(lender, person).consent_id,  # what a call may end
         "handle": standing.handle,
         "subject_ref": standing.subject_ref,
         "request_id": asked.request_id,

@@ -228,7 +228,8 @@ def _tries(method: Method, caller: Caller, path: str, theirs: Theirs) -> dict[st
     tries |= {f"foreign, {how}": tried for how, tried in others.items()}
     if name in ("consent_id", "handle"):
         tries |= {f"a letter off {how}": {name: near(tried[name])} for how, tried in list(others.items())[:2]}
-    return tries | {OWN: {name: caller.own.get(name, missing(name))}, BAD: {name: MALFORMED[name]}}
+    mine = "given_up" if method.name == "RelinquishConsent" and name == "consent_id" else name
+    return tries | {OWN: {name: caller.own.get(mine, missing(name))}, BAD: {name: MALFORMED[name]}}
 
 
 def _request(method: Method, caller: Caller, path: str, tried: Fields) -> Message:
