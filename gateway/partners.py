@@ -77,6 +77,7 @@ POLICY: dict[str, frozenset[Role]] = {
     _PARTNER + "ConsentService/GetConsentInvitation": LENDERS,
     _PARTNER + "ConsentService/GetConsent": LENDERS,
     _PARTNER + "ConsentService/ListConsents": LENDERS,
+    _PARTNER + "ConsentService/ListConsentEvents": LENDERS,
     _PARTNER + "ConsentService/RelinquishConsent": LENDERS,
     _PARTNER + "ScoreService/GetScore": LENDERS,
     _PARTNER + "ScoreService/CheckThreshold": LENDERS,

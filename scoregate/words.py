@@ -111,6 +111,19 @@ class InputFamily(Word):
     SOCIAL = "SOCIAL", 5
 
 
+class ConsentEventKind(Word):
+    """What may happen to a consent."""
+
+    GRANTED = "GRANTED", 1
+    PAUSED = "PAUSED", 2
+    RESUMED = "RESUMED", 3
+    REVOKED = "REVOKED", 4
+    EXPIRED = "EXPIRED", 5
+    CONSUMED = "CONSUMED", 6
+    FROZEN = "FROZEN", 7
+    UNFROZEN = "UNFROZEN", 8
+
+
 class Band(Word):
     """Five bands over the scale, both ends included."""
 

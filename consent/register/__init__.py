@@ -5,6 +5,7 @@ ledger's head lock, so what is read here can't change before it is written. Look
 behalf of a partner are keyed by (partner, id): missing and foreign are one answer.
 """
 
+from consent.register.events import Event, events_of_partner, open_grants, overdue, record
 from consent.register.grants import (
     Entry,
     NotFound,
@@ -34,6 +35,7 @@ from consent.register.tables import metadata
 
 __all__ = [
     "Entry",
+    "Event",
     "Invitation",
     "InvitationClosed",
     "NotFound",
@@ -45,11 +47,15 @@ __all__ = [
     "entries_of_partner",
     "entries_of_subject",
     "entry",
+    "events_of_partner",
     "frozen_at",
     "grants_owned",
     "invitation",
     "invite",
     "metadata",
+    "open_grants",
+    "overdue",
+    "record",
     "reject",
     "set_freeze",
     "set_states",

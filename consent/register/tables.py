@@ -40,6 +40,7 @@ grants = sa.Table(
     sa.Column("expires_at_us", sa.BigInteger, nullable=False),
     sa.UniqueConstraint("partner_id", "number", name="uq_grants_number"),
     sa.Index("ix_grants_subject", "subject", "granted_at_us"),
+    sa.Index("ix_grants_expires", "expires_at_us"),
     # Of both, so that another partner's grant is not found at all.
     sa.Index("ix_grants_owner", "partner_id", "consent_id", unique=True),
 )
@@ -54,6 +55,18 @@ standings = sa.Table(
     sa.Column("consumed_by", sa.BigInteger),  # leaf index of the answer that used up a one-time grant
     sa.Column("used_in", sa.String(10), nullable=False, server_default=""),  # period of the latest answer
     sa.Column("uses", sa.Integer, nullable=False, server_default="0"),  # scored answers in that period
+    sqlite_with_rowid=False,
+)
+
+# What happened to grants, as their partner reads it; the log's entry at the index is the proof.
+consent_events = sa.Table(
+    "consent_events",
+    metadata,
+    sa.Column("partner_id", sa.String(40), primary_key=True),
+    sa.Column("leaf_index", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("consent_id", sa.String(26), sa.ForeignKey(grants.c.consent_id), primary_key=True),
+    sa.Column("what", sa.String(8), nullable=False),
+    sa.Column("at_us", sa.BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 

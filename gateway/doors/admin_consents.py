@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from consent import register
 from consent.grant import Change, MoveRefused
 from consent.pairwise import Pairwise
-from consent.register import Entry, Invitation, InvitationClosed, NotFound, SubjectIsFrozen
-from gateway.audit.private import owner_subject
+from consent.register import InvitationClosed, NotFound, SubjectIsFrozen
+from gateway import decisions
 from gateway.doors.consent import consent_message, invitation_message
 from gateway.doors.door import Frame, Handlers, by_path
 from gateway.doors.wire import ID, SUBJECT, Check, page_token, read
@@ -20,19 +21,17 @@ from gateway.partners import Partner
 from gateway.query import Call, Caller
 from gateway.registry import acting
 from gateway.store import Store
-from gateway.thresholds import cells
 from scoregate.admin.v1 import consent_admin_pb2 as pb
 from scoregate.audit.v1 import leaf_pb2
 
 SERVICE = "scoregate.admin.v1.ConsentAdminService"
-CONSUMER_DECISION = "CONSUMER_DECISION"
 A_HANDLE = "an invitation's handle: 26 characters of a-z and 2-7"
 A_SUBJECT = "a subject id such as uci-00001: 1 to 64 printable ASCII characters without spaces"
 
 CHANGES = {
-    pb.CONSENT_CHANGE_PAUSE: (Change.PAUSE, leaf_pb2.LEAF_KIND_CONSENT_PAUSED),
-    pb.CONSENT_CHANGE_RESUME: (Change.RESUME, leaf_pb2.LEAF_KIND_CONSENT_RESUMED),
-    pb.CONSENT_CHANGE_REVOKE: (Change.REVOKE, leaf_pb2.LEAF_KIND_CONSENT_REVOKED),
+    pb.CONSENT_CHANGE_PAUSE: Change.PAUSE,
+    pb.CONSENT_CHANGE_RESUME: Change.RESUME,
+    pb.CONSENT_CHANGE_REVOKE: Change.REVOKE,
 }
 
 T = TypeVar("T")
@@ -70,19 +69,13 @@ class ConsentAdminDoor:
         subject = check.text("subject", request.subject, SUBJECT, A_SUBJECT)
         check.finish()
 
-        def allow(tx: Transaction) -> Entry:
-            partner_id = register.invitation(tx.connection, handle).partner_id
-            entry = register.allow(
-                tx.connection,
-                handle,
-                subject=subject,
-                subject_ref=self._pairwise.reference(partner_id, subject),
-                now=tx.now,
-            )
-            tx.vault.ensure(tx.connection, owner_subject(subject))
-            _append(tx, leaf_pb2.LEAF_KIND_CONSENT_GRANTED, operator, entry)
-            return entry
-
+        allow = partial(
+            decisions.allow,
+            handle=handle,
+            subject=subject,
+            pairwise=self._pairwise,
+            actor=operator.partner_id,
+        )
         return pb.AllowInvitationResponse(
             consent=consent_message(self._change(call, caller, allow), now=self._clock())
         )
@@ -93,19 +86,7 @@ class ConsentAdminDoor:
         handle = check.text("handle", request.handle, ID, A_HANDLE)
         check.finish()
 
-        def deny(tx: Transaction) -> Invitation:
-            rejected = register.reject(tx.connection, handle, now=tx.now)
-            part = leaf_pb2.PrivatePart(handle=handle)
-            leaf = leaf_pb2.Leaf(
-                kind=leaf_pb2.LEAF_KIND_INVITATION_REJECTED,
-                partner_id=rejected.partner_id,
-                purpose=rejected.terms.purpose.number,
-                reason=CONSUMER_DECISION,
-                actor=operator.partner_id,
-            )
-            tx.append(leaf, tx.bind(part, partner_id=rejected.partner_id))
-            return rejected
-
+        deny = partial(decisions.deny, handle=handle, actor=operator.partner_id)
         rejected = self._change(call, caller, deny)
         return pb.DenyInvitationResponse(invitation=invitation_message(rejected, "", now=self._clock()))
 
@@ -118,13 +99,12 @@ class ConsentAdminDoor:
         if request.change not in CHANGES:
             check.refuse("change", "must be PAUSE, RESUME or REVOKE")
         check.finish()
-        what, kind = CHANGES[request.change]
-
-        def change(tx: Transaction) -> Entry:
-            entry = register.change(tx.connection, consent_id, what, now=tx.now)
-            _append(tx, kind, operator, entry)
-            return entry
-
+        change = partial(
+            decisions.change,
+            consent_id=consent_id,
+            what=CHANGES[request.change],
+            actor=operator.partner_id,
+        )
         return pb.ChangeConsentResponse(
             consent=consent_message(self._change(call, caller, change), now=self._clock())
         )
@@ -134,13 +114,9 @@ class ConsentAdminDoor:
         check = Check()
         subject = check.text("subject", request.subject, SUBJECT, A_SUBJECT)
         check.finish()
-        kind = leaf_pb2.LEAF_KIND_SUBJECT_FROZEN if request.frozen else leaf_pb2.LEAF_KIND_SUBJECT_UNFROZEN
-
-        def set_freeze(tx: Transaction) -> None:
-            if register.set_freeze(tx.connection, subject, frozen=request.frozen, now=tx.now):
-                leaf = leaf_pb2.Leaf(kind=kind, reason=CONSUMER_DECISION, actor=operator.partner_id)
-                tx.append(leaf, tx.bind(leaf_pb2.PrivatePart(subject=subject), partner_id=""))
-
+        set_freeze = partial(
+            decisions.set_freeze, subject=subject, frozen=request.frozen, actor=operator.partner_id
+        )
         self._change(call, caller, set_freeze)
         return pb.SetFreezeResponse(frozen=request.frozen)
 
@@ -151,15 +127,7 @@ class ConsentAdminDoor:
         reason = check.printable("reason", request.reason, least=1, most=200)
         check.finish()
 
-        def reopen(tx: Transaction) -> int:
-            forgotten = cells.forget(tx.connection, subject)
-            leaf = leaf_pb2.Leaf(
-                kind=leaf_pb2.LEAF_KIND_MONTH_REOPENED, reason=reason, actor=operator.partner_id
-            )
-            if forgotten:
-                tx.append(leaf, tx.bind(leaf_pb2.PrivatePart(subject=subject), partner_id=""))
-            return forgotten
-
+        reopen = partial(decisions.reopen_month, subject=subject, reason=reason, actor=operator.partner_id)
         return pb.ReopenMonthResponse(cells=self._change(call, caller, reopen))
 
     def _list(self, call: Call, operator: Partner, caller: Caller) -> pb.ListSubjectConsentsResponse:
@@ -204,16 +172,3 @@ def _record_read(tx: Transaction, call: Call, operator: Partner, subject: str) -
         actor=operator.partner_id,
     )
     tx.append(leaf, tx.bind(leaf_pb2.PrivatePart(subject=subject), partner_id=operator.partner_id))
-
-
-def _append(tx: Transaction, kind: leaf_pb2.LeafKind, operator: Partner, entry: Entry) -> None:
-    grant = entry.grant
-    part = leaf_pb2.PrivatePart(subject=grant.subject, consent_id=grant.consent_id, handle=entry.handle)
-    leaf = leaf_pb2.Leaf(
-        kind=kind,
-        partner_id=grant.partner_id,
-        purpose=grant.terms.purpose.number,
-        reason=CONSUMER_DECISION,
-        actor=operator.partner_id,
-    )
-    tx.append(leaf, tx.bind(part, partner_id=grant.partner_id))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 from consent import register
-from consent.grant import Change, Frequency, State, Terms
-from consent.register import Entry, Invitation, NotFound, RequestIdReused
+from consent.grant import Frequency, Terms
+from consent.register import Entry, Event, Invitation, NotFound, RequestIdReused
+from gateway import decisions
 from gateway.doors.door import Frame, Handlers, by_path
 from gateway.doors.wire import ID, Check, duration, page_token, read, timestamp
 from gateway.errors import Refused
@@ -23,8 +26,8 @@ from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, 
 
 SERVICE = "scoregate.partner.v1.ConsentService"
 A_CONSENT_ID = "a consent id: 26 characters of a-z and 2-7"
-RELINQUISHED = "PARTNER_RELINQUISHED"
-MAY_END = frozenset({State.ACTIVE, State.PAUSED})
+A_LOG_INDEX = "a log index: 0 or more"
+EVENT_TOKEN = re.compile(r"(\d{1,18}):([a-z2-7]{26})")
 DECIDE_WITHIN = timedelta(days=7)
 MINUTE, DAY, YEARS = timedelta(minutes=1), timedelta(days=1), timedelta(days=5 * 365)
 
@@ -46,6 +49,7 @@ class ConsentDoor:
                 "GetConsentInvitation": frame.admitted(self._get_invitation),
                 "GetConsent": frame.admitted(self._get_consent),
                 "ListConsents": frame.admitted(self._list_consents),
+                "ListConsentEvents": frame.admitted(self._list_events),
                 "RelinquishConsent": frame.admitted(self._relinquish),
             },
         )
@@ -134,37 +138,35 @@ class ConsentDoor:
                 raise Refused("NOT_FOUND") from error
         return consent_pb2.GetConsentResponse(consent=consent_message(found, now=self._clock()))
 
-    def _relinquish(
-        self, call: Call, partner: Partner, caller: Caller
-    ) -> consent_pb2.RelinquishConsentResponse:
+    def _list_events(self, call: Call, partner: Partner, _: Caller) -> consent_pb2.ListConsentEventsResponse:
+        request = read(consent_pb2.ListConsentEventsRequest, call.body)
+        check = Check()
+        size = check.page_size(request.page_size, default=100, most=500)
+        if request.start_index < 0:
+            check.refuse("start_index", f"must be {A_LOG_INDEX}")
+        token = check.page_token(request.page_token)
+        place = EVENT_TOKEN.fullmatch(token)
+        if token and not place:
+            check.refuse("page_token", "must be the next_page_token of the page before")
+        check.finish()
+        behind = (int(place[1]), place[2]) if place else (request.start_index, "")
+        with self._store.reading() as connection:
+            found = register.events_of_partner(connection, partner.partner_id, behind=behind, limit=size + 1)
+        page, more = found[:size], found[size:]
+        last = page[-1] if page else None
+        return consent_pb2.ListConsentEventsResponse(
+            events=[event_message(event) for event in page],
+            next_page_token=page_token(f"{last.leaf_index}:{last.consent_id}") if last and more else "",
+            next_index=0 if more else last.leaf_index + 1 if last else behind[0],
+        )
+
+    def _relinquish(self, call: Call, _: Partner, caller: Caller) -> consent_pb2.RelinquishConsentResponse:
         request = read(consent_pb2.RelinquishConsentRequest, call.body)
         check = Check()
         consent_id = check.text("consent_id", request.consent_id, ID, A_CONSENT_ID)
         check.finish()
 
-        def relinquish(tx: Transaction) -> Entry:
-            found = register.entry(tx.connection, consent_id, partner_id=partner.partner_id)
-            if found.grant.state_at(tx.now) not in MAY_END:
-                return found
-            found = register.change(tx.connection, consent_id, Change.REVOKE, now=tx.now)
-            part = leaf_pb2.PrivatePart(
-                subject=found.grant.subject,
-                consent_id=consent_id,
-                handle=found.handle,
-                legal_name=caller.legal_name,
-                peer=caller.peer,
-            )
-            leaf = leaf_pb2.Leaf(
-                kind=leaf_pb2.LEAF_KIND_CONSENT_REVOKED,
-                partner_id=partner.partner_id,
-                method=call.method,
-                purpose=found.grant.terms.purpose.number,
-                reason=RELINQUISHED,
-                actor=partner.partner_id,
-            )
-            tx.append(leaf, tx.bind(part, partner_id=partner.partner_id))
-            return found
-
+        relinquish = partial(decisions.relinquish, consent_id=consent_id, caller=caller, method=call.method)
         try:
             entry = self._ledger.change(acting(caller, call.method, relinquish))
         except NotFound as error:
@@ -270,6 +272,16 @@ def invitation_message(
         expires_at=timestamp(invitation.expires_at),
         consent_id=invitation.consent_id or "",
         subject_ref=subject_ref,
+    )
+
+
+def event_message(event: Event) -> consent_pb2.ConsentEvent:
+    """An event on the wire."""
+    return consent_pb2.ConsentEvent(
+        log_index=event.leaf_index,
+        consent_id=event.consent_id,
+        kind=event.what.number,
+        time=timestamp(event.at),
     )
 
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from consent import register
-from consent.grant import ConsentDenied, Grant, Standing
+from consent.grant import ConsentDenied, Grant, Standing, State
+from consent.register import Event
 from gateway import partners
 from gateway.audit.private import Bound
 from gateway.ledger import answers as kept
@@ -39,7 +40,7 @@ from gateway.thresholds.cells import Cell
 from gateway.thresholds.policy import ThresholdNotRegistered
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.partner.v1 import types_pb2
-from scoregate.words import Purpose
+from scoregate.words import ConsentEventKind, Purpose
 
 DENIALS = (PartnerRefused, kept.RequestIdReused, ConsentDenied, ThresholdNotRegistered, QuotaExhausted)
 
@@ -69,6 +70,7 @@ class Loaded:
     new_answers: list[kept.Answer] = field(default_factory=list)
     new_usage: dict[str, Usage] = field(default_factory=dict)
     used: dict[str, Standing] = field(default_factory=dict)  # by consent id
+    events: list[Event] = field(default_factory=list)
 
     def grant(self, attempt: Refusal | Repeat | Release) -> Grant | None:
         """The attempt's consent as it stands now, whosever it is."""
@@ -92,6 +94,7 @@ def run(tx: Transaction, attempts: Sequence[Attempt], guards: Guards) -> list[Ou
     register.store_uses(tx.connection, loaded.used)
     contract.store(tx.connection, loaded.new_usage.items())
     cells.keep(tx.connection, loaded.new_cells)
+    register.record(tx.connection, loaded.events)
     return outcomes
 
 
@@ -228,6 +231,12 @@ def _append_release(
         # not_scored never comes here: it uses nothing up.
         used = grant.used(tx.now, placed.leaf_index)
         loaded.standings[grant.consent_id] = loaded.used[grant.consent_id] = used
+        if used.state is State.CONSUMED:
+            whose, consumed = (
+                (grant.partner_id, placed.leaf_index, grant.consent_id),
+                ConsentEventKind.CONSUMED,
+            )
+            loaded.events.append(Event(*whose, consumed, tx.now))
     return Released(placed.leaf_index, placed.leaf, spent)
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 
 import structlog
 
+from consent import register
+from gateway import decisions
 from gateway.gate import Gate
 from gateway.ledger import Ledger, LedgerBusy, LedgerUnavailable, Transaction, answers
+from gateway.store import Store, StoreUnavailable
 from gateway.thresholds import cells
 
 log = structlog.get_logger()
@@ -20,13 +24,41 @@ TICK = timedelta(seconds=1)
 SWEEP_EVERY = 60  # ticks
 SWEEP_LIMIT = 1_000  # rows in one transaction, so that no call waits long behind it
 MAX_SWEEPS = 1_000  # a minute
+CLOSE_LIMIT = 100
+SKEW = timedelta(hours=1)  # of clocks: what another gateway grants may end before what was seen here
 
 
-def keep_house(gate: Gate, ledger: Ledger, closing: ExitStack) -> None:
+def keep_house(gate: Gate, ledger: Ledger, store: Store, closing: ExitStack) -> None:
     """Tick until ``closing`` closes, and write once more then."""
-    ticks = count(1)
+    ticks, windows = count(1), Windows(store)
     closing.callback(housekeep, gate, ledger, with_sweep=False)
     tick("house", lambda: housekeep(gate, ledger, with_sweep=next(ticks) % SWEEP_EVERY == 0), closing)
+    tick("windows", partial(windows.close_overdue, ledger), closing)
+
+
+class Windows:
+    """Marks consents whose time is up. They were dead before; their partners hear of it so."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._since = datetime.min.replace(tzinfo=UTC, year=1970)
+
+    def close_overdue(self, ledger: Ledger) -> int:
+        """Record every window that has closed; returns how many."""
+        closed = 0
+        try:
+            now = ledger.now()
+            while True:
+                with self._store.reading() as connection:
+                    found = register.overdue(connection, since=self._since, now=now, limit=CLOSE_LIMIT)
+                count = ledger.change(partial(decisions.expire, consent_ids=found)) if found else 0
+                if not count:
+                    break
+                closed += count
+            self._since = now - SKEW
+        except (LedgerUnavailable, LedgerBusy, StoreUnavailable):
+            log.warning("windows put off: the ledger can't be read or written")
+        return closed
 
 
 def tick(

@@ -33,6 +33,7 @@ from scoregate.client.arguments import require_consent, span
 from scoregate.client.connection import Clock, Connection, Reply
 from scoregate.client.consents import (
     Consent,
+    ConsentEvent,
     ConsentState,
     Frequency,
     Invitation,
@@ -57,6 +58,7 @@ __all__ = [
     "Client",
     "Clock",
     "Consent",
+    "ConsentEvent",
     "ConsentState",
     "Frequency",
     "Invitation",
@@ -241,6 +243,24 @@ class Client:
         """
         request = consent_pb2.GetConsentRequest(consent_id=require_consent(consent_id))
         return Consent.of(self._connection.call(self._consents.GetConsent, request).message.consent)
+
+    def events(self, start_index: int = 0) -> Iterator[ConsentEvent]:
+        """Iterate over what happened to this partner's consents, in the order of the log, page by page.
+
+        To follow them, read to the end and begin next time behind the last one's `log_index`: nothing is
+        lost and nothing comes twice.
+
+        Raises:
+            Refused: As any call, at the page that it met.
+        """
+        token = ""
+        while True:
+            request = consent_pb2.ListConsentEventsRequest(start_index=start_index, page_token=token)
+            page = self._connection.call(self._consents.ListConsentEvents, request).message
+            yield from map(ConsentEvent.of, page.events)
+            token = page.next_page_token
+            if not token:
+                return
 
     def relinquish(self, consent_id: str) -> Consent:
         """Give up a consent that is no longer needed, for good, and return it as it stands now.

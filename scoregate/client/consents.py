@@ -10,7 +10,15 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from scoregate.client.arguments import numbers, require_instant, span
 from scoregate.errors import AnswerUnreadable
 from scoregate.partner.v1 import consent_pb2, types_pb2, usage_pb2
-from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Purpose, Word
+from scoregate.words import (
+    CalendarUnit,
+    ConsentEventKind,
+    ConsentMode,
+    Disclosure,
+    InputFamily,
+    Purpose,
+    Word,
+)
 
 
 class InvitationState(Word):
@@ -169,6 +177,27 @@ class Consent:
             expires_at=instant(message.expires_at),
             consent_sha256=message.consent_sha256.hex(),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentEvent:
+    """One thing that happened to one consent, as the log's entry says."""
+
+    log_index: int
+    consent_id: str
+    kind: ConsentEventKind
+    time: datetime  # UTC
+
+    @classmethod
+    def of(cls, message: consent_pb2.ConsentEvent) -> Self:
+        """Return what a message says.
+
+        Raises:
+            WordUnknown: It uses a word of a newer contract.
+            AnswerUnreadable: The instant is out of its range.
+        """
+        kind = ConsentEventKind.of(message.kind)
+        return cls(message.log_index, message.consent_id, kind, instant(message.time))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import scoregate
 from consent.keys import jwks
 from scoregate.client import (
     Client,
+    ConsentEvent,
     ConsentState,
     Frequency,
     InvitationState,
@@ -33,7 +34,7 @@ from scoregate.errors import (
     WordUnknown,
 )
 from scoregate.partner.v1 import consent_pb2, receipt_pb2, usage_pb2
-from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Purpose
+from scoregate.words import CalendarUnit, ConsentEventKind, ConsentMode, Disclosure, InputFamily, Purpose
 from tests.attestation.made_answers import ISSUER, JWKS, ORIGIN, signing_key
 from tests.client.scripted_gateway import Authority, FrozenTime, ScriptedGateway, say
 from tests.pki_support import of_an_unknown_version
@@ -276,6 +277,24 @@ def test_a_consent_is_shown_as_it_stands(client: Client, gateway: ScriptedGatewa
     assert found.terms == TERMS
     assert (found.not_before, found.expires_at) == (NOON, NOON + timedelta(days=1))
     assert found.consent_sha256 == "01" * 32
+
+
+def test_events_come_page_by_page(client: Client, gateway: ScriptedGateway) -> None:
+    def event(index: int, kind: ConsentEventKind) -> consent_pb2.ConsentEvent:
+        made = consent_pb2.ConsentEvent(log_index=index, consent_id=f"{index:026}", kind=kind.number)
+        made.time.FromDatetime(NOON)
+        return made
+
+    first, second = event(7, ConsentEventKind.GRANTED), event(9, ConsentEventKind.FROZEN)
+    gateway.script(
+        say(consent_pb2.ListConsentEventsResponse(events=[first], next_page_token="more")),
+        say(consent_pb2.ListConsentEventsResponse(events=[second], next_index=10)),
+    )
+    assert list(client.events(5)) == [
+        ConsentEvent(7, f"{7:026}", ConsentEventKind.GRANTED, NOON),
+        ConsentEvent(9, f"{9:026}", ConsentEventKind.FROZEN, NOON),
+    ]
+    assert [(each.start_index, each.page_token) for each in gateway.requests] == [(5, ""), (5, "more")]
 
 
 def test_a_consent_is_given_up(client: Client, gateway: ScriptedGateway) -> None:

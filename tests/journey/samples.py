@@ -61,6 +61,7 @@ def samples() -> dict[str, Message]:
         consent_pb2.GetConsentInvitationRequest(handle=SOMETHING),
         consent_pb2.GetConsentRequest(consent_id=SOMETHING),
         consent_pb2.ListConsentsRequest(page_size=3, page_token=token("0")),
+        consent_pb2.ListConsentEventsRequest(start_index=1, page_size=3, page_token=token(f"1:{SOMETHING}")),
         consent_pb2.RelinquishConsentRequest(consent_id=SOMETHING),
         score_request(),
         score_pb2.CheckThresholdRequest(

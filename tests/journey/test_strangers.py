@@ -80,7 +80,13 @@ def naming(caller: Partner, consent_id: str, handle: str) -> dict[str, Message]:
     }
 
 
-NAMELESS = {"CreateConsentInvitation", "ListConsents", "ListQuotaUsage", "GetVerificationKeys"}
+NAMELESS = {
+    "CreateConsentInvitation",
+    "ListConsents",
+    "ListConsentEvents",
+    "ListQuotaUsage",
+    "GetVerificationKeys",
+}
 
 
 def test_every_partner_method_is_in_the_matrix() -> None:

@@ -147,6 +147,38 @@ class GetConsentResponse(_message.Message):
     consent: Consent
     def __init__(self, consent: _Optional[_Union[Consent, _Mapping]] = ...) -> None: ...
 
+class ListConsentEventsRequest(_message.Message):
+    __slots__ = ("start_index", "page_size", "page_token")
+    START_INDEX_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    start_index: int
+    page_size: int
+    page_token: str
+    def __init__(self, start_index: _Optional[int] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListConsentEventsResponse(_message.Message):
+    __slots__ = ("events", "next_page_token", "next_index")
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    NEXT_INDEX_FIELD_NUMBER: _ClassVar[int]
+    events: _containers.RepeatedCompositeFieldContainer[ConsentEvent]
+    next_page_token: str
+    next_index: int
+    def __init__(self, events: _Optional[_Iterable[_Union[ConsentEvent, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., next_index: _Optional[int] = ...) -> None: ...
+
+class ConsentEvent(_message.Message):
+    __slots__ = ("log_index", "consent_id", "kind", "time")
+    LOG_INDEX_FIELD_NUMBER: _ClassVar[int]
+    CONSENT_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    log_index: int
+    consent_id: str
+    kind: _types_pb2.ConsentEventKind
+    time: _timestamp_pb2.Timestamp
+    def __init__(self, log_index: _Optional[int] = ..., consent_id: _Optional[str] = ..., kind: _Optional[_Union[_types_pb2.ConsentEventKind, str]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
 class RelinquishConsentRequest(_message.Message):
     __slots__ = ("consent_id",)
     CONSENT_ID_FIELD_NUMBER: _ClassVar[int]

@@ -57,6 +57,11 @@ class ConsentServiceStub:
                 request_serializer=scoregate_dot_partner_dot_v1_dot_consent__pb2.ListConsentsRequest.SerializeToString,
                 response_deserializer=scoregate_dot_partner_dot_v1_dot_consent__pb2.ListConsentsResponse.FromString,
                 _registered_method=True)
+        self.ListConsentEvents = channel.unary_unary(
+                '/scoregate.partner.v1.ConsentService/ListConsentEvents',
+                request_serializer=scoregate_dot_partner_dot_v1_dot_consent__pb2.ListConsentEventsRequest.SerializeToString,
+                response_deserializer=scoregate_dot_partner_dot_v1_dot_consent__pb2.ListConsentEventsResponse.FromString,
+                _registered_method=True)
         self.RelinquishConsent = channel.unary_unary(
                 '/scoregate.partner.v1.ConsentService/RelinquishConsent',
                 request_serializer=scoregate_dot_partner_dot_v1_dot_consent__pb2.RelinquishConsentRequest.SerializeToString,
@@ -101,6 +106,16 @@ class ConsentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListConsentEvents(self, request, context):
+        """Lists what happened to this partner's consents, in the order of the audit log.
+
+        To follow them, begin each time at the last answer's `next_index`: nothing is lost and nothing comes twice,
+        whatever is restarted in between.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RelinquishConsent(self, request, context):
         """Gives up a consent of this partner that is no longer needed. Effective when this returns, and final.
 
@@ -132,6 +147,11 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     servicer.ListConsents,
                     request_deserializer=scoregate_dot_partner_dot_v1_dot_consent__pb2.ListConsentsRequest.FromString,
                     response_serializer=scoregate_dot_partner_dot_v1_dot_consent__pb2.ListConsentsResponse.SerializeToString,
+            ),
+            'ListConsentEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListConsentEvents,
+                    request_deserializer=scoregate_dot_partner_dot_v1_dot_consent__pb2.ListConsentEventsRequest.FromString,
+                    response_serializer=scoregate_dot_partner_dot_v1_dot_consent__pb2.ListConsentEventsResponse.SerializeToString,
             ),
             'RelinquishConsent': grpc.unary_unary_rpc_method_handler(
                     servicer.RelinquishConsent,
@@ -250,6 +270,33 @@ class ConsentService:
             '/scoregate.partner.v1.ConsentService/ListConsents',
             scoregate_dot_partner_dot_v1_dot_consent__pb2.ListConsentsRequest.SerializeToString,
             scoregate_dot_partner_dot_v1_dot_consent__pb2.ListConsentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListConsentEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scoregate.partner.v1.ConsentService/ListConsentEvents',
+            scoregate_dot_partner_dot_v1_dot_consent__pb2.ListConsentEventsRequest.SerializeToString,
+            scoregate_dot_partner_dot_v1_dot_consent__pb2.ListConsentEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -68,6 +68,18 @@ class NotScoredReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     NOT_SCORED_REASON_UNSPECIFIED: _ClassVar[NotScoredReason]
     NOT_SCORED_REASON_NO_DATA: _ClassVar[NotScoredReason]
     NOT_SCORED_REASON_THIN_FILE: _ClassVar[NotScoredReason]
+
+class ConsentEventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CONSENT_EVENT_KIND_UNSPECIFIED: _ClassVar[ConsentEventKind]
+    CONSENT_EVENT_KIND_GRANTED: _ClassVar[ConsentEventKind]
+    CONSENT_EVENT_KIND_PAUSED: _ClassVar[ConsentEventKind]
+    CONSENT_EVENT_KIND_RESUMED: _ClassVar[ConsentEventKind]
+    CONSENT_EVENT_KIND_REVOKED: _ClassVar[ConsentEventKind]
+    CONSENT_EVENT_KIND_EXPIRED: _ClassVar[ConsentEventKind]
+    CONSENT_EVENT_KIND_CONSUMED: _ClassVar[ConsentEventKind]
+    CONSENT_EVENT_KIND_FROZEN: _ClassVar[ConsentEventKind]
+    CONSENT_EVENT_KIND_UNFROZEN: _ClassVar[ConsentEventKind]
 PURPOSE_UNSPECIFIED: Purpose
 PURPOSE_CREDIT_APPLICATION: Purpose
 PURPOSE_PREQUALIFICATION: Purpose
@@ -108,6 +120,15 @@ BAND_700_950: Band
 NOT_SCORED_REASON_UNSPECIFIED: NotScoredReason
 NOT_SCORED_REASON_NO_DATA: NotScoredReason
 NOT_SCORED_REASON_THIN_FILE: NotScoredReason
+CONSENT_EVENT_KIND_UNSPECIFIED: ConsentEventKind
+CONSENT_EVENT_KIND_GRANTED: ConsentEventKind
+CONSENT_EVENT_KIND_PAUSED: ConsentEventKind
+CONSENT_EVENT_KIND_RESUMED: ConsentEventKind
+CONSENT_EVENT_KIND_REVOKED: ConsentEventKind
+CONSENT_EVENT_KIND_EXPIRED: ConsentEventKind
+CONSENT_EVENT_KIND_CONSUMED: ConsentEventKind
+CONSENT_EVENT_KIND_FROZEN: ConsentEventKind
+CONSENT_EVENT_KIND_UNFROZEN: ConsentEventKind
 
 class Frequency(_message.Message):
     __slots__ = ("uses", "unit")

@@ -1,0 +1,71 @@
+"""What happened to grants, in the order of the log, and the grants whose time is up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from consent.grant import State
+from consent.register.tables import consent_events, grants, standings
+from consent.sql import Write
+from scoregate.instants import micros, moment
+from scoregate.words import ConsentEventKind
+
+OPEN = (State.ACTIVE.value, State.PAUSED.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to one grant."""
+
+    partner_id: str
+    leaf_index: int  # the log's entry that says so
+    consent_id: str
+    what: ConsentEventKind
+    at: datetime  # UTC; the entry's time
+
+
+_record = Write(consent_events)
+
+
+def record(connection: Connection, events: Iterable[Event]) -> None:
+    """Keep what happened, in the transaction of its entry."""
+    _record.rows(
+        connection, [(e.partner_id, e.leaf_index, e.consent_id, e.what.value, micros(e.at)) for e in events]
+    )
+
+
+def events_of_partner(
+    connection: Connection, partner_id: str, *, behind: tuple[int, str], limit: int
+) -> list[Event]:
+    """What happened to a partner's grants, behind (leaf index, consent id), in that order."""
+    place = sa.tuple_(consent_events.c.leaf_index, consent_events.c.consent_id)
+    query = (
+        sa.select(consent_events)
+        .where(consent_events.c.partner_id == partner_id, place > sa.tuple_(*map(sa.literal, behind)))
+        .order_by(consent_events.c.leaf_index, consent_events.c.consent_id)
+    )
+    return [
+        Event(
+            row.partner_id, row.leaf_index, row.consent_id, ConsentEventKind.read(row.what), moment(row.at_us)
+        )
+        for row in connection.execute(query.limit(limit)).all()
+    ]
+
+
+def open_grants(connection: Connection, subject: str) -> list[tuple[str, str]]:
+    """(partner, consent id) of a person's grants that have not ended."""
+    query = sa.select(grants.c.partner_id, grants.c.consent_id).join(standings)
+    found = query.where(grants.c.subject == subject, standings.c.state.in_(OPEN))
+    return [(row.partner_id, row.consent_id) for row in connection.execute(found).all()]
+
+
+def overdue(connection: Connection, *, since: datetime, now: datetime, limit: int) -> list[str]:
+    """Grants whose window closed after ``since`` and by ``now``, unmarked so far; oldest first."""
+    closed = grants.c.expires_at_us > micros(since), grants.c.expires_at_us <= micros(now)
+    query = sa.select(grants.c.consent_id).join(standings).where(*closed, standings.c.state.in_(OPEN))
+    return list(connection.execute(query.order_by(grants.c.expires_at_us).limit(limit)).scalars())
