@@ -64,6 +64,11 @@ class Log:
         """Consent id, state, and the answer that used it up."""
         return self._read.execute("SELECT consent_id, state, consumed_by FROM standings").fetchall()
 
+    def events(self) -> list[tuple[int, str, str]]:
+        """What lenders are told of consents: entry, consent id and what happened, in order."""
+        query = "SELECT leaf_index, consent_id, what FROM consent_events ORDER BY leaf_index, consent_id"
+        return self._read.execute(query).fetchall()
+
     def jwks(self) -> list[str]:
         """Every public key."""
         return [row[0] for row in self._read.execute("SELECT public_jwk FROM signing_keys")]

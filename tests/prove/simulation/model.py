@@ -98,11 +98,15 @@ class Model:
             self._break(f"the head says {head} entries, and there are {size}")
 
     def otherwise(self) -> Iterator[str]:
-        """Where the register says of a consent what the log does not."""
+        """Where the register, or what lenders are told, says of a consent what the log does not."""
         for consent_id, state, used_up_by in self._log.grants():
             held = self.stands.consents[consent_id]
             if (state, used_up_by) != (held.state, held.used_up_by):
                 yield f"{held.agreed.name} is {state} by {used_up_by}, and the log says {held.state}"
+        told, due = set(self._log.events()), set(self.stands.events)
+        for event in sorted(told ^ due):
+            heard = "are" if event in told else "are not"
+            yield f"lenders {heard} told of {event}, against what the log says"
 
     # --- judging
 

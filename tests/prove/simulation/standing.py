@@ -72,6 +72,7 @@ class Standing:
         self.signing: dict[int, str] = {}  # by index of a release, the key that was current
         self.kid = ""
         self.models: dict[str, int] = {}  # in use behind this index
+        self.events: list[tuple[int, str, str]] = []  # entry, consent id, and what lenders are told of it
 
     @staticmethod
     def periods(contract: Contract, at: datetime) -> list[str]:
@@ -142,10 +143,13 @@ class Standing:
             case pb.LEAF_KIND_CONSENT_PAUSED | pb.LEAF_KIND_CONSENT_RESUMED | pb.LEAF_KIND_CONSENT_REVOKED:
                 held = self.consents[part.consent_id]
                 held.state = MOVES.get((leaf.kind, held.state), held.state)
+                self._tell(entry, [part.consent_id])
             case pb.LEAF_KIND_SUBJECT_FROZEN:
                 self.frozen.setdefault(part.subject, entry.at)
+                self._tell(entry, self._open_ones(part.subject))
             case pb.LEAF_KIND_SUBJECT_UNFROZEN:
                 self.frozen.pop(part.subject, None)
+                self._tell(entry, self._open_ones(part.subject))
             case pb.LEAF_KIND_MODEL_CHANGED:
                 self.models.setdefault(leaf.reason, entry.index)
             case pb.LEAF_KIND_KEY_CHANGED if leaf.reason.startswith("current"):
@@ -175,3 +179,15 @@ class Standing:
             held.uses.append(entry.at)
             if held.agreed.terms.mode is ConsentMode.ONE_TIME and held.state == "ACTIVE":
                 held.state, held.used_up_by = "CONSUMED", entry.index
+                self.events.append((entry.index, part.consent_id, "CONSUMED"))
+
+    def _open_ones(self, subject: str) -> list[str]:
+        return [
+            consent_id
+            for consent_id, held in self.consents.items()
+            if held.agreed.subject == subject and held.state in ("ACTIVE", "PAUSED")
+        ]
+
+    def _tell(self, entry: Entry, consent_ids: list[str]) -> None:
+        what = pb.LeafKind.Name(entry.leaf.kind).rpartition("_")[2]
+        self.events += [(entry.index, consent_id, what) for consent_id in consent_ids]
