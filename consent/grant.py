@@ -48,8 +48,6 @@ MOVES = {
     (State.CONSUMED, Change.REVOKE): State.REVOKED,
 }
 
-FREEZE_LETS_PASS = frozenset({Purpose.ACCOUNT_REVIEW, Purpose.CONSUMER_SELF})
-
 
 class ConsentDenied(Exception):
     """The grant does not cover the query; ``reason`` is an ErrorReason name."""
@@ -131,6 +129,7 @@ class Grant:
     frozen_at: datetime | None = None  # when the person froze their file; None: not frozen
     used_in: str = ""  # the calendar period of its latest scored answer
     uses: int = 0  # scored answers in that period
+    lifts: datetime | None = None  # the freeze that the person lifted for this grant alone
 
     def state_at(self, now: datetime) -> State:
         """The state as the clock has it."""
@@ -183,7 +182,11 @@ class Grant:
         return often is not None and self.uses >= often.uses and self.used_in == self.period_at(now)
 
     def _passes_freeze(self, frozen_at: datetime) -> bool:
-        return self.terms.purpose in FREEZE_LETS_PASS and self.granted_at < frozen_at
+        """The person's own questions, reviews that were agreed to before, and what it was lifted for."""
+        purpose = self.terms.purpose
+        if purpose is Purpose.CONSUMER_SELF or self.lifts == frozen_at:
+            return True
+        return purpose is Purpose.ACCOUNT_REVIEW and self.granted_at < frozen_at
 
     def used(self, now: datetime, leaf_index: int) -> Standing:
         """How this grant stands after one more scored answer, whose entry is at ``leaf_index``."""

@@ -19,6 +19,7 @@ from scoregate.audit.v1 import leaf_pb2
 from scoregate.words import ConsentEventKind
 
 CONSUMER_DECISION = "CONSUMER_DECISION"
+FREEZE_LIFTED = "CONSUMER_DECISION_LIFTING_THE_FREEZE_FOR_THIS_PARTNER"
 RELINQUISHED = "PARTNER_RELINQUISHED"
 MAY_END = frozenset({State.ACTIVE, State.PAUSED})
 
@@ -29,18 +30,30 @@ CHANGES = {
 }
 
 
-def allow(tx: Transaction, handle: str, subject: str, pairwise: Pairwise, *, actor: str) -> Entry:
+def allow(
+    tx: Transaction, handle: str, subject: str, pairwise: Pairwise, *, lift_freeze: bool, actor: str
+) -> Entry:
     """A person allows an invitation; a consent comes of it.
+
+    ``lift_freeze``: where their file is frozen, they lift that freeze for this lender alone.
 
     Raises:
         NotFound: No such invitation.
         InvitationClosed: It is not PENDING any more.
-        SubjectIsFrozen: The person's file is frozen.
+        SubjectIsFrozen: The person's file is frozen, and they lift nothing.
     """
     reference = pairwise.reference(register.invitation(tx.connection, handle).partner_id, subject)
-    entry = register.allow(tx.connection, handle, subject=subject, subject_ref=reference, now=tx.now)
+    entry = register.allow(
+        tx.connection,
+        handle,
+        subject=subject,
+        subject_ref=reference,
+        now=tx.now,
+        lift_freeze=lift_freeze,
+    )
     tx.vault.ensure(tx.connection, owner_subject(subject))
-    leaf = leaf_pb2.Leaf(kind=leaf_pb2.LEAF_KIND_CONSENT_GRANTED, reason=CONSUMER_DECISION, actor=actor)
+    reason = CONSUMER_DECISION if entry.grant.lifts is None else FREEZE_LIFTED
+    leaf = leaf_pb2.Leaf(kind=leaf_pb2.LEAF_KIND_CONSENT_GRANTED, reason=reason, actor=actor)
     _append(tx, leaf, entry, ConsentEventKind.GRANTED)
     return entry
 

@@ -275,8 +275,12 @@ class World:
         usages = self.operations.GetPartnerUsage(request).usages
         return {usage.limit_name: usage.used for usage in usages if usage.limit_name != "burst"}
 
-    def allow(self, invitation: consent_pb2.ConsentInvitation, subject: str) -> consent_pb2.Consent:
-        request = consent_admin_pb2.AllowInvitationRequest(handle=invitation.handle, subject=subject)
+    def allow(
+        self, invitation: consent_pb2.ConsentInvitation, subject: str, *, lift_freeze: bool = False
+    ) -> consent_pb2.Consent:
+        request = consent_admin_pb2.AllowInvitationRequest(
+            handle=invitation.handle, subject=subject, lift_freeze=lift_freeze
+        )
         return self.people.AllowInvitation(request).consent
 
     def deny(self, invitation: consent_pb2.ConsentInvitation) -> None:

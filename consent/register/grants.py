@@ -37,7 +37,7 @@ class Entry:
 # begun with the standing, another partner's consent would take longer to miss than one that is nowhere.
 _HELD = (
     "SELECT g.consent_id, g.partner_id, g.subject, g.subject_ref, g.terms, g.sha256, g.granted_at_us, "
-    "g.not_before_us, g.expires_at_us, n.state, n.consumed_by, s.frozen_at_us, n.used_in, n.uses "
+    "g.not_before_us, g.expires_at_us, n.state, n.consumed_by, s.frozen_at_us, n.used_in, n.uses, g.lifts_us "
     "FROM grants g LEFT JOIN standings n ON n.consent_id = g.consent_id "
     "LEFT JOIN subjects s ON s.subject = g.subject "
 )
@@ -167,6 +167,10 @@ def set_freeze(connection: Connection, subject: str, *, frozen: bool, now: datet
     """Freeze or unfreeze; returns False where nothing changed (the first freeze keeps its time)."""
     if (frozen_at(connection, subject) is not None) == frozen:
         return False
+    if not frozen:
+        # What was lifted goes with the freeze: the next may have its very time, where a clock was set back.
+        lifted = grants.c.subject == subject, grants.c.lifts_us.is_not(None)
+        connection.execute(sa.update(grants).where(*lifted).values(lifts_us=None))
     value = micros(now) if frozen else None
     updated = connection.execute(
         sa.update(subjects).where(subjects.c.subject == subject).values(frozen_at_us=value)
@@ -187,7 +191,7 @@ def _held(row: tuple[Any, ...]) -> Grant:
     consent_id, partner_id, subject, subject_ref, terms, sha256, granted_us, begins_us, ends_us, *standing = (
         row
     )
-    state, consumed_by, frozen_at_us, used_in, uses = standing
+    state, consumed_by, frozen_at_us, used_in, uses, lifts_us = standing
     return Grant(
         consent_id,
         partner_id,
@@ -203,6 +207,7 @@ def _held(row: tuple[Any, ...]) -> Grant:
         _moment(frozen_at_us),
         used_in,
         uses,
+        _moment(lifts_us),
     )
 
 
@@ -222,6 +227,7 @@ def _grant(row: Row[Any]) -> Grant:
         frozen_at=_moment(row.frozen_at_us),
         used_in=row.used_in,
         uses=row.uses,
+        lifts=_moment(row.lifts_us),
     )
 
 

@@ -127,16 +127,27 @@ def reject(connection: Connection, handle: str, *, now: datetime) -> Invitation:
     return replace(pending, state="REJECTED")
 
 
-def allow(connection: Connection, handle: str, *, subject: str, subject_ref: str, now: datetime) -> Entry:
+def allow(
+    connection: Connection,
+    handle: str,
+    *,
+    subject: str,
+    subject_ref: str,
+    now: datetime,
+    lift_freeze: bool = False,
+) -> Entry:
     """Record a person's yes; a grant comes of it.
+
+    ``lift_freeze``: where their file is frozen, they lift that freeze for this grant alone.
 
     Raises:
         NotFound: No such invitation.
         InvitationClosed: It is not PENDING any more.
-        SubjectIsFrozen: The person's file is frozen.
+        SubjectIsFrozen: The person's file is frozen, and they lift nothing.
     """
     pending = _pending(connection, handle, now)
-    if frozen_at(connection, subject) is not None:
+    frozen = frozen_at(connection, subject)
+    if frozen is not None and not lift_freeze:
         raise SubjectIsFrozen
     terms = pending.terms
     not_before, expires_at = window(terms, now)
@@ -154,6 +165,7 @@ def allow(connection: Connection, handle: str, *, subject: str, subject_ref: str
         not_before=not_before,
         expires_at=expires_at,
         state=State.ACTIVE,
+        lifts=frozen,
     )
     grant = replace(grant, sha256=consent_digest(grant, NOTICE_VERSION))
     connection.execute(
@@ -171,6 +183,7 @@ def allow(connection: Connection, handle: str, *, subject: str, subject_ref: str
             granted_at_us=micros(now),
             not_before_us=micros(not_before),
             expires_at_us=micros(expires_at),
+            lifts_us=None if frozen is None else micros(frozen),
         )
     )
     connection.execute(sa.insert(standings).values(consent_id=grant.consent_id, state=grant.state.value))

@@ -38,6 +38,7 @@ grants = sa.Table(
     sa.Column("granted_at_us", sa.BigInteger, nullable=False),
     sa.Column("not_before_us", sa.BigInteger, nullable=False),
     sa.Column("expires_at_us", sa.BigInteger, nullable=False),
+    sa.Column("lifts_us", sa.BigInteger),  # the freeze that was lifted for it alone
     sa.UniqueConstraint("partner_id", "number", name="uq_grants_number"),
     sa.Index("ix_grants_subject", "subject", "granted_at_us"),
     sa.Index("ix_grants_expires", "expires_at_us"),

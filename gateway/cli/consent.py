@@ -32,7 +32,14 @@ Subject = Annotated[str, typer.Option(metavar="ID", help="The person, such as uc
 
 @app.command()
 @asks_gateway
-def allow(admin: Admin, handle: Handle, subject: Subject) -> None:
+def allow(
+    admin: Admin,
+    handle: Handle,
+    subject: Subject,
+    lift_freeze: Annotated[
+        bool, typer.Option("--lift-freeze", help="They lift a freeze of their file for this consent alone.")
+    ] = False,
+) -> None:
     """The person allows an invitation; a consent comes of it.
 
     Example:
@@ -40,7 +47,7 @@ def allow(admin: Admin, handle: Handle, subject: Subject) -> None:
     """
     from scoregate.admin.v1 import consent_admin_pb2 as pb
 
-    asked = pb.AllowInvitationRequest(handle=handle, subject=subject)
+    asked = pb.AllowInvitationRequest(handle=handle, subject=subject, lift_freeze=lift_freeze)
     with _telling_of_an_earlier_yes(admin, asked):
         made: consent_pb2.Consent = admin.people.AllowInvitation(asked).consent
     note = _note(admin, subject)

@@ -17,13 +17,8 @@ OUR_PACKAGES = frozenset({"scoregate", "gateway", "consent", "scoring"})
 
 _OPTIONS = {  # by the last name of a field: what the command line calls it
     **{"certificate": "--cert", "key": "--key", "server_ca": "--ca"},
-    **{
-        "partner_id": "ID",
-        "common_name": "ID",
-        "legal_name": "--name",
-        "legal_entity": "--entity",
-        "role": "--role",
-    },
+    **{"partner_id": "ID", "common_name": "ID", "role": "--role"},
+    **{"legal_name": "--name", "legal_entity": "--entity"},
     **{"daily_units": "--daily", "monthly_units": "--monthly", "time_zone": "--zone"},
     **{"calls_per_second": "--rate", "burst_calls": "--burst", "thresholds": "--threshold"},
     **{"charge_not_scored": "--not-scored", "csr_pem": "--csr", "valid_days": "--days"},

@@ -74,6 +74,7 @@ class ConsentAdminDoor:
             handle=handle,
             subject=subject,
             pairwise=self._pairwise,
+            lift_freeze=request.lift_freeze,
             actor=operator.partner_id,
         )
         return pb.AllowInvitationResponse(

@@ -139,4 +139,5 @@ def _row(grant: Grant, number: int, handle: str, terms: str) -> Row:
         micros(grant.granted_at),
         micros(grant.not_before),
         micros(grant.expires_at),
+        None,
     )

@@ -128,6 +128,21 @@ def test_a_freeze_stops_everything_but_a_review_agreed_before_it() -> None:
     assert denial(replace(review, frozen_at=NOON), ask) == "SUBJECT_FROZEN"
 
 
+def test_a_freeze_that_was_lifted_for_one_grant_lets_it_pass_and_the_next_does_not() -> None:
+    lifted = replace(GRANT, granted_at=NOON, lifts=NOON - TICK, frozen_at=NOON - TICK)
+    assert denial(lifted) == ""
+    assert denial(replace(lifted, frozen_at=NOON + TICK)) == "SUBJECT_FROZEN"
+    assert denial(replace(lifted, frozen_at=None)) == ""
+    assert denial(replace(lifted, lifts=None)) == "SUBJECT_FROZEN"
+
+
+def test_the_persons_own_questions_pass_any_freeze() -> None:
+    own = replace(GRANT, terms=replace(TERMS, purpose=Purpose.CONSUMER_SELF))
+    ask = replace(ASK, purpose=Purpose.CONSUMER_SELF)
+    for frozen_at in (NOON - TICK, NOON, NOON + TICK):
+        assert denial(replace(own, frozen_at=frozen_at), ask) == ""
+
+
 @pytest.mark.parametrize("purpose", list(Purpose))
 def test_two_purposes_alone_pass_a_freeze(purpose: Purpose) -> None:
     grant = replace(GRANT, terms=replace(TERMS, purpose=purpose), frozen_at=NOON + TICK)

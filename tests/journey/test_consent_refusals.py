@@ -385,6 +385,32 @@ def test_an_invitation_that_was_denied_or_has_run_out_is_never_allowed(own_world
     assert answered(acme, shown).invitation.state == consent_pb2.INVITATION_STATE_EXPIRED
 
 
+def test_a_freeze_is_lifted_for_one_lender_alone_and_until_the_next(
+    world: World, acme: Partner, zeta: Partner
+) -> None:
+    before = world.consent(zeta, "uci-00108", **PERIODIC)
+    world.freeze("uci-00108")
+    with world.entries() as entries:
+        consent = world.allow(acme.invite(**PERIODIC), "uci-00108", lift_freeze=True)
+    granted = next(entry for entry in entries if entry.kind == leaf_pb2.LEAF_KIND_CONSENT_GRANTED)
+    assert granted.reason == "CONSUMER_DECISION_LIFTING_THE_FREEZE_FOR_THIS_PARTNER"
+    answered(acme, acme.query(consent))
+    turned_down(zeta, zeta.query(before), "SUBJECT_FROZEN")
+    world.freeze("uci-00108", frozen=False)
+    world.freeze("uci-00108")
+    turned_down(acme, acme.query(consent), "SUBJECT_FROZEN")
+
+
+def test_nothing_is_lifted_where_nothing_is_frozen(world: World, acme: Partner) -> None:
+    with world.entries() as entries:
+        consent = world.allow(acme.invite(**PERIODIC), "uci-00109", lift_freeze=True)
+    assert [entry.reason for entry in entries if entry.kind == leaf_pb2.LEAF_KIND_CONSENT_GRANTED] == [
+        "CONSUMER_DECISION"
+    ]
+    world.freeze("uci-00109")
+    turned_down(acme, acme.query(consent), "SUBJECT_FROZEN")
+
+
 def test_a_frozen_person_is_granted_nothing_before_the_freeze_is_lifted(world: World, acme: Partner) -> None:
     invitation = acme.invite()
     world.freeze("uci-00107")

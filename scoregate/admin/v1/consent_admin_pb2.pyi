@@ -21,12 +21,14 @@ CONSENT_CHANGE_RESUME: ConsentChange
 CONSENT_CHANGE_REVOKE: ConsentChange
 
 class AllowInvitationRequest(_message.Message):
-    __slots__ = ("handle", "subject")
+    __slots__ = ("handle", "subject", "lift_freeze")
     HANDLE_FIELD_NUMBER: _ClassVar[int]
     SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    LIFT_FREEZE_FIELD_NUMBER: _ClassVar[int]
     handle: str
     subject: str
-    def __init__(self, handle: _Optional[str] = ..., subject: _Optional[str] = ...) -> None: ...
+    lift_freeze: bool
+    def __init__(self, handle: _Optional[str] = ..., subject: _Optional[str] = ..., lift_freeze: _Optional[bool] = ...) -> None: ...
 
 class AllowInvitationResponse(_message.Message):
     __slots__ = ("consent",)
