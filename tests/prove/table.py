@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import time
@@ -40,7 +41,8 @@ class Row:
         """As the file has it."""
         finding = self.finding
         fields = {name: getattr(finding, name) for name in FIELDS}
-        figures = {name: round(value, 4) for name, value in finding.figures.items()}
+        # Calls that failed took for ever, which JSON has no number for.
+        figures = {name: round(f, 4) if math.isfinite(f) else None for name, f in finding.figures.items()}
         rest = {"outcomes": dict(finding.outcomes), "figures": figures, "seconds": round(self.seconds, 1)}
         return {"campaign": self.campaign} | fields | rest
 

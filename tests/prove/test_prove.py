@@ -67,6 +67,13 @@ def test_a_row_has_these_fields_and_no_others(on: Ground, record: Record) -> Non
     }
 
 
+def test_a_figure_of_calls_that_failed_is_written_as_none(on: Ground, record: Record) -> None:
+    prove({"one": yielding(replace(KEPT, figures={"p99_ms": float("inf")}))}, on, record, silent())
+
+    [row] = json.loads(record.path.read_text())
+    assert row["figures"] == {"p99_ms": None}
+
+
 @pytest.mark.parametrize(
     ("broken", "why"),
     [
