@@ -22,7 +22,7 @@ from scoregate.words import InputFamily
 from scoring.service import Family, Scored
 
 KEPT = timedelta(days=400)
-"""Longer than an engine's newest epoch is ever old."""
+"""How long cells of months that are over stay."""
 
 first_cells = sa.Table(
     "first_cells",
@@ -92,10 +92,15 @@ def forget(connection: Connection, subject: str) -> int:
 
 
 def sweep(connection: Connection, *, now: datetime, limit: int) -> int:
-    """Delete up to ``limit`` cells of months that nobody is asked about any more; returns how many."""
-    begins = f"{now - KEPT:%Y-%m}"
+    """Delete up to ``limit`` cells of months that nobody is asked about any more; returns how many.
+
+    A person's newest month stays, however old: an engine may have had no later epoch.
+    """
+    begins, later = f"{now - KEPT:%Y-%m}", first_cells.alias()
+    months = [sa.func.substr(each.c.basis, 1, len(begins)) for each in (first_cells, later)]
+    is_over = sa.exists().where(later.c.subject == first_cells.c.subject, months[1] > months[0])
     names = sa.tuple_(first_cells.c.subject, first_cells.c.basis)
-    old = sa.select(first_cells.c.subject, first_cells.c.basis).where(first_cells.c.basis < begins)
+    old = sa.select(first_cells.c.subject, first_cells.c.basis).where(first_cells.c.basis < begins, is_over)
     return connection.execute(sa.delete(first_cells).where(names.in_(old.limit(limit)))).rowcount
 
 
