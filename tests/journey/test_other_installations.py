@@ -76,6 +76,7 @@ def test_a_database_that_keeps_no_check_value_is_checked_by_its_references(own_w
     assert consent.subject_ref not in text
     file.write_bytes(before)
     own_world.restart()  # and keeps one from now on
+    execute(own_world, "DELETE FROM consent_events")
     execute(own_world, "DELETE FROM standings")
     execute(own_world, "DELETE FROM grants")
     exchange(file)
