@@ -31,6 +31,10 @@ class State(StrEnum):
     CONSUMED = "CONSUMED"
 
 
+OPEN = frozenset({State.ACTIVE, State.PAUSED})
+"""The states that may still end, by somebody's hand or by time."""
+
+
 class Change(StrEnum):
     """What a person can do to a grant."""
 
@@ -133,7 +137,7 @@ class Grant:
 
     def state_at(self, now: datetime) -> State:
         """The state as the clock has it."""
-        if self.state in {State.ACTIVE, State.PAUSED} and now >= self.expires_at:
+        if self.state in OPEN and now >= self.expires_at:
             return State.EXPIRED
         return self.state
 

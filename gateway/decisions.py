@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from consent import register
-from consent.grant import Change, State
+from consent.grant import OPEN, Change, State
 from consent.pairwise import Pairwise
 from consent.register import Entry, Event, Invitation
 from gateway.audit.private import owner_subject
@@ -21,7 +21,6 @@ from scoregate.words import ConsentEventKind
 CONSUMER_DECISION = "CONSUMER_DECISION"
 FREEZE_LIFTED = "CONSUMER_DECISION_LIFTING_THE_FREEZE_FOR_THIS_PARTNER"
 RELINQUISHED = "PARTNER_RELINQUISHED"
-MAY_END = frozenset({State.ACTIVE, State.PAUSED})
 
 CHANGES = {
     Change.PAUSE: (leaf_pb2.LEAF_KIND_CONSENT_PAUSED, ConsentEventKind.PAUSED),
@@ -97,7 +96,7 @@ def relinquish(tx: Transaction, consent_id: str, caller: Caller, *, method: str)
         NotFound: Missing, or another partner's.
     """
     found = register.entry(tx.connection, consent_id, partner_id=caller.partner_id)
-    if found.grant.state_at(tx.now) not in MAY_END:
+    if found.grant.state_at(tx.now) not in OPEN:
         return found
     ended = register.change(tx.connection, consent_id, Change.REVOKE, now=tx.now)
     leaf = leaf_pb2.Leaf(
@@ -133,7 +132,7 @@ def expire(tx: Transaction, consent_ids: Sequence[str]) -> int:
     count = 0
     for consent_id in consent_ids:
         found = register.entry(tx.connection, consent_id)
-        if found.grant.state in MAY_END and found.grant.state_at(tx.now) is State.EXPIRED:
+        if found.grant.state in OPEN and found.grant.state_at(tx.now) is State.EXPIRED:
             register.set_states(tx.connection, {consent_id: State.EXPIRED})
             leaf = leaf_pb2.Leaf(kind=leaf_pb2.LEAF_KIND_CONSENT_EXPIRED, actor="gateway")
             _append(tx, leaf, found, ConsentEventKind.EXPIRED)

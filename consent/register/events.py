@@ -9,13 +9,11 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from consent.grant import State
+from consent.grant import OPEN
 from consent.register.tables import consent_events, grants, standings
 from consent.sql import Write
 from scoregate.instants import micros, moment
 from scoregate.words import ConsentEventKind
-
-OPEN = (State.ACTIVE.value, State.PAUSED.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +28,7 @@ class Event:
 
 
 _record = Write(consent_events)
+_OPEN = sorted(state.value for state in OPEN)
 
 
 def record(connection: Connection, events: Iterable[Event]) -> None:
@@ -60,12 +59,12 @@ def events_of_partner(
 def open_grants(connection: Connection, subject: str) -> list[tuple[str, str]]:
     """(partner, consent id) of a person's grants that have not ended."""
     query = sa.select(grants.c.partner_id, grants.c.consent_id).join(standings)
-    found = query.where(grants.c.subject == subject, standings.c.state.in_(OPEN))
+    found = query.where(grants.c.subject == subject, standings.c.state.in_(_OPEN))
     return [(row.partner_id, row.consent_id) for row in connection.execute(found).all()]
 
 
 def overdue(connection: Connection, *, since: datetime, now: datetime, limit: int) -> list[str]:
     """Grants whose window closed after ``since`` and by ``now``, unmarked so far; oldest first."""
     closed = grants.c.expires_at_us > micros(since), grants.c.expires_at_us <= micros(now)
-    query = sa.select(grants.c.consent_id).join(standings).where(*closed, standings.c.state.in_(OPEN))
+    query = sa.select(grants.c.consent_id).join(standings).where(*closed, standings.c.state.in_(_OPEN))
     return list(connection.execute(query.order_by(grants.c.expires_at_us).limit(limit)).scalars())

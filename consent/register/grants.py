@@ -61,17 +61,17 @@ def grants_owned(connection: Connection, owned: Iterable[tuple[str, str]]) -> di
     return {row[0]: _held(row) for row in _owned.rows(connection, owned=list(owned))}
 
 
-def standings(connection: Connection, subjects: Mapping[str, str]) -> dict[str, Standing]:
-    """How those grants stand now that exist, by consent id; ``subjects`` says whose each of them is.
+def standings(connection: Connection, whose: Mapping[str, str]) -> dict[str, Standing]:
+    """How those grants stand now that exist; ``whose`` gives each consent id its person.
 
     What was agreed to, and by whom, never changes.
     """
-    frozen: dict[str, int | None] = dict(_frozen.rows(connection, subjects=list(set(subjects.values()))))
+    frozen: dict[str, int | None] = dict(_frozen.rows(connection, subjects=list(set(whose.values()))))
     return {
         consent_id: Standing(
-            _STATES[state], consumed_by, _moment(frozen.get(subjects[consent_id])), used_in, uses
+            _STATES[state], consumed_by, _moment(frozen.get(whose[consent_id])), used_in, uses
         )
-        for consent_id, state, consumed_by, used_in, uses in _standing.rows(connection, ids=list(subjects))
+        for consent_id, state, consumed_by, used_in, uses in _standing.rows(connection, ids=list(whose))
     }
 
 

@@ -14,7 +14,7 @@ from consent.register import InvitationClosed, NotFound, SubjectIsFrozen
 from gateway import decisions
 from gateway.doors.consent import consent_message, invitation_message
 from gateway.doors.door import Frame, Handlers, by_path
-from gateway.doors.wire import ID, SUBJECT, Check, page_token, read
+from gateway.doors.wire import A_CONSENT_ID, A_HANDLE, ID, SUBJECT, Check, page_token, read
 from gateway.errors import Refused
 from gateway.ledger import Ledger, Transaction
 from gateway.partners import Partner
@@ -25,7 +25,6 @@ from scoregate.admin.v1 import consent_admin_pb2 as pb
 from scoregate.audit.v1 import leaf_pb2
 
 SERVICE = "scoregate.admin.v1.ConsentAdminService"
-A_HANDLE = "an invitation's handle: 26 characters of a-z and 2-7"
 A_SUBJECT = "a subject id such as uci-00001: 1 to 64 printable ASCII characters without spaces"
 
 CHANGES = {
@@ -94,9 +93,7 @@ class ConsentAdminDoor:
     def _change_consent(self, call: Call, operator: Partner, caller: Caller) -> pb.ChangeConsentResponse:
         request = read(pb.ChangeConsentRequest, call.body)
         check = Check()
-        consent_id = check.text(
-            "consent_id", request.consent_id, ID, "a consent id: 26 characters of a-z and 2-7"
-        )
+        consent_id = check.text("consent_id", request.consent_id, ID, A_CONSENT_ID)
         if request.change not in CHANGES:
             check.refuse("change", "must be PAUSE, RESUME or REVOKE")
         check.finish()

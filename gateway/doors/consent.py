@@ -13,7 +13,7 @@ from consent.grant import Frequency, Terms
 from consent.register import Entry, Event, Invitation, NotFound, RequestIdReused
 from gateway import decisions
 from gateway.doors.door import Frame, Handlers, by_path
-from gateway.doors.wire import ID, Check, duration, page_token, read, timestamp
+from gateway.doors.wire import A_CONSENT_ID, A_HANDLE, ID, Check, duration, page_token, read, timestamp
 from gateway.errors import Refused
 from gateway.ledger import Ledger, Transaction
 from gateway.partners import Partner
@@ -25,8 +25,6 @@ from scoregate.partner.v1 import consent_pb2, types_pb2
 from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Purpose
 
 SERVICE = "scoregate.partner.v1.ConsentService"
-A_CONSENT_ID = "a consent id: 26 characters of a-z and 2-7"
-A_LOG_INDEX = "a log index: 0 or more"
 EVENT_TOKEN = re.compile(r"(\d{1,18}):([a-z2-7]{26})")
 DECIDE_WITHIN = timedelta(days=7)
 MINUTE, DAY, YEARS = timedelta(minutes=1), timedelta(days=1), timedelta(days=5 * 365)
@@ -112,7 +110,7 @@ class ConsentDoor:
     ) -> consent_pb2.GetConsentInvitationResponse:
         request = read(consent_pb2.GetConsentInvitationRequest, call.body)
         check = Check()
-        check.text("handle", request.handle, ID, "an invitation's handle: 26 characters of a-z and 2-7")
+        check.text("handle", request.handle, ID, A_HANDLE)
         check.finish()
         with self._store.reading() as connection:
             try:
@@ -143,7 +141,7 @@ class ConsentDoor:
         check = Check()
         size = check.page_size(request.page_size, default=100, most=500)
         if request.start_index < 0:
-            check.refuse("start_index", f"must be {A_LOG_INDEX}")
+            check.refuse("start_index", "must be a log index: 0 or more")
         token = check.page_token(request.page_token)
         place = EVENT_TOKEN.fullmatch(token)
         if token and not place:

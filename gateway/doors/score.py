@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from consent.grant import Ask
 from gateway.doors.door import REPLAYED, Asked, Done, Handlers, Reply, by_path, report
-from gateway.doors.wire import ID, NONCE, SUBJECT, Check, read
+from gateway.doors.wire import A_CONSENT_ID, ID, NONCE, SUBJECT, Check, read
 from gateway.errors import Refused
 from gateway.journey import Answered, Journey, Parse, Result
 from gateway.metrics import ITEMS
@@ -21,7 +21,6 @@ from scoregate.words import Disclosure, Purpose
 SERVICE = "scoregate.partner.v1.ScoreService"
 MAX_ITEMS = 1_000
 RESULTS_TAG, ANSWER_TAG = b"\x0a", b"\x12"  # fields 1 and 2, each of a length
-A_CONSENT_ID = "a consent id: 26 characters of a-z and 2-7"
 A_NONCE = "16 to 128 characters of A-Z, a-z, 0-9, '-' and '_'"
 A_SUBJECT_REF = "empty or a subject reference of yours"
 
@@ -114,8 +113,8 @@ def _read_check_threshold(body: bytes, partner: Partner) -> Sequence[ScoreQuery]
     request = read(score_pb2.CheckThresholdRequest, body)
     purpose = _shared(check, "", request)
     if not is_threshold(request.threshold):
-        most = f"must be a multiple of {CELL} from {LOWEST} to {HIGHEST} that is registered for you"
-        check.refuse("threshold", most)
+        one = f"a multiple of {CELL} from {LOWEST} to {HIGHEST} that is registered for you"
+        check.refuse("threshold", f"must be {one}")
     check.finish()
     ask = Ask(partner.partner_id, purpose, Disclosure.THRESHOLD, False, request.subject_ref)
     return [_query(CHECK_THRESHOLD, request, ask, request.threshold)]

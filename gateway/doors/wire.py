@@ -26,6 +26,8 @@ W = TypeVar("W", bound=Word)
 
 UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 ID = re.compile(r"[a-z2-7]{26}")
+A_CONSENT_ID = "a consent id: 26 characters of a-z and 2-7"
+A_HANDLE = "an invitation's handle: 26 characters of a-z and 2-7"
 NONCE = re.compile(r"[A-Za-z0-9_-]{16,128}")
 SUBJECT = re.compile(r"[!-~]{1,64}")
 FINGERPRINT = re.compile(r"[0-9a-f]{64}")
