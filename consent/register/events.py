@@ -63,8 +63,16 @@ def open_grants(connection: Connection, subject: str) -> list[tuple[str, str]]:
     return [(row.partner_id, row.consent_id) for row in connection.execute(found).all()]
 
 
-def overdue(connection: Connection, *, since: datetime, now: datetime, limit: int) -> list[str]:
-    """Grants whose window closed after ``since`` and by ``now``, unmarked so far; oldest first."""
-    closed = grants.c.expires_at_us > micros(since), grants.c.expires_at_us <= micros(now)
-    query = sa.select(grants.c.consent_id).join(standings).where(*closed, standings.c.state.in_(_OPEN))
-    return list(connection.execute(query.order_by(grants.c.expires_at_us).limit(limit)).scalars())
+def overdue(
+    connection: Connection, *, behind: tuple[datetime, str], now: datetime, limit: int
+) -> list[tuple[datetime, str]]:
+    """(end, consent id) of grants whose window has closed by ``now``, unmarked so far, behind that place."""
+    place = sa.tuple_(grants.c.expires_at_us, grants.c.consent_id)
+    begin = sa.tuple_(sa.literal(micros(behind[0])), sa.literal(behind[1]))
+    query = (
+        sa.select(grants.c.expires_at_us, grants.c.consent_id)
+        .join(standings)
+        .where(place > begin, grants.c.expires_at_us <= micros(now), standings.c.state.in_(_OPEN))
+        .order_by(grants.c.expires_at_us, grants.c.consent_id)
+    )
+    return [(moment(at_us), consent_id) for at_us, consent_id in connection.execute(query.limit(limit)).all()]

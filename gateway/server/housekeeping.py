@@ -41,24 +41,25 @@ class Windows:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._since = datetime.min.replace(tzinfo=UTC, year=1970)
+        self._since = datetime(1970, 1, 1, tzinfo=UTC)
 
     def close_overdue(self, ledger: Ledger) -> int:
         """Record every window that has closed; returns how many."""
         closed = 0
         try:
-            now = ledger.now()
-            while True:
-                with self._store.reading() as connection:
-                    found = register.overdue(connection, since=self._since, now=now, limit=CLOSE_LIMIT)
-                count = ledger.change(partial(decisions.expire, consent_ids=found)) if found else 0
-                if not count:
-                    break
-                closed += count
+            now, behind = ledger.now(), (self._since, "")
+            while found := self._overdue(behind, now):
+                consent_ids = [consent_id for _, consent_id in found]
+                closed += ledger.change(partial(decisions.expire, consent_ids=consent_ids))
+                behind = found[-1]
             self._since = now - SKEW
         except (LedgerUnavailable, LedgerBusy, StoreUnavailable):
             log.warning("windows put off: the ledger can't be read or written")
         return closed
+
+    def _overdue(self, behind: tuple[datetime, str], now: datetime) -> list[tuple[datetime, str]]:
+        with self._store.reading() as connection:
+            return register.overdue(connection, behind=behind, now=now, limit=CLOSE_LIMIT)
 
 
 def tick(
