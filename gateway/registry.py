@@ -15,7 +15,7 @@ from gateway.ledger import Transaction
 from gateway.partners import Enrolled, Partner
 from gateway.query import Caller
 from gateway.quota.contract import Contract
-from gateway.thresholds import cells
+from gateway.thresholds import entities
 from scoregate.audit.v1 import leaf_pb2
 
 T = TypeVar("T")
@@ -120,10 +120,10 @@ def _list_thresholds(tx: Transaction, changed: Partner) -> None:
         p for p in partners.of_legal_entity(tx.connection, entity) if p.partner_id != changed.partner_id
     ]
     listed = [threshold for other in others for threshold in other.contract.thresholds]
-    before = cells.registered(tx.connection, entity)
+    before = entities.registered(tx.connection, entity)
     after = before.listing(changed.contract.thresholds, listed, now=tx.now)
     if after != before:
-        cells.register(tx.connection, entity, after)
+        entities.register(tx.connection, entity, after)
 
 
 def _record(

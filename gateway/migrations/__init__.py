@@ -20,7 +20,9 @@ import consent.keyring  # noqa: F401
 import gateway.audit.log
 import gateway.ledger.answers
 import gateway.partners
-import gateway.quota.contract  # noqa: F401  # each room's tables must be known here
+import gateway.quota.contract
+import gateway.thresholds.cells
+import gateway.thresholds.entities  # noqa: F401  # each room's tables must be known here
 from consent import register
 from gateway.store import Store, metadata
 

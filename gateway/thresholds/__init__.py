@@ -4,7 +4,7 @@ A person who allows THRESHOLD or BAND agrees to be placed in a cell of 50 points
 see to it, whoever asks, alone or with others:
 
 * thresholds are multiples of 50 for everybody, at most three for a legal entity, and change at most once a
-  year (``policy``);
+  year (``policy``, ``entities``);
 * the first such answer about a person in a month, with one set of excluded families, rests on a score; every
   later one, to any partner, rests on the cell that it fell in (``cells``). Two lenders who ask on both sides
   of a change that they know the size of would otherwise learn where between two thresholds the score lies;

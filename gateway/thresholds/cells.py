@@ -1,7 +1,4 @@
-"""The cells that people are in this month, and the thresholds of legal entities, in SQL.
-
-A cell is sealed under the person's own key, and erased with it.
-"""
+"""The cells that people are in this month, in SQL; sealed under each person's own key, and erased with it."""
 
 from __future__ import annotations
 
@@ -15,8 +12,6 @@ from sqlalchemy.engine import Connection
 from consent.sql import Select, Write
 from gateway.audit.private import DataKey, Sealed, data_keys
 from gateway.store import metadata
-from gateway.thresholds.policy import Registered
-from scoregate.instants import micros, moment
 from scoregate.values import value
 from scoregate.words import InputFamily
 from scoring.service import Family, Scored
@@ -31,15 +26,8 @@ first_cells = sa.Table(
     sa.Column("basis", sa.String(40), primary_key=True),
     sa.Column("key_id", sa.String(32), sa.ForeignKey(data_keys.c.key_id), nullable=False),
     sa.Column("sealed", sa.LargeBinary, nullable=False),
+    sa.Index("ix_first_cells_basis", "basis"),  # the sweep is in a hurry: it holds the lock
     sqlite_with_rowid=False,
-)
-
-entity_thresholds = sa.Table(
-    "entity_thresholds",
-    metadata,
-    sa.Column("legal_entity", sa.String(40), primary_key=True),
-    sa.Column("thresholds", sa.Text, nullable=False),
-    sa.Column("changed_at_us", sa.BigInteger, nullable=False),
 )
 
 
@@ -120,27 +108,3 @@ def opened(cell: Cell, key: DataKey) -> Scored:
     epoch, score, reasons, families, model = json.loads(key.open(cell.sealed))
     families = tuple(Family(number) for number in families)
     return Scored(cell.subject, date.fromisoformat(epoch), score, tuple(reasons), families, model)
-
-
-def registered(connection: Connection, legal_entity: str) -> Registered:
-    """A legal entity's thresholds."""
-    row = connection.execute(
-        sa.select(entity_thresholds).where(entity_thresholds.c.legal_entity == legal_entity)
-    ).one_or_none()
-    if row is None:
-        return Registered()
-    return Registered(frozenset(json.loads(row.thresholds)), moment(row.changed_at_us))
-
-
-def register(connection: Connection, legal_entity: str, now_registered: Registered) -> None:
-    """Replace a legal entity's thresholds; the policy has allowed it."""
-    if now_registered.changed_at is None:
-        return
-    connection.execute(sa.delete(entity_thresholds).where(entity_thresholds.c.legal_entity == legal_entity))
-    connection.execute(
-        sa.insert(entity_thresholds).values(
-            legal_entity=legal_entity,
-            thresholds=json.dumps(sorted(now_registered.thresholds)),
-            changed_at_us=micros(now_registered.changed_at),
-        )
-    )
