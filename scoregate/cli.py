@@ -1,9 +1,9 @@
 """The `scoregate` command as a partner or an auditor installs it.
 
-It holds what needs no server: `version` and `log verify`. What is installed beside it adds the rest
-through the entry-point group "scoregate.commands": each entry is a function `extend(app)` that may
-add commands to `app` and to `log_app`. The commands only read arguments and show results; the
-checking is in scoregate.proof.
+It holds what needs no server: `version`, `log verify` and `consent-receipt verify`. What is installed
+beside it adds the rest through the entry-point group "scoregate.commands": each entry is a function
+`extend(app)` that may add commands to `app` and to `log_app`. The commands only read arguments and show
+results; the checking is in scoregate.proof and in consent_receipts.py.
 
 Errors in what the user gave are one calm line on stderr and an exit code. A traceback means a bug.
 """
@@ -11,7 +11,8 @@ Errors in what the user gave are one calm line on stderr and an exit code. A tra
 import difflib
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
@@ -25,6 +26,7 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
+from scoregate.errors import KeysInvalid, ScoregateError, VerificationFailed
 from scoregate.instants import moment
 from scoregate.proof.faults import LogDiverged, LogError, LogIncomplete, LogInvalid
 from scoregate.proof.pulled import Report, verify
@@ -37,7 +39,8 @@ SERVER_MISSING = f"Partner and audit tools only. {INSTALL} for the rest."
 W = TypeVar("W", bound=StrEnum)
 
 _OUR_PACKAGES = frozenset({"scoregate", "gateway", "consent", "scoring"})
-_OUTCOMES: tuple[tuple[type[LogError], str, int], ...] = (
+_OUTCOMES: tuple[tuple[type[ScoregateError], str, int], ...] = (
+    (VerificationFailed, "invalid", 3),
     (LogInvalid, "invalid", 3),
     (LogDiverged, "diverged", 4),
     (LogIncomplete, "incomplete", 5),
@@ -94,6 +97,10 @@ app = typer.Typer(
 )
 log_app = typer.Typer(name="log", help="Check a pulled audit log, offline.", no_args_is_help=True)
 app.add_typer(log_app)
+receipt_app = typer.Typer(
+    name="consent-receipt", help="Check what a person allowed a lender, offline.", no_args_is_help=True
+)
+app.add_typer(receipt_app)
 
 
 def _tell_version(asked: bool) -> None:
@@ -156,13 +163,75 @@ def log_verify(
     """
     as_json = output is Output.JSON
     try:
-        report = _verify_with_progress(folder, receipts, quiet=as_json)
+        with _progress(quiet=as_json) as progress:
+            report = verify(folder, receipts=receipts, progress=progress)
     except LogError as error:
         _refuse(error, as_json=as_json)
     if as_json:
         typer.echo(json.dumps(_plain(report), indent=2))
     else:
         Console().print(_table(report))
+
+
+@receipt_app.command("verify")
+def consent_receipt_verify(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="What the person downloaded."),
+    ],
+    jwks: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="The issuer's public keys, as it publishes them.",
+        ),
+    ],
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="A pulled log: recompute it, and find each event in it.",
+        ),
+    ] = None,
+    output: Shown = Output.TABLE,
+) -> None:
+    """Check the receipt of a consent: its signature, its rules, and what follows from them.
+
+    A person downloads it from their pages. It is no lender's receipt of an
+    answer, which `log verify --receipts` finds in the log. It says how things
+    stood when it was issued: a later one of the same consent may say more.
+
+    Exit codes
+      0  All of it holds.
+      2  The command was not called like this, or --jwks is no JWK Set.
+      3  Invalid: changed, signed by another key, or against a rule.
+      4  Diverged: the log is another, or says otherwise.
+      5  Incomplete: the log ends too early, or parts of it are missing.
+
+    Example:
+      scoregate keys export --out jwks.json
+      scoregate consent-receipt verify receipt.jws --jwks jwks.json
+    """
+    from scoregate import consent_receipts  # here, so that help is quick: it takes cryptography
+
+    as_json = output is Output.JSON
+    try:
+        keys = consent_receipts.read_keys(jwks)
+    except KeysInvalid as error:
+        raise typer.BadParameter(str(error), param_hint="--jwks") from error
+    try:
+        with _progress(quiet=as_json or log is None) as progress:
+            checked = consent_receipts.check(file, keys, log=log, progress=progress)
+    except (LogError, VerificationFailed) as error:
+        _refuse(error, as_json=as_json)
+    if as_json:
+        typer.echo(json.dumps(checked.plain(), indent=2))
+    else:
+        Console().print(_shown("The consent receipt holds", checked.rows()))
 
 
 def assemble(points: Iterable[metadata.EntryPoint]) -> typer.Typer:
@@ -189,7 +258,8 @@ def main() -> None:
     assemble(metadata.entry_points(group=COMMANDS_GROUP))(prog_name="scoregate")
 
 
-def _verify_with_progress(folder: Path, receipts: Path | None, *, quiet: bool) -> Report:
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     console = Console(stderr=True)
     bar = Progress(
         TextColumn("Verifying"),
@@ -203,17 +273,14 @@ def _verify_with_progress(folder: Path, receipts: Path | None, *, quiet: bool) -
     )
     with bar:
         task = bar.add_task("", total=None)
-        return verify(
-            folder,
-            receipts=receipts,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _refuse(error: LogError, *, as_json: bool) -> NoReturn:
+def _refuse(error: LogError | VerificationFailed, *, as_json: bool) -> NoReturn:
     result, code = next((name, code) for kind, name, code in _OUTCOMES if isinstance(error, kind))
+    index = error.index if isinstance(error, LogError) else None
     if as_json:
-        typer.echo(json.dumps({"result": result, "index": error.index, "message": str(error)}, indent=2))
+        typer.echo(json.dumps({"result": result, "index": index, "message": str(error)}, indent=2))
     else:
         line = Text.assemble((result.capitalize(), "bold red"), f": {error}.")
         Console(stderr=True).print(line, soft_wrap=True)
@@ -240,14 +307,6 @@ def _plain(report: Report) -> dict[str, str | int | None]:
 
 def _table(report: Report) -> Table:
     head = report.head
-    table = Table(
-        "Checked",
-        "Found",
-        title="The log holds",
-        title_justify="left",
-        title_style="bold green",
-        box=box.SIMPLE,
-    )
     first, last = (_instant(each, "seconds") for each in (report.first_micros, report.last_micros))
     rows = [
         ("log", head.origin),
@@ -263,6 +322,18 @@ def _table(report: Report) -> Table:
             "not looked at; add --receipts DIR" if report.receipts is None else _receipts(report),
         ),
     ]
+    return _shown("The log holds", rows)
+
+
+def _shown(title: str, rows: Iterable[tuple[str, str]]) -> Table:
+    table = Table(
+        "Checked",
+        "Found",
+        title=title,
+        title_justify="left",
+        title_style="bold green",
+        box=box.SIMPLE,
+    )
     for checked, found in rows:
         table.add_row(Text(checked, style="bold"), Text(found, overflow="fold"))
     return table

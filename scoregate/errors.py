@@ -26,6 +26,7 @@
     ├── WordUnknown                 an enum value that this contract does not know
     ├── AnswerUnreadable            an answer that no gateway of this contract sends
     ├── ReceiptConflict             another receipt lies where this one belongs
+    ├── ReturnRefused               a way back that this session did not open
     └── ClientMisconfigured         the client was not given what it needs
 
 What can be wrong with a log (LogError and its kinds, LeafInvalid, BundleInvalid, ProofInvalid,
@@ -269,6 +270,10 @@ class WordUnknown(ScoregateError):
 
 class ReceiptConflict(ScoregateError):
     """Another receipt lies where this one belongs."""
+
+
+class ReturnRefused(ScoregateError):
+    """A way back from the consumer's pages that this session did not open: believe nothing that it says."""
 
 
 class ClientMisconfigured(ScoregateError):

@@ -111,6 +111,13 @@ class InputFamily(Word):
     SOCIAL = "SOCIAL", 5
 
 
+class Mark(Word):
+    """What a person has said about their own file."""
+
+    DISPUTED = "DISPUTED", 1
+    UNDER_REVIEW = "UNDER_REVIEW", 2
+
+
 class ConsentEventKind(Word):
     """What may happen to a consent."""
 

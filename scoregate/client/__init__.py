@@ -36,11 +36,14 @@ from scoregate.client.consents import (
     ConsentEvent,
     ConsentState,
     Frequency,
+    Identity,
     Invitation,
     InvitationState,
     Terms,
     Usage,
+    require_identity,
 )
+from scoregate.client.returning import returned
 from scoregate.client.trust import PublishedKeys, Trust, published_keys
 from scoregate.errors import BindingMismatch, ClientMisconfigured, Refused
 from scoregate.partner.v1 import (
@@ -61,6 +64,7 @@ __all__ = [
     "ConsentEvent",
     "ConsentState",
     "Frequency",
+    "Identity",
     "Invitation",
     "InvitationState",
     "PublishedKeys",
@@ -70,6 +74,7 @@ __all__ = [
     "Terms",
     "ThresholdAnswer",
     "Usage",
+    "returned",
 ]
 
 DEFAULT_TIMEOUT = timedelta(seconds=10)
@@ -197,15 +202,25 @@ class Client:
         *,
         partner_reference: str = "",
         decide_within: timedelta | None = None,
+        return_address: str = "",
+        return_state: str = "",
+        identity: Identity | None = None,
         request_id: str | None = None,
         timeout: timedelta | None = None,
     ) -> Invitation:
-        """Invite one person to consent; hand them the invitation's handle.
+        """Invite one person to consent; hand them the invitation's `url`, or its QR code.
 
         Args:
             terms: What the person is asked to agree to.
             partner_reference: Your own opaque reference, at most 64 characters. No personal data, please.
             decide_within: How long they have, 60 seconds to 30 days. Default: the gateway's 7 days.
+            return_address: Where they may go back to after deciding: one of your contract's, to the letter.
+                Default: nowhere.
+            return_state: What comes back with them, 8 to 128 characters of base64url that nobody can guess,
+                such as `secrets.token_urlsafe()`, kept in their session: `returned` compares it. Needed with
+                a return address, and refused without.
+            identity: Whom you expect. Anybody else who opens the invitation ends it as IDENTITY_MISMATCH.
+                Default: whoever has the link may decide.
             request_id: A UUID; the same one again brings the same invitation. Default: a random one.
             timeout: For this call. Default: the client's.
 
@@ -218,11 +233,14 @@ class Client:
             terms=terms.message(),
             partner_reference=partner_reference,
             decide_within=None if decide_within is None else span("decide_within", decide_within),
+            return_address=return_address,
+            return_state=return_state,
+            identity=None if identity is None else require_identity(identity).message(),
         )
         reply = self._connection.call(
             self._consents.CreateConsentInvitation, request, timeout=timeout, request_id=request.request_id
         )
-        return Invitation.of(reply.message.invitation)
+        return Invitation.of(reply.message.invitation, reply.message.qr_svg)
 
     def invitation(self, handle: str) -> Invitation:
         """Return an invitation of this partner as it stands now.

@@ -21,7 +21,7 @@ from scoregate.partner.v1 import score_pb2
 from scoregate.proof.claims import Claims, NotScored, ScoreClaims, ScoreReason, ThresholdClaims
 from scoregate.proof.results import Scored
 from scoregate.proof.results import ThresholdAnswer as Compared
-from scoregate.words import Band, Disclosure, InputFamily, InquiryType, NotScoredReason, Purpose
+from scoregate.words import Band, Disclosure, InputFamily, InquiryType, Mark, NotScoredReason, Purpose
 
 
 def new_request_id() -> str:
@@ -128,6 +128,11 @@ class Answer:
     def inquiry(self) -> InquiryType:
         """How it counts in the person's inquiry history."""
         return self.claims.inquiry
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """What the person has said about their own file, such as that something is wrong; mostly nothing."""
+        return self.claims.marks
 
     @property
     def not_scored(self) -> NotScoredReason | None:

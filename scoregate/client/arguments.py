@@ -44,7 +44,7 @@ def require_consent(consent_id: str | None) -> str:
     if consent_id is None:
         raise ClientMisconfigured(
             "consent_id: None, as of an invitation that has not been allowed (yet): its state says whether "
-            "it is PENDING, REJECTED or EXPIRED"
+            "it is PENDING, REJECTED, EXPIRED or IDENTITY_MISMATCH"
         )
     return consent_id
 

@@ -1,6 +1,6 @@
 """A partner's invitations, consents and quotas as values. Source: consent.proto, usage.proto."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
@@ -8,7 +8,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from scoregate.client.arguments import numbers, require_instant, span
-from scoregate.errors import AnswerUnreadable
+from scoregate.errors import AnswerUnreadable, ClientMisconfigured
 from scoregate.partner.v1 import consent_pb2, types_pb2, usage_pb2
 from scoregate.words import (
     CalendarUnit,
@@ -28,6 +28,7 @@ class InvitationState(Word):
     APPROVED = "APPROVED", 2
     REJECTED = "REJECTED", 3
     EXPIRED = "EXPIRED", 4
+    IDENTITY_MISMATCH = "IDENTITY_MISMATCH", 5
 
 
 class ConsentState(Word):
@@ -112,19 +113,42 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom you expect: what you name must match what the person's login says.
+
+    Each is 1 to 120 characters; what is empty is not compared. Of a name its letters count, traditional as
+    simplified. The gateway keeps keyed digests alone.
+    """
+
+    name: str = field(default="", repr=False)
+    document_number: str = field(default="", repr=False)
+    phone: str = field(default="", repr=False)  # such as "+86 138 0013 8000"
+
+    def message(self) -> consent_pb2.IdentityToMatch:
+        """Return it as it is sent."""
+        return consent_pb2.IdentityToMatch(
+            name=self.name, document_number=self.document_number, phone=self.phone
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Invitation:
     """An invitation to consent."""
 
-    handle: str  # give this to the person
+    handle: str
     state: InvitationState
     terms: Terms
     partner_reference: str
     expires_at: datetime
     consent_id: str | None  # once APPROVED
     subject_ref: str | None  # once APPROVED
+    url: str  # give this to the person
+    return_address: str  # where they go back to; "": nowhere
+    return_state: str
+    qr_svg: str = field(default="", repr=False)  # the url as an SVG document; "" where it was looked up
 
     @classmethod
-    def of(cls, message: consent_pb2.ConsentInvitation) -> Self:
+    def of(cls, message: consent_pb2.ConsentInvitation, qr_svg: str = "") -> Self:
         """Return what a message says.
 
         Raises:
@@ -139,6 +163,10 @@ class Invitation:
             expires_at=instant(message.expires_at),
             consent_id=message.consent_id or None,
             subject_ref=message.subject_ref or None,
+            url=message.url,
+            return_address=message.return_address,
+            return_state=message.return_state,
+            qr_svg=qr_svg,
         )
 
 
@@ -224,6 +252,17 @@ class Usage:
             resets_at=instant(message.resets_at),
             time_zone=message.time_zone,
         )
+
+
+def require_identity(given: object) -> Identity:
+    """Return whom a caller expects.
+
+    Raises:
+        ClientMisconfigured: It is no Identity.
+    """
+    if not isinstance(given, Identity):
+        raise ClientMisconfigured(f"identity: give an Identity(name=…, phone=…), not {type(given).__name__}")
+    return given
 
 
 def instant(message: Timestamp) -> datetime:

@@ -10,7 +10,8 @@ Rules, in force whenever claims are made or read, so that none exist that break 
  1. exactly the named claims, each of its type and inside its bounds;
  2. the inquiry type follows from the purpose, and the band from the score (results.py);
  3. under SCORE there is a number, under BAND none;
- 4. the bytes are the canonical form: one meaning, one spelling.
+ 4. marks stand once each, in the contract's order; a file without any has no such claim;
+ 5. the bytes are the canonical form: one meaning, one spelling.
 
 Every error names the claim and never its value.
 """
@@ -21,10 +22,10 @@ from typing import ClassVar, Self, TypeAlias
 
 from scoregate.errors import AttestationMalformed, ClaimInvalid, JsonRefused
 from scoregate.proof import shapes
-from scoregate.proof.digest import parse, quote
+from scoregate.proof.digest import parse, quote, spell
 from scoregate.proof.results import NotScored, Scored, ScoreReason, ThresholdAnswer, band_of
 from scoregate.values import value
-from scoregate.words import Disclosure, InquiryType, Purpose
+from scoregate.words import Disclosure, InquiryType, Mark, Purpose
 
 __all__ = [
     "Claims",
@@ -61,6 +62,7 @@ _STR = {str}
 _TIMES = ("iat", "exp")
 _WORDS = {"purpose": Purpose, "disclosure": Disclosure, "inquiry": InquiryType}
 _NAMES = frozenset((*_TEXTS, *_TIMES, *_WORDS, "result"))
+_KNOWN = _NAMES | {"marks"}
 
 
 def inquiry_of(purpose: Purpose) -> InquiryType:
@@ -95,6 +97,7 @@ class Claims:
     subject_ref: str  # this partner's reference for the person
     log: str  # origin of the log that holds the receipt's leaf
     result: Scored | ThresholdAnswer | NotScored
+    marks: tuple[Mark, ...] = ()  # what the person has said about their own file; by number, each once
 
     def __post_init__(self) -> None:
         self._require_texts()
@@ -115,6 +118,8 @@ class Claims:
             self.disclosure is Disclosure.SCORE
         ):
             raise ClaimInvalid("score", "there is a number under SCORE, and none under BAND")
+        if self.marks != ():
+            self._require_marks()
 
     def _require_texts(self) -> None:
         texts = (
@@ -133,13 +138,22 @@ class Claims:
         for claim, shape in _TEXTS.items():  # which one is it?
             shapes.require_text(claim, getattr(self, claim), shape)
 
+    def _require_marks(self) -> None:
+        shapes.require_type("marks", self.marks, tuple)
+        for mark in self.marks:
+            shapes.require_type("marks", mark, Mark)
+        numbers = [mark.number for mark in self.marks]
+        if numbers != sorted(set(numbers)):
+            raise ClaimInvalid("marks", "each mark stands once, in the contract's order")
+
     def encode(self) -> bytes:
         """Return the canonical JSON that is signed."""
         # Members in the order of RFC 8785, 3.2.3; only what is quoted here can need an escape.
+        marks = f'"marks":{spell(self.marks)},' if self.marks else ""
         return (
             f'{{"aud":"{self.aud}","consent_id":"{self.consent_id}","consent_sha256":"{self.consent_sha256}",'
             f'"disclosure":"{self.disclosure}","exp":{self.exp},"iat":{self.iat},"inquiry":"{self.inquiry}",'
-            f'"iss":{quote(self.iss)},"jti":"{self.jti}","log":{quote(self.log)},"nonce":"{self.nonce}",'
+            f'"iss":{quote(self.iss)},"jti":"{self.jti}","log":{quote(self.log)},{marks}"nonce":"{self.nonce}",'
             f'"purpose":"{self.purpose}","request_sha256":"{self.request_sha256}","result":{self.result.form},'
             f'"subject_ref":{quote(self.subject_ref)}}}'
         ).encode()
@@ -153,12 +167,14 @@ class Claims:
             AttestationMalformed: Not JSON, or not in canonical form.
         """
         try:
-            members = shapes.members("claims", parse(payload), _NAMES, _NAMES)
+            members = shapes.members("claims", parse(payload), _NAMES, _KNOWN)
         except JsonRefused as error:
             raise AttestationMalformed(f"claims: {error}") from error
         for claim, kind in _WORDS.items():
             members[claim] = shapes.word(claim, members[claim], kind)
         members["result"] = _read_result(cls.outcomes, members["result"])
+        if "marks" in members:
+            members["marks"] = _read_marks(members["marks"])
         claims = cls(**members)
         if claims.encode() != payload:
             raise AttestationMalformed("claims: not in the canonical form of RFC 8785")
@@ -204,3 +220,10 @@ def _read_result(outcomes: Outcomes, value: object) -> Scored | ThresholdAnswer 
         raise ClaimInvalid("result", f"exactly one of {', '.join(sorted(readers))} belongs here")
     ((tag, found),) = tagged.items()
     return readers[tag](found)
+
+
+def _read_marks(value: object) -> tuple[Mark, ...]:
+    marks = tuple(shapes.word("marks", mark, Mark) for mark in shapes.items("marks", value))
+    if not marks:
+        raise ClaimInvalid("marks", "without any, the claim is left out")
+    return marks

@@ -156,8 +156,8 @@ def consent_form(
             "purpose": purpose,
             "disclosures": sorted(disclosures),
             "mode": mode,
-            "not_before": _instant("not_before", not_before),
-            "expires_at": _instant("expires_at", expires_at),
+            "not_before": spell_instant("not_before", not_before),
+            "expires_at": spell_instant("expires_at", expires_at),
             "frequency": None if frequency is None else {"uses": frequency[0], "unit": frequency[1]},
             "time_zone": time_zone,
             "data_life_seconds": data_life // timedelta(seconds=1),
@@ -165,6 +165,17 @@ def consent_form(
             "notice_version": notice_version,
         }
     )
+
+
+def spell_instant(field: str, instant: datetime) -> str:
+    """Return an instant as every form here spells it: RFC 3339, UTC, six digits of a second.
+
+    Raises:
+        JsonRefused: It has no time zone.
+    """
+    if instant.tzinfo is None:
+        raise JsonRefused(f"{field}: give the instant with its time zone")
+    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _write(value: Json) -> str:
@@ -200,12 +211,6 @@ def _bounded(number: int) -> int:
     if not -MAX_INTEGER <= number <= MAX_INTEGER:
         raise JsonRefused("an integer lies beyond ±(2^53 - 1); spell it as text")
     return number
-
-
-def _instant(field: str, instant: datetime) -> str:
-    if instant.tzinfo is None:
-        raise JsonRefused(f"{field}: give the instant with its time zone")
-    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _without_repeats(members: list[tuple[str, Json]]) -> dict[str, Json]:

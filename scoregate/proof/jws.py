@@ -41,19 +41,21 @@ def sign(payload: bytes, *, typ: str, kid: str, algorithm: Algorithm, private: P
     return (signing_input + b"." + encode(signature)).decode()
 
 
-def verify(compact: str, *, typ: str, keys: VerificationKeys) -> bytes:
+def verify(compact: str, *, typ: str, keys: VerificationKeys, most: int = MAX_COMPACT_CHARACTERS) -> bytes:
     """Return the payload of a compact JWS of this type, signed by one of these keys.
+
+    It has at most `most` characters.
 
     Raises:
         AttestationMalformed: Not the form that `sign` writes, or another `typ` or `alg`.
         KeyUnknown: The named key is not among `keys`.
         SignatureInvalid: Anything was changed.
     """
-    if len(compact) > MAX_COMPACT_CHARACTERS:
-        raise AttestationMalformed(f"an attestation has at most {MAX_COMPACT_CHARACTERS} characters")
+    if len(compact) > most:
+        raise AttestationMalformed(f"a {typ} has at most {most} characters")
     parts = compact.split(".")
     if len(parts) != 3:
-        raise AttestationMalformed("an attestation has three parts joined by dots")
+        raise AttestationMalformed(f"a {typ} has three parts joined by dots")
     try:
         header, payload, signature = map(decode, ("header", "payload", "signature"), parts)
     except ValueError as error:

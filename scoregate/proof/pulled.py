@@ -158,7 +158,11 @@ class Report:
 
 
 def verify(
-    folder: Path, *, receipts: Path | None = None, progress: Callable[[int, int], None] | None = None
+    folder: Path,
+    *,
+    receipts: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    taken: Callable[[int, bytes], None] | None = None,
 ) -> Report:
     """Recompute the log in `folder` from its first byte, and return only if all of it holds.
 
@@ -166,7 +170,8 @@ def verify(
     head's, and each receipt in the folder `receipts` has its entry and answers the request that it
     holds. Receipts are read first; then the first fault in the order of the log is the one reported.
     Memory does not grow with the log, but for four bytes an entry and about 300 bytes a receipt.
-    `progress(done, total)` is called after each bundle.
+    `progress(done, total)` is called after each bundle, and `taken(index, entry)` for each entry as it is
+    read: whether the log that holds it is whole, the end shows.
 
     Raises:
         LogInvalid: Bytes are wrong.
@@ -174,12 +179,21 @@ def verify(
         LogIncomplete: Files or entries are missing or can't be read.
     """
     try:
-        return _verify(folder, receipts, progress or (lambda _done, _total: None))
+        return _verify(folder, receipts, progress or _nothing, taken or _nothing)
     except OSError as error:
         raise LogIncomplete(f"{error.filename or folder} can't be read: {error.strerror}") from error
 
 
-def _verify(folder: Path, receipts: Path | None, progress: Callable[[int, int], None]) -> Report:
+def _nothing(_one: int, _other: int | bytes) -> None:
+    pass
+
+
+def _verify(
+    folder: Path,
+    receipts: Path | None,
+    progress: Callable[[int, int], None],
+    taken: Callable[[int, bytes], None],
+) -> Report:
     head = _read_head(folder)
     if head is None:
         raise LogIncomplete(f"{HEAD_NAME} is missing; {PULL_AGAIN}, or name the folder that holds it")
@@ -189,6 +203,7 @@ def _verify(folder: Path, receipts: Path | None, progress: Callable[[int, int], 
         for entry in entries:
             index, entry_hash = tree.size, merkle.leaf_hash(entry)
             _take_in(history, entry, index)
+            taken(index, entry)
             tree.append(entry_hash)
             while matched < len(awaited) and awaited[matched].leaf_index == index:
                 _require_same(awaited[matched], entry_hash)

@@ -5,13 +5,18 @@ Pure. Every error names the claim and the rule, and never the value.
 
 import re
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime
+from enum import StrEnum
 from typing import Any, TypeVar
 
 from scoregate.errors import ClaimInvalid, WordUnknown
+from scoregate.instants import EPOCH
 from scoregate.words import Word
 
 W = TypeVar("W", bound=Word)
+E = TypeVar("E", bound=StrEnum)
+
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 
 
 def members(claim: str, value: object, needed: frozenset[str], allowed: frozenset[str]) -> dict[str, Any]:
@@ -55,6 +60,29 @@ def day(claim: str, value: object) -> date:
             if found.isoformat() == value:  # the library reads week dates and basic forms too
                 return found
     raise ClaimInvalid(claim, "a date as YYYY-MM-DD belongs here")
+
+
+def one_of(claim: str, value: object, kind: type[E]) -> E:
+    """Return the one of these, none of which is on the wire, that a text spells."""
+    if type(value) is not str or value not in list(kind):
+        raise ClaimInvalid(claim, f"one of {', '.join(kind)} belongs here; a newer scoregate may know it")
+    return kind(value)
+
+
+def instant(claim: str, value: object) -> datetime:
+    """Return the instant that a text spells as `digest.spell_instant` does, UTC."""
+    if type(value) is str and _INSTANT.fullmatch(value):
+        try:
+            return datetime.fromisoformat(value).replace(tzinfo=UTC)
+        except ValueError:
+            pass
+    raise ClaimInvalid(claim, "an instant as YYYY-MM-DDThh:mm:ss.ssssssZ (RFC 3339) belongs here")
+
+
+def require_instant(claim: str, value: object) -> None:
+    """Return only if the value is an instant in UTC, from 1970 on."""
+    if type(value) is not datetime or value.tzinfo is not UTC or value < EPOCH:
+        raise ClaimInvalid(claim, "an instant in UTC, from 1970 on, belongs here")
 
 
 def require_text(claim: str, value: object, shape: re.Pattern[str]) -> None:

@@ -4,8 +4,10 @@ Pure. The gateway renders answers with it; the client makes the view again from 
 refuses any difference. Source: protos/scoregate/partner/v1/score.proto.
 """
 
+from typing import Any
+
 from scoregate.partner.v1 import score_pb2
-from scoregate.proof.claims import ScoreClaims, ThresholdClaims
+from scoregate.proof.claims import Claims, ScoreClaims, ThresholdClaims
 from scoregate.proof.results import SCORE_RANGE, NotScored, Scored, ThresholdAnswer
 
 
@@ -13,6 +15,7 @@ def score_view(claims: ScoreClaims) -> score_pb2.GetScoreResponse:
     """Return the answer to GetScore without attestation and receipt."""
     view = _score_head(claims)
     view.MergeFromString(score_part(claims.result))
+    view.marks.extend(_marks(claims))
     return view
 
 
@@ -20,6 +23,7 @@ def threshold_view(claims: ThresholdClaims) -> score_pb2.CheckThresholdResponse:
     """Return the answer to CheckThreshold without attestation and receipt."""
     view = _threshold_head(claims)
     view.MergeFromString(threshold_part(claims.result))
+    view.marks.extend(_marks(claims))
     return view
 
 
@@ -44,12 +48,16 @@ def threshold_part(result: ThresholdAnswer | NotScored) -> bytes:
 def signed_score_view(claims: ScoreClaims, part: bytes, attestation: str) -> bytes:
     """Return `score_view` with its attestation; ``part`` is the result's `score_part`."""
     tail = score_pb2.GetScoreResponse(attestation=attestation)
+    if claims.marks:
+        tail.marks.extend(_marks(claims))
     return _score_head(claims).SerializeToString() + part + tail.SerializeToString()
 
 
 def signed_threshold_view(claims: ThresholdClaims, part: bytes, attestation: str) -> bytes:
     """Return `threshold_view` with its attestation; ``part`` is the result's `threshold_part`."""
     tail = score_pb2.CheckThresholdResponse(attestation=attestation)
+    if claims.marks:
+        tail.marks.extend(_marks(claims))
     return _threshold_head(claims).SerializeToString() + part + tail.SerializeToString()
 
 
@@ -72,6 +80,10 @@ def _threshold_head(claims: ThresholdClaims) -> score_pb2.CheckThresholdResponse
         purpose=claims.purpose.number,
         inquiry=claims.inquiry.number,
     )
+
+
+def _marks(claims: Claims) -> list[Any]:
+    return [mark.number for mark in claims.marks]
 
 
 def _scored(result: Scored) -> score_pb2.Scored:

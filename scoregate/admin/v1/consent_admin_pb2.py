@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from scoregate.options.v1 import options_pb2 as scoregate_dot_options_dot_v1_dot_options__pb2
 from scoregate.partner.v1 import consent_pb2 as scoregate_dot_partner_dot_v1_dot_consent__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&scoregate/admin/v1/consent_admin.proto\x12\x12scoregate.admin.v1\x1a\"scoregate/options/v1/options.proto\x1a\"scoregate/partner/v1/consent.proto\"T\n\x16\x41llowInvitationRequest\x12\x0e\n\x06handle\x18\x01 \x01(\t\x12\x15\n\x07subject\x18\x02 \x01(\tB\x04\x88\xe7\x18\x01\x12\x13\n\x0blift_freeze\x18\x03 \x01(\x08\"I\n\x17\x41llowInvitationResponse\x12.\n\x07\x63onsent\x18\x01 \x01(\x0b\x32\x1d.scoregate.partner.v1.Consent\"\'\n\x15\x44\x65nyInvitationRequest\x12\x0e\n\x06handle\x18\x01 \x01(\t\"U\n\x16\x44\x65nyInvitationResponse\x12;\n\ninvitation\x18\x01 \x01(\x0b\x32\'.scoregate.partner.v1.ConsentInvitation\"]\n\x14\x43hangeConsentRequest\x12\x12\n\nconsent_id\x18\x01 \x01(\t\x12\x31\n\x06\x63hange\x18\x02 \x01(\x0e\x32!.scoregate.admin.v1.ConsentChange\"G\n\x15\x43hangeConsentResponse\x12.\n\x07\x63onsent\x18\x01 \x01(\x0b\x32\x1d.scoregate.partner.v1.Consent\"9\n\x10SetFreezeRequest\x12\x15\n\x07subject\x18\x01 \x01(\tB\x04\x88\xe7\x18\x01\x12\x0e\n\x06\x66rozen\x18\x02 \x01(\x08\"#\n\x11SetFreezeResponse\x12\x0e\n\x06\x66rozen\x18\x01 \x01(\x08\";\n\x12ReopenMonthRequest\x12\x15\n\x07subject\x18\x01 \x01(\tB\x04\x88\xe7\x18\x01\x12\x0e\n\x06reason\x18\x02 \x01(\t\"$\n\x13ReopenMonthResponse\x12\r\n\x05\x63\x65lls\x18\x01 \x01(\x05\"Z\n\x1aListSubjectConsentsRequest\x12\x15\n\x07subject\x18\x01 \x01(\tB\x04\x88\xe7\x18\x01\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"l\n\x1bListSubjectConsentsResponse\x12\x34\n\x08\x63onsents\x18\x01 \x03(\x0b\x32\".scoregate.admin.v1.SubjectConsent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"T\n\x0eSubjectConsent\x12\x12\n\npartner_id\x18\x01 \x01(\t\x12.\n\x07\x63onsent\x18\x02 \x01(\x0b\x32\x1d.scoregate.partner.v1.Consent*\x7f\n\rConsentChange\x12\x1e\n\x1a\x43ONSENT_CHANGE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43ONSENT_CHANGE_PAUSE\x10\x01\x12\x19\n\x15\x43ONSENT_CHANGE_RESUME\x10\x02\x12\x19\n\x15\x43ONSENT_CHANGE_REVOKE\x10\x03\x32\x82\x05\n\x13\x43onsentAdminService\x12j\n\x0f\x41llowInvitation\x12*.scoregate.admin.v1.AllowInvitationRequest\x1a+.scoregate.admin.v1.AllowInvitationResponse\x12g\n\x0e\x44\x65nyInvitation\x12).scoregate.admin.v1.DenyInvitationRequest\x1a*.scoregate.admin.v1.DenyInvitationResponse\x12\x64\n\rChangeConsent\x12(.scoregate.admin.v1.ChangeConsentRequest\x1a).scoregate.admin.v1.ChangeConsentResponse\x12X\n\tSetFreeze\x12$.scoregate.admin.v1.SetFreezeRequest\x1a%.scoregate.admin.v1.SetFreezeResponse\x12^\n\x0bReopenMonth\x12&.scoregate.admin.v1.ReopenMonthRequest\x1a\'.scoregate.admin.v1.ReopenMonthResponse\x12v\n\x13ListSubjectConsents\x12..scoregate.admin.v1.ListSubjectConsentsRequest\x1a/.scoregate.admin.v1.ListSubjectConsentsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&scoregate/admin/v1/consent_admin.proto\x12\x12scoregate.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"scoregate/options/v1/options.proto\x1a\"scoregate/partner/v1/consent.proto\"T\n\x16\x41llowInvitationRequest\x12\x0e\n\x06handle\x18\x01 \x01(\t\x12\x15\n\x07subject\x18\x02 \x01(\tB\x04\x88\xe7\x18\x01\x12\x13\n\x0blift_freeze\x18\x03 \x01(\x08\"I\n\x17\x41llowInvitationResponse\x12.\n\x07\x63onsent\x18\x01 \x01(\x0b\x32\x1d.scoregate.partner.v1.Consent\"\'\n\x15\x44\x65nyInvitationRequest\x12\x0e\n\x06handle\x18\x01 \x01(\t\"U\n\x16\x44\x65nyInvitationResponse\x12;\n\ninvitation\x18\x01 \x01(\x0b\x32\'.scoregate.partner.v1.ConsentInvitation\"]\n\x14\x43hangeConsentRequest\x12\x12\n\nconsent_id\x18\x01 \x01(\t\x12\x31\n\x06\x63hange\x18\x02 \x01(\x0e\x32!.scoregate.admin.v1.ConsentChange\"G\n\x15\x43hangeConsentResponse\x12.\n\x07\x63onsent\x18\x01 \x01(\x0b\x32\x1d.scoregate.partner.v1.Consent\"9\n\x10SetFreezeRequest\x12\x15\n\x07subject\x18\x01 \x01(\tB\x04\x88\xe7\x18\x01\x12\x0e\n\x06\x66rozen\x18\x02 \x01(\x08\"#\n\x11SetFreezeResponse\x12\x0e\n\x06\x66rozen\x18\x01 \x01(\x08\";\n\x12ReopenMonthRequest\x12\x15\n\x07subject\x18\x01 \x01(\tB\x04\x88\xe7\x18\x01\x12\x0e\n\x06reason\x18\x02 \x01(\t\"$\n\x13ReopenMonthResponse\x12\r\n\x05\x63\x65lls\x18\x01 \x01(\x05\"Z\n\x1aListSubjectConsentsRequest\x12\x15\n\x07subject\x18\x01 \x01(\tB\x04\x88\xe7\x18\x01\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"l\n\x1bListSubjectConsentsResponse\x12\x34\n\x08\x63onsents\x18\x01 \x03(\x0b\x32\".scoregate.admin.v1.SubjectConsent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"T\n\x0eSubjectConsent\x12\x12\n\npartner_id\x18\x01 \x01(\t\x12.\n\x07\x63onsent\x18\x02 \x01(\x0b\x32\x1d.scoregate.partner.v1.Consent\"\x9a\x02\n\x07\x44ispute\x12\x11\n\treference\x18\x01 \x01(\t\x12-\n\x04kind\x18\x02 \x01(\x0e\x32\x1f.scoregate.admin.v1.DisputeKind\x12\x15\n\x07subject\x18\x03 \x01(\tB\x04\x88\xe7\x18\x01\x12\x13\n\x05words\x18\x04 \x01(\tB\x04\x88\xe7\x18\x01\x12-\n\topened_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x64ue_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bresolved_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\x07outcome\x18\x08 \x01(\tB\x04\x88\xe7\x18\x01\"S\n\x13ListDisputesRequest\x12\x15\n\rwith_resolved\x18\x01 \x01(\x08\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"^\n\x14ListDisputesResponse\x12-\n\x08\x64isputes\x18\x01 \x03(\x0b\x32\x1b.scoregate.admin.v1.Dispute\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"A\n\x15ResolveDisputeRequest\x12\x11\n\treference\x18\x01 \x01(\t\x12\x15\n\x07outcome\x18\x02 \x01(\tB\x04\x88\xe7\x18\x01\"F\n\x16ResolveDisputeResponse\x12,\n\x07\x64ispute\x18\x01 \x01(\x0b\x32\x1b.scoregate.admin.v1.Dispute*\x7f\n\rConsentChange\x12\x1e\n\x1a\x43ONSENT_CHANGE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43ONSENT_CHANGE_PAUSE\x10\x01\x12\x19\n\x15\x43ONSENT_CHANGE_RESUME\x10\x02\x12\x19\n\x15\x43ONSENT_CHANGE_REVOKE\x10\x03*^\n\x0b\x44isputeKind\x12\x1c\n\x18\x44ISPUTE_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44ISPUTE_KIND_DISPUTE\x10\x01\x12\x17\n\x13\x44ISPUTE_KIND_REVIEW\x10\x02\x32\xce\x06\n\x13\x43onsentAdminService\x12j\n\x0f\x41llowInvitation\x12*.scoregate.admin.v1.AllowInvitationRequest\x1a+.scoregate.admin.v1.AllowInvitationResponse\x12g\n\x0e\x44\x65nyInvitation\x12).scoregate.admin.v1.DenyInvitationRequest\x1a*.scoregate.admin.v1.DenyInvitationResponse\x12\x64\n\rChangeConsent\x12(.scoregate.admin.v1.ChangeConsentRequest\x1a).scoregate.admin.v1.ChangeConsentResponse\x12X\n\tSetFreeze\x12$.scoregate.admin.v1.SetFreezeRequest\x1a%.scoregate.admin.v1.SetFreezeResponse\x12^\n\x0bReopenMonth\x12&.scoregate.admin.v1.ReopenMonthRequest\x1a\'.scoregate.admin.v1.ReopenMonthResponse\x12\x61\n\x0cListDisputes\x12\'.scoregate.admin.v1.ListDisputesRequest\x1a(.scoregate.admin.v1.ListDisputesResponse\x12g\n\x0eResolveDispute\x12).scoregate.admin.v1.ResolveDisputeRequest\x1a*.scoregate.admin.v1.ResolveDisputeResponse\x12v\n\x13ListSubjectConsents\x12..scoregate.admin.v1.ListSubjectConsentsRequest\x1a/.scoregate.admin.v1.ListSubjectConsentsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,34 +42,54 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REOPENMONTHREQUEST'].fields_by_name['subject']._serialized_options = b'\210\347\030\001'
   _globals['_LISTSUBJECTCONSENTSREQUEST'].fields_by_name['subject']._loaded_options = None
   _globals['_LISTSUBJECTCONSENTSREQUEST'].fields_by_name['subject']._serialized_options = b'\210\347\030\001'
-  _globals['_CONSENTCHANGE']._serialized_start=1074
-  _globals['_CONSENTCHANGE']._serialized_end=1201
-  _globals['_ALLOWINVITATIONREQUEST']._serialized_start=134
-  _globals['_ALLOWINVITATIONREQUEST']._serialized_end=218
-  _globals['_ALLOWINVITATIONRESPONSE']._serialized_start=220
-  _globals['_ALLOWINVITATIONRESPONSE']._serialized_end=293
-  _globals['_DENYINVITATIONREQUEST']._serialized_start=295
-  _globals['_DENYINVITATIONREQUEST']._serialized_end=334
-  _globals['_DENYINVITATIONRESPONSE']._serialized_start=336
-  _globals['_DENYINVITATIONRESPONSE']._serialized_end=421
-  _globals['_CHANGECONSENTREQUEST']._serialized_start=423
-  _globals['_CHANGECONSENTREQUEST']._serialized_end=516
-  _globals['_CHANGECONSENTRESPONSE']._serialized_start=518
-  _globals['_CHANGECONSENTRESPONSE']._serialized_end=589
-  _globals['_SETFREEZEREQUEST']._serialized_start=591
-  _globals['_SETFREEZEREQUEST']._serialized_end=648
-  _globals['_SETFREEZERESPONSE']._serialized_start=650
-  _globals['_SETFREEZERESPONSE']._serialized_end=685
-  _globals['_REOPENMONTHREQUEST']._serialized_start=687
-  _globals['_REOPENMONTHREQUEST']._serialized_end=746
-  _globals['_REOPENMONTHRESPONSE']._serialized_start=748
-  _globals['_REOPENMONTHRESPONSE']._serialized_end=784
-  _globals['_LISTSUBJECTCONSENTSREQUEST']._serialized_start=786
-  _globals['_LISTSUBJECTCONSENTSREQUEST']._serialized_end=876
-  _globals['_LISTSUBJECTCONSENTSRESPONSE']._serialized_start=878
-  _globals['_LISTSUBJECTCONSENTSRESPONSE']._serialized_end=986
-  _globals['_SUBJECTCONSENT']._serialized_start=988
-  _globals['_SUBJECTCONSENT']._serialized_end=1072
-  _globals['_CONSENTADMINSERVICE']._serialized_start=1204
-  _globals['_CONSENTADMINSERVICE']._serialized_end=1846
+  _globals['_DISPUTE'].fields_by_name['subject']._loaded_options = None
+  _globals['_DISPUTE'].fields_by_name['subject']._serialized_options = b'\210\347\030\001'
+  _globals['_DISPUTE'].fields_by_name['words']._loaded_options = None
+  _globals['_DISPUTE'].fields_by_name['words']._serialized_options = b'\210\347\030\001'
+  _globals['_DISPUTE'].fields_by_name['outcome']._loaded_options = None
+  _globals['_DISPUTE'].fields_by_name['outcome']._serialized_options = b'\210\347\030\001'
+  _globals['_RESOLVEDISPUTEREQUEST'].fields_by_name['outcome']._loaded_options = None
+  _globals['_RESOLVEDISPUTEREQUEST'].fields_by_name['outcome']._serialized_options = b'\210\347\030\001'
+  _globals['_CONSENTCHANGE']._serialized_start=1712
+  _globals['_CONSENTCHANGE']._serialized_end=1839
+  _globals['_DISPUTEKIND']._serialized_start=1841
+  _globals['_DISPUTEKIND']._serialized_end=1935
+  _globals['_ALLOWINVITATIONREQUEST']._serialized_start=167
+  _globals['_ALLOWINVITATIONREQUEST']._serialized_end=251
+  _globals['_ALLOWINVITATIONRESPONSE']._serialized_start=253
+  _globals['_ALLOWINVITATIONRESPONSE']._serialized_end=326
+  _globals['_DENYINVITATIONREQUEST']._serialized_start=328
+  _globals['_DENYINVITATIONREQUEST']._serialized_end=367
+  _globals['_DENYINVITATIONRESPONSE']._serialized_start=369
+  _globals['_DENYINVITATIONRESPONSE']._serialized_end=454
+  _globals['_CHANGECONSENTREQUEST']._serialized_start=456
+  _globals['_CHANGECONSENTREQUEST']._serialized_end=549
+  _globals['_CHANGECONSENTRESPONSE']._serialized_start=551
+  _globals['_CHANGECONSENTRESPONSE']._serialized_end=622
+  _globals['_SETFREEZEREQUEST']._serialized_start=624
+  _globals['_SETFREEZEREQUEST']._serialized_end=681
+  _globals['_SETFREEZERESPONSE']._serialized_start=683
+  _globals['_SETFREEZERESPONSE']._serialized_end=718
+  _globals['_REOPENMONTHREQUEST']._serialized_start=720
+  _globals['_REOPENMONTHREQUEST']._serialized_end=779
+  _globals['_REOPENMONTHRESPONSE']._serialized_start=781
+  _globals['_REOPENMONTHRESPONSE']._serialized_end=817
+  _globals['_LISTSUBJECTCONSENTSREQUEST']._serialized_start=819
+  _globals['_LISTSUBJECTCONSENTSREQUEST']._serialized_end=909
+  _globals['_LISTSUBJECTCONSENTSRESPONSE']._serialized_start=911
+  _globals['_LISTSUBJECTCONSENTSRESPONSE']._serialized_end=1019
+  _globals['_SUBJECTCONSENT']._serialized_start=1021
+  _globals['_SUBJECTCONSENT']._serialized_end=1105
+  _globals['_DISPUTE']._serialized_start=1108
+  _globals['_DISPUTE']._serialized_end=1390
+  _globals['_LISTDISPUTESREQUEST']._serialized_start=1392
+  _globals['_LISTDISPUTESREQUEST']._serialized_end=1475
+  _globals['_LISTDISPUTESRESPONSE']._serialized_start=1477
+  _globals['_LISTDISPUTESRESPONSE']._serialized_end=1571
+  _globals['_RESOLVEDISPUTEREQUEST']._serialized_start=1573
+  _globals['_RESOLVEDISPUTEREQUEST']._serialized_end=1638
+  _globals['_RESOLVEDISPUTERESPONSE']._serialized_start=1640
+  _globals['_RESOLVEDISPUTERESPONSE']._serialized_end=1710
+  _globals['_CONSENTADMINSERVICE']._serialized_start=1938
+  _globals['_CONSENTADMINSERVICE']._serialized_end=2784
 # @@protoc_insertion_point(module_scope)

@@ -1,3 +1,6 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from scoregate.options.v1 import options_pb2 as _options_pb2
 from scoregate.partner.v1 import consent_pb2 as _consent_pb2
 from google.protobuf.internal import containers as _containers
@@ -15,10 +18,19 @@ class ConsentChange(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CONSENT_CHANGE_PAUSE: _ClassVar[ConsentChange]
     CONSENT_CHANGE_RESUME: _ClassVar[ConsentChange]
     CONSENT_CHANGE_REVOKE: _ClassVar[ConsentChange]
+
+class DisputeKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DISPUTE_KIND_UNSPECIFIED: _ClassVar[DisputeKind]
+    DISPUTE_KIND_DISPUTE: _ClassVar[DisputeKind]
+    DISPUTE_KIND_REVIEW: _ClassVar[DisputeKind]
 CONSENT_CHANGE_UNSPECIFIED: ConsentChange
 CONSENT_CHANGE_PAUSE: ConsentChange
 CONSENT_CHANGE_RESUME: ConsentChange
 CONSENT_CHANGE_REVOKE: ConsentChange
+DISPUTE_KIND_UNSPECIFIED: DisputeKind
+DISPUTE_KIND_DISPUTE: DisputeKind
+DISPUTE_KIND_REVIEW: DisputeKind
 
 class AllowInvitationRequest(_message.Message):
     __slots__ = ("handle", "subject", "lift_freeze")
@@ -115,3 +127,55 @@ class SubjectConsent(_message.Message):
     partner_id: str
     consent: _consent_pb2.Consent
     def __init__(self, partner_id: _Optional[str] = ..., consent: _Optional[_Union[_consent_pb2.Consent, _Mapping]] = ...) -> None: ...
+
+class Dispute(_message.Message):
+    __slots__ = ("reference", "kind", "subject", "words", "opened_at", "due_at", "resolved_at", "outcome")
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    WORDS_FIELD_NUMBER: _ClassVar[int]
+    OPENED_AT_FIELD_NUMBER: _ClassVar[int]
+    DUE_AT_FIELD_NUMBER: _ClassVar[int]
+    RESOLVED_AT_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    reference: str
+    kind: DisputeKind
+    subject: str
+    words: str
+    opened_at: _timestamp_pb2.Timestamp
+    due_at: _timestamp_pb2.Timestamp
+    resolved_at: _timestamp_pb2.Timestamp
+    outcome: str
+    def __init__(self, reference: _Optional[str] = ..., kind: _Optional[_Union[DisputeKind, str]] = ..., subject: _Optional[str] = ..., words: _Optional[str] = ..., opened_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., resolved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., outcome: _Optional[str] = ...) -> None: ...
+
+class ListDisputesRequest(_message.Message):
+    __slots__ = ("with_resolved", "page_size", "page_token")
+    WITH_RESOLVED_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    with_resolved: bool
+    page_size: int
+    page_token: str
+    def __init__(self, with_resolved: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListDisputesResponse(_message.Message):
+    __slots__ = ("disputes", "next_page_token")
+    DISPUTES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    disputes: _containers.RepeatedCompositeFieldContainer[Dispute]
+    next_page_token: str
+    def __init__(self, disputes: _Optional[_Iterable[_Union[Dispute, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class ResolveDisputeRequest(_message.Message):
+    __slots__ = ("reference", "outcome")
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    reference: str
+    outcome: str
+    def __init__(self, reference: _Optional[str] = ..., outcome: _Optional[str] = ...) -> None: ...
+
+class ResolveDisputeResponse(_message.Message):
+    __slots__ = ("dispute",)
+    DISPUTE_FIELD_NUMBER: _ClassVar[int]
+    dispute: Dispute
+    def __init__(self, dispute: _Optional[_Union[Dispute, _Mapping]] = ...) -> None: ...

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ConsentAdminServiceStub:
-    """Records what a consumer decided, until the consumer's own pages carry it.
+    """Records what a consumer decided elsewhere than on their own pages, and answers what they dispute.
     """
 
     def __init__(self, channel):
@@ -60,6 +60,16 @@ class ConsentAdminServiceStub:
                 request_serializer=scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.ReopenMonthRequest.SerializeToString,
                 response_deserializer=scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.ReopenMonthResponse.FromString,
                 _registered_method=True)
+        self.ListDisputes = channel.unary_unary(
+                '/scoregate.admin.v1.ConsentAdminService/ListDisputes',
+                request_serializer=scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.ListDisputesRequest.SerializeToString,
+                response_deserializer=scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.ListDisputesResponse.FromString,
+                _registered_method=True)
+        self.ResolveDispute = channel.unary_unary(
+                '/scoregate.admin.v1.ConsentAdminService/ResolveDispute',
+                request_serializer=scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.ResolveDisputeRequest.SerializeToString,
+                response_deserializer=scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.ResolveDisputeResponse.FromString,
+                _registered_method=True)
         self.ListSubjectConsents = channel.unary_unary(
                 '/scoregate.admin.v1.ConsentAdminService/ListSubjectConsents',
                 request_serializer=scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.ListSubjectConsentsRequest.SerializeToString,
@@ -68,7 +78,7 @@ class ConsentAdminServiceStub:
 
 
 class ConsentAdminServiceServicer:
-    """Records what a consumer decided, until the consumer's own pages carry it.
+    """Records what a consumer decided elsewhere than on their own pages, and answers what they dispute.
     """
 
     def AllowInvitation(self, request, context):
@@ -109,6 +119,20 @@ class ConsentAdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListDisputes(self, request, context):
+        """Lists what people dispute and the reviews that they asked for, by due date, those resolved last.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResolveDispute(self, request, context):
+        """Resolves one: its mark leaves the person's answers, and the person reads the outcome.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListSubjectConsents(self, request, context):
         """Lists a person's consents with all partners, oldest first.
         """
@@ -144,6 +168,16 @@ def add_ConsentAdminServiceServicer_to_server(servicer, server):
                     request_deserializer=scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.ReopenMonthRequest.FromString,
                     response_serializer=scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.ReopenMonthResponse.SerializeToString,
             ),
+            'ListDisputes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDisputes,
+                    request_deserializer=scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.ListDisputesRequest.FromString,
+                    response_serializer=scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.ListDisputesResponse.SerializeToString,
+            ),
+            'ResolveDispute': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolveDispute,
+                    request_deserializer=scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.ResolveDisputeRequest.FromString,
+                    response_serializer=scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.ResolveDisputeResponse.SerializeToString,
+            ),
             'ListSubjectConsents': grpc.unary_unary_rpc_method_handler(
                     servicer.ListSubjectConsents,
                     request_deserializer=scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.ListSubjectConsentsRequest.FromString,
@@ -158,7 +192,7 @@ def add_ConsentAdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ConsentAdminService:
-    """Records what a consumer decided, until the consumer's own pages carry it.
+    """Records what a consumer decided elsewhere than on their own pages, and answers what they dispute.
     """
 
     @staticmethod
@@ -286,6 +320,60 @@ class ConsentAdminService:
             '/scoregate.admin.v1.ConsentAdminService/ReopenMonth',
             scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.ReopenMonthRequest.SerializeToString,
             scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.ReopenMonthResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDisputes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scoregate.admin.v1.ConsentAdminService/ListDisputes',
+            scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.ListDisputesRequest.SerializeToString,
+            scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.ListDisputesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveDispute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scoregate.admin.v1.ConsentAdminService/ResolveDispute',
+            scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.ResolveDisputeRequest.SerializeToString,
+            scoregate_dot_admin_dot_v1_dot_consent__admin__pb2.ResolveDisputeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -24,7 +24,7 @@ ROLE_COMPLIANCE: Role
 ROLE_OPERATOR: Role
 
 class Contract(_message.Message):
-    __slots__ = ("time_zone", "daily_units", "monthly_units", "calls_per_second", "burst_calls", "thresholds", "charge_not_scored")
+    __slots__ = ("time_zone", "daily_units", "monthly_units", "calls_per_second", "burst_calls", "thresholds", "charge_not_scored", "return_addresses")
     TIME_ZONE_FIELD_NUMBER: _ClassVar[int]
     DAILY_UNITS_FIELD_NUMBER: _ClassVar[int]
     MONTHLY_UNITS_FIELD_NUMBER: _ClassVar[int]
@@ -32,6 +32,7 @@ class Contract(_message.Message):
     BURST_CALLS_FIELD_NUMBER: _ClassVar[int]
     THRESHOLDS_FIELD_NUMBER: _ClassVar[int]
     CHARGE_NOT_SCORED_FIELD_NUMBER: _ClassVar[int]
+    RETURN_ADDRESSES_FIELD_NUMBER: _ClassVar[int]
     time_zone: str
     daily_units: int
     monthly_units: int
@@ -39,7 +40,8 @@ class Contract(_message.Message):
     burst_calls: int
     thresholds: _containers.RepeatedScalarFieldContainer[int]
     charge_not_scored: bool
-    def __init__(self, time_zone: _Optional[str] = ..., daily_units: _Optional[int] = ..., monthly_units: _Optional[int] = ..., calls_per_second: _Optional[int] = ..., burst_calls: _Optional[int] = ..., thresholds: _Optional[_Iterable[int]] = ..., charge_not_scored: _Optional[bool] = ...) -> None: ...
+    return_addresses: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, time_zone: _Optional[str] = ..., daily_units: _Optional[int] = ..., monthly_units: _Optional[int] = ..., calls_per_second: _Optional[int] = ..., burst_calls: _Optional[int] = ..., thresholds: _Optional[_Iterable[int]] = ..., charge_not_scored: _Optional[bool] = ..., return_addresses: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Partner(_message.Message):
     __slots__ = ("partner_id", "legal_name", "role", "suspended", "contract", "certificates", "legal_entity")

@@ -26,7 +26,7 @@ from scoregate.options.v1 import options_pb2 as scoregate_dot_options_dot_v1_dot
 from scoregate.partner.v1 import types_pb2 as scoregate_dot_partner_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n scoregate/engine/v1/engine.proto\x12\x13scoregate.engine.v1\x1a\"scoregate/options/v1/options.proto\x1a scoregate/partner/v1/types.proto\"Q\n\x0cScoreRequest\x12\x32\n\x07queries\x18\x01 \x03(\x0b\x32!.scoregate.engine.v1.SubjectQuery\x12\r\n\x05\x61s_of\x18\x02 \x01(\t\"c\n\x0cSubjectQuery\x12\x15\n\x07subject\x18\x01 \x01(\tB\x04\x88\xe7\x18\x01\x12<\n\x11\x65xcluded_families\x18\x02 \x03(\x0e\x32!.scoregate.partner.v1.InputFamily\"F\n\rScoreResponse\x12\x35\n\x08outcomes\x18\x01 \x03(\x0b\x32#.scoregate.engine.v1.SubjectOutcome\"\xb1\x01\n\x0eSubjectOutcome\x12\x15\n\x07subject\x18\x01 \x01(\tB\x04\x88\xe7\x18\x01\x12\x31\n\x05score\x18\x02 \x01(\x0b\x32 .scoregate.engine.v1.EngineScoreH\x00\x12;\n\nnot_scored\x18\x03 \x01(\x0e\x32%.scoregate.partner.v1.NotScoredReasonH\x00\x12\r\n\x05\x65poch\x18\x04 \x01(\tB\t\n\x07outcome\"\x82\x01\n\x0b\x45ngineScore\x12\x13\n\x05score\x18\x01 \x01(\x05\x42\x04\x88\xe7\x18\x01\x12\x1a\n\x0creason_codes\x18\x02 \x03(\tB\x04\x88\xe7\x18\x01\x12\x33\n\x08\x66\x61milies\x18\x03 \x03(\x0e\x32!.scoregate.partner.v1.InputFamily\x12\r\n\x05model\x18\x04 \x01(\t\"\x11\n\x0fGetModelRequest\"\x80\x02\n\x10GetModelResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x17\n\x0f\x61rtefact_sha256\x18\x02 \x01(\x0c\x12\x1c\n\x14training_data_sha256\x18\x03 \x01(\x0c\x12\x0e\n\x06sunset\x18\x04 \x01(\t\x12\x14\n\x0clatest_epoch\x18\x05 \x01(\t\x12L\n\x0creason_texts\x18\x06 \x03(\x0b\x32\x36.scoregate.engine.v1.GetModelResponse.ReasonTextsEntry\x1a\x32\n\x10ReasonTextsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\xb8\x01\n\rEngineService\x12N\n\x05Score\x12!.scoregate.engine.v1.ScoreRequest\x1a\".scoregate.engine.v1.ScoreResponse\x12W\n\x08GetModel\x12$.scoregate.engine.v1.GetModelRequest\x1a%.scoregate.engine.v1.GetModelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n scoregate/engine/v1/engine.proto\x12\x13scoregate.engine.v1\x1a\"scoregate/options/v1/options.proto\x1a scoregate/partner/v1/types.proto\"Q\n\x0cScoreRequest\x12\x32\n\x07queries\x18\x01 \x03(\x0b\x32!.scoregate.engine.v1.SubjectQuery\x12\r\n\x05\x61s_of\x18\x02 \x01(\t\"c\n\x0cSubjectQuery\x12\x15\n\x07subject\x18\x01 \x01(\tB\x04\x88\xe7\x18\x01\x12<\n\x11\x65xcluded_families\x18\x02 \x03(\x0e\x32!.scoregate.partner.v1.InputFamily\"F\n\rScoreResponse\x12\x35\n\x08outcomes\x18\x01 \x03(\x0b\x32#.scoregate.engine.v1.SubjectOutcome\"\xb1\x01\n\x0eSubjectOutcome\x12\x15\n\x07subject\x18\x01 \x01(\tB\x04\x88\xe7\x18\x01\x12\x31\n\x05score\x18\x02 \x01(\x0b\x32 .scoregate.engine.v1.EngineScoreH\x00\x12;\n\nnot_scored\x18\x03 \x01(\x0e\x32%.scoregate.partner.v1.NotScoredReasonH\x00\x12\r\n\x05\x65poch\x18\x04 \x01(\tB\t\n\x07outcome\"\x82\x01\n\x0b\x45ngineScore\x12\x13\n\x05score\x18\x01 \x01(\x05\x42\x04\x88\xe7\x18\x01\x12\x1a\n\x0creason_codes\x18\x02 \x03(\tB\x04\x88\xe7\x18\x01\x12\x33\n\x08\x66\x61milies\x18\x03 \x03(\x0e\x32!.scoregate.partner.v1.InputFamily\x12\r\n\x05model\x18\x04 \x01(\t\"\x11\n\x0fGetModelRequest\"\x80\x02\n\x10GetModelResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x17\n\x0f\x61rtefact_sha256\x18\x02 \x01(\x0c\x12\x1c\n\x14training_data_sha256\x18\x03 \x01(\x0c\x12\x0e\n\x06sunset\x18\x04 \x01(\t\x12\x14\n\x0clatest_epoch\x18\x05 \x01(\t\x12L\n\x0creason_texts\x18\x06 \x03(\x0b\x32\x36.scoregate.engine.v1.GetModelResponse.ReasonTextsEntry\x1a\x32\n\x10ReasonTextsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"6\n\x0e\x45xplainRequest\x12\x15\n\x07subject\x18\x01 \x01(\tB\x04\x88\xe7\x18\x01\x12\r\n\x05\x61s_of\x18\x02 \x01(\t\"\x80\x01\n\x0f\x45xplainResponse\x12\x33\n\x06\x65pochs\x18\x01 \x03(\x0b\x32#.scoregate.engine.v1.ExplainedEpoch\x12\x38\n\rcontributions\x18\x02 \x03(\x0b\x32!.scoregate.engine.v1.Contribution\"~\n\x0e\x45xplainedEpoch\x12\r\n\x05\x65poch\x18\x01 \x01(\t\x12\x15\n\x05score\x18\x02 \x01(\x05\x42\x04\x88\xe7\x18\x01H\x00\x12;\n\nnot_scored\x18\x03 \x01(\x0e\x32%.scoregate.partner.v1.NotScoredReasonH\x00\x42\t\n\x07outcome\"k\n\x0c\x43ontribution\x12\x12\n\x04\x63ode\x18\x01 \x01(\tB\x04\x88\xe7\x18\x01\x12\x31\n\x06\x66\x61mily\x18\x02 \x01(\x0e\x32!.scoregate.partner.v1.InputFamily\x12\x14\n\x06points\x18\x03 \x01(\x05\x42\x04\x88\xe7\x18\x01\x32\x8e\x02\n\rEngineService\x12N\n\x05Score\x12!.scoregate.engine.v1.ScoreRequest\x1a\".scoregate.engine.v1.ScoreResponse\x12T\n\x07\x45xplain\x12#.scoregate.engine.v1.ExplainRequest\x1a$.scoregate.engine.v1.ExplainResponse\x12W\n\x08GetModel\x12$.scoregate.engine.v1.GetModelRequest\x1a%.scoregate.engine.v1.GetModelResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,6 +43,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENGINESCORE'].fields_by_name['reason_codes']._serialized_options = b'\210\347\030\001'
   _globals['_GETMODELRESPONSE_REASONTEXTSENTRY']._loaded_options = None
   _globals['_GETMODELRESPONSE_REASONTEXTSENTRY']._serialized_options = b'8\001'
+  _globals['_EXPLAINREQUEST'].fields_by_name['subject']._loaded_options = None
+  _globals['_EXPLAINREQUEST'].fields_by_name['subject']._serialized_options = b'\210\347\030\001'
+  _globals['_EXPLAINEDEPOCH'].fields_by_name['score']._loaded_options = None
+  _globals['_EXPLAINEDEPOCH'].fields_by_name['score']._serialized_options = b'\210\347\030\001'
+  _globals['_CONTRIBUTION'].fields_by_name['code']._loaded_options = None
+  _globals['_CONTRIBUTION'].fields_by_name['code']._serialized_options = b'\210\347\030\001'
+  _globals['_CONTRIBUTION'].fields_by_name['points']._loaded_options = None
+  _globals['_CONTRIBUTION'].fields_by_name['points']._serialized_options = b'\210\347\030\001'
   _globals['_SCOREREQUEST']._serialized_start=127
   _globals['_SCOREREQUEST']._serialized_end=208
   _globals['_SUBJECTQUERY']._serialized_start=210
@@ -59,6 +67,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETMODELRESPONSE']._serialized_end=972
   _globals['_GETMODELRESPONSE_REASONTEXTSENTRY']._serialized_start=922
   _globals['_GETMODELRESPONSE_REASONTEXTSENTRY']._serialized_end=972
-  _globals['_ENGINESERVICE']._serialized_start=975
-  _globals['_ENGINESERVICE']._serialized_end=1159
+  _globals['_EXPLAINREQUEST']._serialized_start=974
+  _globals['_EXPLAINREQUEST']._serialized_end=1028
+  _globals['_EXPLAINRESPONSE']._serialized_start=1031
+  _globals['_EXPLAINRESPONSE']._serialized_end=1159
+  _globals['_EXPLAINEDEPOCH']._serialized_start=1161
+  _globals['_EXPLAINEDEPOCH']._serialized_end=1287
+  _globals['_CONTRIBUTION']._serialized_start=1289
+  _globals['_CONTRIBUTION']._serialized_end=1396
+  _globals['_ENGINESERVICE']._serialized_start=1399
+  _globals['_ENGINESERVICE']._serialized_end=1669
 # @@protoc_insertion_point(module_scope)

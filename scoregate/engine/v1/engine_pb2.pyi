@@ -80,3 +80,39 @@ class GetModelResponse(_message.Message):
     latest_epoch: str
     reason_texts: _containers.ScalarMap[str, str]
     def __init__(self, model: _Optional[str] = ..., artefact_sha256: _Optional[bytes] = ..., training_data_sha256: _Optional[bytes] = ..., sunset: _Optional[str] = ..., latest_epoch: _Optional[str] = ..., reason_texts: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class ExplainRequest(_message.Message):
+    __slots__ = ("subject", "as_of")
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    AS_OF_FIELD_NUMBER: _ClassVar[int]
+    subject: str
+    as_of: str
+    def __init__(self, subject: _Optional[str] = ..., as_of: _Optional[str] = ...) -> None: ...
+
+class ExplainResponse(_message.Message):
+    __slots__ = ("epochs", "contributions")
+    EPOCHS_FIELD_NUMBER: _ClassVar[int]
+    CONTRIBUTIONS_FIELD_NUMBER: _ClassVar[int]
+    epochs: _containers.RepeatedCompositeFieldContainer[ExplainedEpoch]
+    contributions: _containers.RepeatedCompositeFieldContainer[Contribution]
+    def __init__(self, epochs: _Optional[_Iterable[_Union[ExplainedEpoch, _Mapping]]] = ..., contributions: _Optional[_Iterable[_Union[Contribution, _Mapping]]] = ...) -> None: ...
+
+class ExplainedEpoch(_message.Message):
+    __slots__ = ("epoch", "score", "not_scored")
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    NOT_SCORED_FIELD_NUMBER: _ClassVar[int]
+    epoch: str
+    score: int
+    not_scored: _types_pb2.NotScoredReason
+    def __init__(self, epoch: _Optional[str] = ..., score: _Optional[int] = ..., not_scored: _Optional[_Union[_types_pb2.NotScoredReason, str]] = ...) -> None: ...
+
+class Contribution(_message.Message):
+    __slots__ = ("code", "family", "points")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    FAMILY_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    code: str
+    family: _types_pb2.InputFamily
+    points: int
+    def __init__(self, code: _Optional[str] = ..., family: _Optional[_Union[_types_pb2.InputFamily, str]] = ..., points: _Optional[int] = ...) -> None: ...

@@ -40,6 +40,11 @@ class EngineServiceStub:
                 request_serializer=scoregate_dot_engine_dot_v1_dot_engine__pb2.ScoreRequest.SerializeToString,
                 response_deserializer=scoregate_dot_engine_dot_v1_dot_engine__pb2.ScoreResponse.FromString,
                 _registered_method=True)
+        self.Explain = channel.unary_unary(
+                '/scoregate.engine.v1.EngineService/Explain',
+                request_serializer=scoregate_dot_engine_dot_v1_dot_engine__pb2.ExplainRequest.SerializeToString,
+                response_deserializer=scoregate_dot_engine_dot_v1_dot_engine__pb2.ExplainResponse.FromString,
+                _registered_method=True)
         self.GetModel = channel.unary_unary(
                 '/scoregate.engine.v1.EngineService/GetModel',
                 request_serializer=scoregate_dot_engine_dot_v1_dot_engine__pb2.GetModelRequest.SerializeToString,
@@ -53,6 +58,13 @@ class EngineServiceServicer:
 
     def Score(self, request, context):
         """Scores up to 1,000 people; outcomes come in the order of the queries.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Explain(self, request, context):
+        """Says what lifts and what lowers one person's score, for that person's own eyes, month by month.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -72,6 +84,11 @@ def add_EngineServiceServicer_to_server(servicer, server):
                     servicer.Score,
                     request_deserializer=scoregate_dot_engine_dot_v1_dot_engine__pb2.ScoreRequest.FromString,
                     response_serializer=scoregate_dot_engine_dot_v1_dot_engine__pb2.ScoreResponse.SerializeToString,
+            ),
+            'Explain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Explain,
+                    request_deserializer=scoregate_dot_engine_dot_v1_dot_engine__pb2.ExplainRequest.FromString,
+                    response_serializer=scoregate_dot_engine_dot_v1_dot_engine__pb2.ExplainResponse.SerializeToString,
             ),
             'GetModel': grpc.unary_unary_rpc_method_handler(
                     servicer.GetModel,
@@ -107,6 +124,33 @@ class EngineService:
             '/scoregate.engine.v1.EngineService/Score',
             scoregate_dot_engine_dot_v1_dot_engine__pb2.ScoreRequest.SerializeToString,
             scoregate_dot_engine_dot_v1_dot_engine__pb2.ScoreResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Explain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scoregate.engine.v1.EngineService/Explain',
+            scoregate_dot_engine_dot_v1_dot_engine__pb2.ExplainRequest.SerializeToString,
+            scoregate_dot_engine_dot_v1_dot_engine__pb2.ExplainResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -20,6 +20,7 @@ class InvitationState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INVITATION_STATE_APPROVED: _ClassVar[InvitationState]
     INVITATION_STATE_REJECTED: _ClassVar[InvitationState]
     INVITATION_STATE_EXPIRED: _ClassVar[InvitationState]
+    INVITATION_STATE_IDENTITY_MISMATCH: _ClassVar[InvitationState]
 
 class ConsentState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -34,6 +35,7 @@ INVITATION_STATE_PENDING: InvitationState
 INVITATION_STATE_APPROVED: InvitationState
 INVITATION_STATE_REJECTED: InvitationState
 INVITATION_STATE_EXPIRED: InvitationState
+INVITATION_STATE_IDENTITY_MISMATCH: InvitationState
 CONSENT_STATE_UNSPECIFIED: ConsentState
 CONSENT_STATE_ACTIVE: ConsentState
 CONSENT_STATE_PAUSED: ConsentState
@@ -64,7 +66,7 @@ class ConsentTerms(_message.Message):
     def __init__(self, purpose: _Optional[_Union[_types_pb2.Purpose, str]] = ..., disclosures: _Optional[_Iterable[_Union[_types_pb2.Disclosure, str]]] = ..., mode: _Optional[_Union[_types_pb2.ConsentMode, str]] = ..., not_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., valid_for: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., frequency: _Optional[_Union[_types_pb2.Frequency, _Mapping]] = ..., time_zone: _Optional[str] = ..., data_life: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., excluded_families: _Optional[_Iterable[_Union[_types_pb2.InputFamily, str]]] = ...) -> None: ...
 
 class ConsentInvitation(_message.Message):
-    __slots__ = ("handle", "state", "terms", "partner_reference", "expires_at", "consent_id", "subject_ref")
+    __slots__ = ("handle", "state", "terms", "partner_reference", "expires_at", "consent_id", "subject_ref", "url", "return_address", "return_state")
     HANDLE_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     TERMS_FIELD_NUMBER: _ClassVar[int]
@@ -72,6 +74,9 @@ class ConsentInvitation(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     CONSENT_ID_FIELD_NUMBER: _ClassVar[int]
     SUBJECT_REF_FIELD_NUMBER: _ClassVar[int]
+    URL_FIELD_NUMBER: _ClassVar[int]
+    RETURN_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    RETURN_STATE_FIELD_NUMBER: _ClassVar[int]
     handle: str
     state: InvitationState
     terms: ConsentTerms
@@ -79,7 +84,20 @@ class ConsentInvitation(_message.Message):
     expires_at: _timestamp_pb2.Timestamp
     consent_id: str
     subject_ref: str
-    def __init__(self, handle: _Optional[str] = ..., state: _Optional[_Union[InvitationState, str]] = ..., terms: _Optional[_Union[ConsentTerms, _Mapping]] = ..., partner_reference: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., consent_id: _Optional[str] = ..., subject_ref: _Optional[str] = ...) -> None: ...
+    url: str
+    return_address: str
+    return_state: str
+    def __init__(self, handle: _Optional[str] = ..., state: _Optional[_Union[InvitationState, str]] = ..., terms: _Optional[_Union[ConsentTerms, _Mapping]] = ..., partner_reference: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., consent_id: _Optional[str] = ..., subject_ref: _Optional[str] = ..., url: _Optional[str] = ..., return_address: _Optional[str] = ..., return_state: _Optional[str] = ...) -> None: ...
+
+class IdentityToMatch(_message.Message):
+    __slots__ = ("name", "document_number", "phone")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENT_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    PHONE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    document_number: str
+    phone: str
+    def __init__(self, name: _Optional[str] = ..., document_number: _Optional[str] = ..., phone: _Optional[str] = ...) -> None: ...
 
 class Consent(_message.Message):
     __slots__ = ("consent_id", "state", "subject_ref", "terms", "handle", "partner_reference", "not_before", "expires_at", "consent_sha256", "notice_version")
@@ -106,22 +124,30 @@ class Consent(_message.Message):
     def __init__(self, consent_id: _Optional[str] = ..., state: _Optional[_Union[ConsentState, str]] = ..., subject_ref: _Optional[str] = ..., terms: _Optional[_Union[ConsentTerms, _Mapping]] = ..., handle: _Optional[str] = ..., partner_reference: _Optional[str] = ..., not_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., consent_sha256: _Optional[bytes] = ..., notice_version: _Optional[str] = ...) -> None: ...
 
 class CreateConsentInvitationRequest(_message.Message):
-    __slots__ = ("request_id", "terms", "partner_reference", "decide_within")
+    __slots__ = ("request_id", "terms", "partner_reference", "decide_within", "return_address", "return_state", "identity")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     TERMS_FIELD_NUMBER: _ClassVar[int]
     PARTNER_REFERENCE_FIELD_NUMBER: _ClassVar[int]
     DECIDE_WITHIN_FIELD_NUMBER: _ClassVar[int]
+    RETURN_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    RETURN_STATE_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     terms: ConsentTerms
     partner_reference: str
     decide_within: _duration_pb2.Duration
-    def __init__(self, request_id: _Optional[str] = ..., terms: _Optional[_Union[ConsentTerms, _Mapping]] = ..., partner_reference: _Optional[str] = ..., decide_within: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    return_address: str
+    return_state: str
+    identity: IdentityToMatch
+    def __init__(self, request_id: _Optional[str] = ..., terms: _Optional[_Union[ConsentTerms, _Mapping]] = ..., partner_reference: _Optional[str] = ..., decide_within: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., return_address: _Optional[str] = ..., return_state: _Optional[str] = ..., identity: _Optional[_Union[IdentityToMatch, _Mapping]] = ...) -> None: ...
 
 class CreateConsentInvitationResponse(_message.Message):
-    __slots__ = ("invitation",)
+    __slots__ = ("invitation", "qr_svg")
     INVITATION_FIELD_NUMBER: _ClassVar[int]
+    QR_SVG_FIELD_NUMBER: _ClassVar[int]
     invitation: ConsentInvitation
-    def __init__(self, invitation: _Optional[_Union[ConsentInvitation, _Mapping]] = ...) -> None: ...
+    qr_svg: str
+    def __init__(self, invitation: _Optional[_Union[ConsentInvitation, _Mapping]] = ..., qr_svg: _Optional[str] = ...) -> None: ...
 
 class GetConsentInvitationRequest(_message.Message):
     __slots__ = ("handle",)

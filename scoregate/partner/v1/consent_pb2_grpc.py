@@ -78,7 +78,7 @@ class ConsentServiceServicer:
     def CreateConsentInvitation(self, request, context):
         """Invites one person to consent to one purpose.
 
-        The partner hands `handle` to the person; only the person's decision makes
+        The partner hands the link, or its QR code, to the person; only the person's decision makes
         a consent out of it. Idempotent per `request_id` for 24 hours.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

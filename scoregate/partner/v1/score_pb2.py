@@ -27,7 +27,7 @@ from scoregate.partner.v1 import receipt_pb2 as scoregate_dot_partner_dot_v1_dot
 from scoregate.partner.v1 import types_pb2 as scoregate_dot_partner_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n scoregate/partner/v1/score.proto\x12\x14scoregate.partner.v1\x1a\"scoregate/options/v1/options.proto\x1a\"scoregate/partner/v1/receipt.proto\x1a scoregate/partner/v1/types.proto\"\xdf\x01\n\x0fGetScoreRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nconsent_id\x18\x02 \x01(\t\x12\x19\n\x0bsubject_ref\x18\x03 \x01(\tB\x04\x88\xe7\x18\x01\x12.\n\x07purpose\x18\x04 \x01(\x0e\x32\x1d.scoregate.partner.v1.Purpose\x12\x34\n\ndisclosure\x18\x05 \x01(\x0e\x32 .scoregate.partner.v1.Disclosure\x12\x14\n\x0cwith_reasons\x18\x06 \x01(\x08\x12\r\n\x05nonce\x18\x07 \x01(\t\"\xa9\x03\n\x10GetScoreResponse\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x12\n\nconsent_id\x18\x02 \x01(\t\x12\x19\n\x0bsubject_ref\x18\x03 \x01(\tB\x04\x88\xe7\x18\x01\x12.\n\x07purpose\x18\x04 \x01(\x0e\x32\x1d.scoregate.partner.v1.Purpose\x12\x34\n\ndisclosure\x18\x05 \x01(\x0e\x32 .scoregate.partner.v1.Disclosure\x12\x32\n\x07inquiry\x18\x06 \x01(\x0e\x32!.scoregate.partner.v1.InquiryType\x12.\n\x06scored\x18\x07 \x01(\x0b\x32\x1c.scoregate.partner.v1.ScoredH\x00\x12\x35\n\nnot_scored\x18\x08 \x01(\x0b\x32\x1f.scoregate.partner.v1.NotScoredH\x00\x12\x19\n\x0b\x61ttestation\x18\t \x01(\tB\x04\x88\xe7\x18\x01\x12.\n\x07receipt\x18\x0f \x01(\x0b\x32\x1d.scoregate.partner.v1.ReceiptB\x08\n\x06result\"\x96\x02\n\x06Scored\x12\x18\n\x05score\x18\x01 \x01(\x05\x42\x04\x88\xe7\x18\x01H\x00\x88\x01\x01\x12.\n\x04\x62\x61nd\x18\x02 \x01(\x0e\x32\x1a.scoregate.partner.v1.BandB\x04\x88\xe7\x18\x01\x12\x38\n\x07reasons\x18\x03 \x03(\x0b\x32!.scoregate.partner.v1.ScoreReasonB\x04\x88\xe7\x18\x01\x12\r\n\x05model\x18\x04 \x01(\t\x12\x14\n\x0c\x65valuated_at\x18\x05 \x01(\t\x12\x33\n\x08\x66\x61milies\x18\x06 \x03(\x0e\x32!.scoregate.partner.v1.InputFamily\x12\x11\n\trange_min\x18\x07 \x01(\x05\x12\x11\n\trange_max\x18\x08 \x01(\x05\x42\x08\n\x06_score\")\n\x0bScoreReason\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"X\n\tNotScored\x12\x35\n\x06reason\x18\x01 \x01(\x0e\x32%.scoregate.partner.v1.NotScoredReason\x12\x14\n\x0c\x65valuated_at\x18\x02 \x01(\t\"\xac\x01\n\x15\x43heckThresholdRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nconsent_id\x18\x02 \x01(\t\x12\x19\n\x0bsubject_ref\x18\x03 \x01(\tB\x04\x88\xe7\x18\x01\x12.\n\x07purpose\x18\x04 \x01(\x0e\x32\x1d.scoregate.partner.v1.Purpose\x12\x11\n\tthreshold\x18\x05 \x01(\x05\x12\r\n\x05nonce\x18\x06 \x01(\t\"\x82\x03\n\x16\x43heckThresholdResponse\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x12\n\nconsent_id\x18\x02 \x01(\t\x12\x19\n\x0bsubject_ref\x18\x03 \x01(\tB\x04\x88\xe7\x18\x01\x12.\n\x07purpose\x18\x04 \x01(\x0e\x32\x1d.scoregate.partner.v1.Purpose\x12\x32\n\x07inquiry\x18\x05 \x01(\x0e\x32!.scoregate.partner.v1.InquiryType\x12\x37\n\x06\x61nswer\x18\x06 \x01(\x0b\x32%.scoregate.partner.v1.ThresholdAnswerH\x00\x12\x35\n\nnot_scored\x18\x07 \x01(\x0b\x32\x1f.scoregate.partner.v1.NotScoredH\x00\x12\x19\n\x0b\x61ttestation\x18\x08 \x01(\tB\x04\x88\xe7\x18\x01\x12.\n\x07receipt\x18\x0f \x01(\x0b\x32\x1d.scoregate.partner.v1.ReceiptB\x08\n\x06result\"\x95\x01\n\x0fThresholdAnswer\x12\x11\n\tthreshold\x18\x01 \x01(\x05\x12\x15\n\x07reached\x18\x02 \x01(\x08\x42\x04\x88\xe7\x18\x01\x12\r\n\x05model\x18\x03 \x01(\t\x12\x14\n\x0c\x65valuated_at\x18\x04 \x01(\t\x12\x33\n\x08\x66\x61milies\x18\x05 \x03(\x0e\x32!.scoregate.partner.v1.InputFamily\"M\n\x15\x42\x61tchGetScoresRequest\x12\x34\n\x05items\x18\x01 \x03(\x0b\x32%.scoregate.partner.v1.GetScoreRequest\"U\n\x16\x42\x61tchGetScoresResponse\x12;\n\x07results\x18\x01 \x03(\x0b\x32*.scoregate.partner.v1.BatchGetScoresResult\"\xa1\x01\n\x14\x42\x61tchGetScoresResult\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x38\n\x06\x61nswer\x18\x02 \x01(\x0b\x32&.scoregate.partner.v1.GetScoreResponseH\x00\x12\x30\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x1f.scoregate.partner.v1.ItemErrorH\x00\x42\t\n\x07outcome\"\x8a\x01\n\tItemError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x0e\n\x06remedy\x18\x04 \x01(\t\x12>\n\x10\x66ield_violations\x18\x05 \x03(\x0b\x32$.scoregate.partner.v1.FieldViolation\"4\n\x0e\x46ieldViolation\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t2\xc3\x02\n\x0cScoreService\x12Y\n\x08GetScore\x12%.scoregate.partner.v1.GetScoreRequest\x1a&.scoregate.partner.v1.GetScoreResponse\x12k\n\x0e\x43heckThreshold\x12+.scoregate.partner.v1.CheckThresholdRequest\x1a,.scoregate.partner.v1.CheckThresholdResponse\x12k\n\x0e\x42\x61tchGetScores\x12+.scoregate.partner.v1.BatchGetScoresRequest\x1a,.scoregate.partner.v1.BatchGetScoresResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n scoregate/partner/v1/score.proto\x12\x14scoregate.partner.v1\x1a\"scoregate/options/v1/options.proto\x1a\"scoregate/partner/v1/receipt.proto\x1a scoregate/partner/v1/types.proto\"\xdf\x01\n\x0fGetScoreRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nconsent_id\x18\x02 \x01(\t\x12\x19\n\x0bsubject_ref\x18\x03 \x01(\tB\x04\x88\xe7\x18\x01\x12.\n\x07purpose\x18\x04 \x01(\x0e\x32\x1d.scoregate.partner.v1.Purpose\x12\x34\n\ndisclosure\x18\x05 \x01(\x0e\x32 .scoregate.partner.v1.Disclosure\x12\x14\n\x0cwith_reasons\x18\x06 \x01(\x08\x12\r\n\x05nonce\x18\x07 \x01(\t\"\xd4\x03\n\x10GetScoreResponse\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x12\n\nconsent_id\x18\x02 \x01(\t\x12\x19\n\x0bsubject_ref\x18\x03 \x01(\tB\x04\x88\xe7\x18\x01\x12.\n\x07purpose\x18\x04 \x01(\x0e\x32\x1d.scoregate.partner.v1.Purpose\x12\x34\n\ndisclosure\x18\x05 \x01(\x0e\x32 .scoregate.partner.v1.Disclosure\x12\x32\n\x07inquiry\x18\x06 \x01(\x0e\x32!.scoregate.partner.v1.InquiryType\x12.\n\x06scored\x18\x07 \x01(\x0b\x32\x1c.scoregate.partner.v1.ScoredH\x00\x12\x35\n\nnot_scored\x18\x08 \x01(\x0b\x32\x1f.scoregate.partner.v1.NotScoredH\x00\x12\x19\n\x0b\x61ttestation\x18\t \x01(\tB\x04\x88\xe7\x18\x01\x12)\n\x05marks\x18\n \x03(\x0e\x32\x1a.scoregate.partner.v1.Mark\x12.\n\x07receipt\x18\x0f \x01(\x0b\x32\x1d.scoregate.partner.v1.ReceiptB\x08\n\x06result\"\x96\x02\n\x06Scored\x12\x18\n\x05score\x18\x01 \x01(\x05\x42\x04\x88\xe7\x18\x01H\x00\x88\x01\x01\x12.\n\x04\x62\x61nd\x18\x02 \x01(\x0e\x32\x1a.scoregate.partner.v1.BandB\x04\x88\xe7\x18\x01\x12\x38\n\x07reasons\x18\x03 \x03(\x0b\x32!.scoregate.partner.v1.ScoreReasonB\x04\x88\xe7\x18\x01\x12\r\n\x05model\x18\x04 \x01(\t\x12\x14\n\x0c\x65valuated_at\x18\x05 \x01(\t\x12\x33\n\x08\x66\x61milies\x18\x06 \x03(\x0e\x32!.scoregate.partner.v1.InputFamily\x12\x11\n\trange_min\x18\x07 \x01(\x05\x12\x11\n\trange_max\x18\x08 \x01(\x05\x42\x08\n\x06_score\")\n\x0bScoreReason\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"X\n\tNotScored\x12\x35\n\x06reason\x18\x01 \x01(\x0e\x32%.scoregate.partner.v1.NotScoredReason\x12\x14\n\x0c\x65valuated_at\x18\x02 \x01(\t\"\xac\x01\n\x15\x43heckThresholdRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nconsent_id\x18\x02 \x01(\t\x12\x19\n\x0bsubject_ref\x18\x03 \x01(\tB\x04\x88\xe7\x18\x01\x12.\n\x07purpose\x18\x04 \x01(\x0e\x32\x1d.scoregate.partner.v1.Purpose\x12\x11\n\tthreshold\x18\x05 \x01(\x05\x12\r\n\x05nonce\x18\x06 \x01(\t\"\xad\x03\n\x16\x43heckThresholdResponse\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x12\n\nconsent_id\x18\x02 \x01(\t\x12\x19\n\x0bsubject_ref\x18\x03 \x01(\tB\x04\x88\xe7\x18\x01\x12.\n\x07purpose\x18\x04 \x01(\x0e\x32\x1d.scoregate.partner.v1.Purpose\x12\x32\n\x07inquiry\x18\x05 \x01(\x0e\x32!.scoregate.partner.v1.InquiryType\x12\x37\n\x06\x61nswer\x18\x06 \x01(\x0b\x32%.scoregate.partner.v1.ThresholdAnswerH\x00\x12\x35\n\nnot_scored\x18\x07 \x01(\x0b\x32\x1f.scoregate.partner.v1.NotScoredH\x00\x12\x19\n\x0b\x61ttestation\x18\x08 \x01(\tB\x04\x88\xe7\x18\x01\x12)\n\x05marks\x18\t \x03(\x0e\x32\x1a.scoregate.partner.v1.Mark\x12.\n\x07receipt\x18\x0f \x01(\x0b\x32\x1d.scoregate.partner.v1.ReceiptB\x08\n\x06result\"\x95\x01\n\x0fThresholdAnswer\x12\x11\n\tthreshold\x18\x01 \x01(\x05\x12\x15\n\x07reached\x18\x02 \x01(\x08\x42\x04\x88\xe7\x18\x01\x12\r\n\x05model\x18\x03 \x01(\t\x12\x14\n\x0c\x65valuated_at\x18\x04 \x01(\t\x12\x33\n\x08\x66\x61milies\x18\x05 \x03(\x0e\x32!.scoregate.partner.v1.InputFamily\"M\n\x15\x42\x61tchGetScoresRequest\x12\x34\n\x05items\x18\x01 \x03(\x0b\x32%.scoregate.partner.v1.GetScoreRequest\"U\n\x16\x42\x61tchGetScoresResponse\x12;\n\x07results\x18\x01 \x03(\x0b\x32*.scoregate.partner.v1.BatchGetScoresResult\"\xa1\x01\n\x14\x42\x61tchGetScoresResult\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x38\n\x06\x61nswer\x18\x02 \x01(\x0b\x32&.scoregate.partner.v1.GetScoreResponseH\x00\x12\x30\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x1f.scoregate.partner.v1.ItemErrorH\x00\x42\t\n\x07outcome\"\x8a\x01\n\tItemError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x0e\n\x06remedy\x18\x04 \x01(\t\x12>\n\x10\x66ield_violations\x18\x05 \x03(\x0b\x32$.scoregate.partner.v1.FieldViolation\"4\n\x0e\x46ieldViolation\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t2\xc3\x02\n\x0cScoreService\x12Y\n\x08GetScore\x12%.scoregate.partner.v1.GetScoreRequest\x1a&.scoregate.partner.v1.GetScoreResponse\x12k\n\x0e\x43heckThreshold\x12+.scoregate.partner.v1.CheckThresholdRequest\x1a,.scoregate.partner.v1.CheckThresholdResponse\x12k\n\x0e\x42\x61tchGetScores\x12+.scoregate.partner.v1.BatchGetScoresRequest\x1a,.scoregate.partner.v1.BatchGetScoresResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -57,29 +57,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSCOREREQUEST']._serialized_start=165
   _globals['_GETSCOREREQUEST']._serialized_end=388
   _globals['_GETSCORERESPONSE']._serialized_start=391
-  _globals['_GETSCORERESPONSE']._serialized_end=816
-  _globals['_SCORED']._serialized_start=819
-  _globals['_SCORED']._serialized_end=1097
-  _globals['_SCOREREASON']._serialized_start=1099
-  _globals['_SCOREREASON']._serialized_end=1140
-  _globals['_NOTSCORED']._serialized_start=1142
-  _globals['_NOTSCORED']._serialized_end=1230
-  _globals['_CHECKTHRESHOLDREQUEST']._serialized_start=1233
-  _globals['_CHECKTHRESHOLDREQUEST']._serialized_end=1405
-  _globals['_CHECKTHRESHOLDRESPONSE']._serialized_start=1408
-  _globals['_CHECKTHRESHOLDRESPONSE']._serialized_end=1794
-  _globals['_THRESHOLDANSWER']._serialized_start=1797
-  _globals['_THRESHOLDANSWER']._serialized_end=1946
-  _globals['_BATCHGETSCORESREQUEST']._serialized_start=1948
-  _globals['_BATCHGETSCORESREQUEST']._serialized_end=2025
-  _globals['_BATCHGETSCORESRESPONSE']._serialized_start=2027
-  _globals['_BATCHGETSCORESRESPONSE']._serialized_end=2112
-  _globals['_BATCHGETSCORESRESULT']._serialized_start=2115
-  _globals['_BATCHGETSCORESRESULT']._serialized_end=2276
-  _globals['_ITEMERROR']._serialized_start=2279
-  _globals['_ITEMERROR']._serialized_end=2417
-  _globals['_FIELDVIOLATION']._serialized_start=2419
-  _globals['_FIELDVIOLATION']._serialized_end=2471
-  _globals['_SCORESERVICE']._serialized_start=2474
-  _globals['_SCORESERVICE']._serialized_end=2797
+  _globals['_GETSCORERESPONSE']._serialized_end=859
+  _globals['_SCORED']._serialized_start=862
+  _globals['_SCORED']._serialized_end=1140
+  _globals['_SCOREREASON']._serialized_start=1142
+  _globals['_SCOREREASON']._serialized_end=1183
+  _globals['_NOTSCORED']._serialized_start=1185
+  _globals['_NOTSCORED']._serialized_end=1273
+  _globals['_CHECKTHRESHOLDREQUEST']._serialized_start=1276
+  _globals['_CHECKTHRESHOLDREQUEST']._serialized_end=1448
+  _globals['_CHECKTHRESHOLDRESPONSE']._serialized_start=1451
+  _globals['_CHECKTHRESHOLDRESPONSE']._serialized_end=1880
+  _globals['_THRESHOLDANSWER']._serialized_start=1883
+  _globals['_THRESHOLDANSWER']._serialized_end=2032
+  _globals['_BATCHGETSCORESREQUEST']._serialized_start=2034
+  _globals['_BATCHGETSCORESREQUEST']._serialized_end=2111
+  _globals['_BATCHGETSCORESRESPONSE']._serialized_start=2113
+  _globals['_BATCHGETSCORESRESPONSE']._serialized_end=2198
+  _globals['_BATCHGETSCORESRESULT']._serialized_start=2201
+  _globals['_BATCHGETSCORESRESULT']._serialized_end=2362
+  _globals['_ITEMERROR']._serialized_start=2365
+  _globals['_ITEMERROR']._serialized_end=2503
+  _globals['_FIELDVIOLATION']._serialized_start=2505
+  _globals['_FIELDVIOLATION']._serialized_end=2557
+  _globals['_SCORESERVICE']._serialized_start=2560
+  _globals['_SCORESERVICE']._serialized_end=2883
 # @@protoc_insertion_point(module_scope)

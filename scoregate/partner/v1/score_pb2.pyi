@@ -28,7 +28,7 @@ class GetScoreRequest(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., consent_id: _Optional[str] = ..., subject_ref: _Optional[str] = ..., purpose: _Optional[_Union[_types_pb2.Purpose, str]] = ..., disclosure: _Optional[_Union[_types_pb2.Disclosure, str]] = ..., with_reasons: _Optional[bool] = ..., nonce: _Optional[str] = ...) -> None: ...
 
 class GetScoreResponse(_message.Message):
-    __slots__ = ("event_id", "consent_id", "subject_ref", "purpose", "disclosure", "inquiry", "scored", "not_scored", "attestation", "receipt")
+    __slots__ = ("event_id", "consent_id", "subject_ref", "purpose", "disclosure", "inquiry", "scored", "not_scored", "attestation", "marks", "receipt")
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     CONSENT_ID_FIELD_NUMBER: _ClassVar[int]
     SUBJECT_REF_FIELD_NUMBER: _ClassVar[int]
@@ -38,6 +38,7 @@ class GetScoreResponse(_message.Message):
     SCORED_FIELD_NUMBER: _ClassVar[int]
     NOT_SCORED_FIELD_NUMBER: _ClassVar[int]
     ATTESTATION_FIELD_NUMBER: _ClassVar[int]
+    MARKS_FIELD_NUMBER: _ClassVar[int]
     RECEIPT_FIELD_NUMBER: _ClassVar[int]
     event_id: str
     consent_id: str
@@ -48,8 +49,9 @@ class GetScoreResponse(_message.Message):
     scored: Scored
     not_scored: NotScored
     attestation: str
+    marks: _containers.RepeatedScalarFieldContainer[_types_pb2.Mark]
     receipt: _receipt_pb2.Receipt
-    def __init__(self, event_id: _Optional[str] = ..., consent_id: _Optional[str] = ..., subject_ref: _Optional[str] = ..., purpose: _Optional[_Union[_types_pb2.Purpose, str]] = ..., disclosure: _Optional[_Union[_types_pb2.Disclosure, str]] = ..., inquiry: _Optional[_Union[_types_pb2.InquiryType, str]] = ..., scored: _Optional[_Union[Scored, _Mapping]] = ..., not_scored: _Optional[_Union[NotScored, _Mapping]] = ..., attestation: _Optional[str] = ..., receipt: _Optional[_Union[_receipt_pb2.Receipt, _Mapping]] = ...) -> None: ...
+    def __init__(self, event_id: _Optional[str] = ..., consent_id: _Optional[str] = ..., subject_ref: _Optional[str] = ..., purpose: _Optional[_Union[_types_pb2.Purpose, str]] = ..., disclosure: _Optional[_Union[_types_pb2.Disclosure, str]] = ..., inquiry: _Optional[_Union[_types_pb2.InquiryType, str]] = ..., scored: _Optional[_Union[Scored, _Mapping]] = ..., not_scored: _Optional[_Union[NotScored, _Mapping]] = ..., attestation: _Optional[str] = ..., marks: _Optional[_Iterable[_Union[_types_pb2.Mark, str]]] = ..., receipt: _Optional[_Union[_receipt_pb2.Receipt, _Mapping]] = ...) -> None: ...
 
 class Scored(_message.Message):
     __slots__ = ("score", "band", "reasons", "model", "evaluated_at", "families", "range_min", "range_max")
@@ -104,7 +106,7 @@ class CheckThresholdRequest(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., consent_id: _Optional[str] = ..., subject_ref: _Optional[str] = ..., purpose: _Optional[_Union[_types_pb2.Purpose, str]] = ..., threshold: _Optional[int] = ..., nonce: _Optional[str] = ...) -> None: ...
 
 class CheckThresholdResponse(_message.Message):
-    __slots__ = ("event_id", "consent_id", "subject_ref", "purpose", "inquiry", "answer", "not_scored", "attestation", "receipt")
+    __slots__ = ("event_id", "consent_id", "subject_ref", "purpose", "inquiry", "answer", "not_scored", "attestation", "marks", "receipt")
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     CONSENT_ID_FIELD_NUMBER: _ClassVar[int]
     SUBJECT_REF_FIELD_NUMBER: _ClassVar[int]
@@ -113,6 +115,7 @@ class CheckThresholdResponse(_message.Message):
     ANSWER_FIELD_NUMBER: _ClassVar[int]
     NOT_SCORED_FIELD_NUMBER: _ClassVar[int]
     ATTESTATION_FIELD_NUMBER: _ClassVar[int]
+    MARKS_FIELD_NUMBER: _ClassVar[int]
     RECEIPT_FIELD_NUMBER: _ClassVar[int]
     event_id: str
     consent_id: str
@@ -122,8 +125,9 @@ class CheckThresholdResponse(_message.Message):
     answer: ThresholdAnswer
     not_scored: NotScored
     attestation: str
+    marks: _containers.RepeatedScalarFieldContainer[_types_pb2.Mark]
     receipt: _receipt_pb2.Receipt
-    def __init__(self, event_id: _Optional[str] = ..., consent_id: _Optional[str] = ..., subject_ref: _Optional[str] = ..., purpose: _Optional[_Union[_types_pb2.Purpose, str]] = ..., inquiry: _Optional[_Union[_types_pb2.InquiryType, str]] = ..., answer: _Optional[_Union[ThresholdAnswer, _Mapping]] = ..., not_scored: _Optional[_Union[NotScored, _Mapping]] = ..., attestation: _Optional[str] = ..., receipt: _Optional[_Union[_receipt_pb2.Receipt, _Mapping]] = ...) -> None: ...
+    def __init__(self, event_id: _Optional[str] = ..., consent_id: _Optional[str] = ..., subject_ref: _Optional[str] = ..., purpose: _Optional[_Union[_types_pb2.Purpose, str]] = ..., inquiry: _Optional[_Union[_types_pb2.InquiryType, str]] = ..., answer: _Optional[_Union[ThresholdAnswer, _Mapping]] = ..., not_scored: _Optional[_Union[NotScored, _Mapping]] = ..., attestation: _Optional[str] = ..., marks: _Optional[_Iterable[_Union[_types_pb2.Mark, str]]] = ..., receipt: _Optional[_Union[_receipt_pb2.Receipt, _Mapping]] = ...) -> None: ...
 
 class ThresholdAnswer(_message.Message):
     __slots__ = ("threshold", "reached", "model", "evaluated_at", "families")

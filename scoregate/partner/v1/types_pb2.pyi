@@ -69,6 +69,12 @@ class NotScoredReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     NOT_SCORED_REASON_NO_DATA: _ClassVar[NotScoredReason]
     NOT_SCORED_REASON_THIN_FILE: _ClassVar[NotScoredReason]
 
+class Mark(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    MARK_UNSPECIFIED: _ClassVar[Mark]
+    MARK_DISPUTED: _ClassVar[Mark]
+    MARK_UNDER_REVIEW: _ClassVar[Mark]
+
 class ConsentEventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     CONSENT_EVENT_KIND_UNSPECIFIED: _ClassVar[ConsentEventKind]
@@ -120,6 +126,9 @@ BAND_700_950: Band
 NOT_SCORED_REASON_UNSPECIFIED: NotScoredReason
 NOT_SCORED_REASON_NO_DATA: NotScoredReason
 NOT_SCORED_REASON_THIN_FILE: NotScoredReason
+MARK_UNSPECIFIED: Mark
+MARK_DISPUTED: Mark
+MARK_UNDER_REVIEW: Mark
 CONSENT_EVENT_KIND_UNSPECIFIED: ConsentEventKind
 CONSENT_EVENT_KIND_GRANTED: ConsentEventKind
 CONSENT_EVENT_KIND_PAUSED: ConsentEventKind
