@@ -12,14 +12,25 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
+from itertools import pairwise
 from typing import Any, Protocol
 
 import grpc
 
 from scoregate.engine.v1 import engine_pb2, engine_pb2_grpc
 from scoring.errors import EpochMissing, ModelSunset
+from scoring.service import (
+    MOST_EPOCHS,
+    Contribution,
+    EpochOutcome,
+    Explanation,
+    Family,
+    NotScored,
+    NotScoredReason,
+    Query,
+    Scored,
+)
 from scoring.service import Engine as Scorer
-from scoring.service import Family, NotScored, NotScoredReason, Query, Scored
 
 SCORE_MIN, SCORE_MAX = 350, 950
 MAX_REASONS = 4
@@ -69,6 +80,11 @@ class EngineDoor(Protocol):
     def ask(self, queries: Sequence[Query], *, as_of: date, timeout: float) -> Future[Outcomes]:
         """Outcomes, unchecked; the future may raise EngineUnavailable or EngineLate."""
 
+    def explain(self, subject: str, *, as_of: date, timeout: float) -> Explanation:
+        """How a person's score came about, checked. Raises EngineUnavailable, EngineLate or
+        EngineAnswerInvalid.
+        """
+
     def model(self) -> ModelCard:
         """The model in use. Raises EngineUnavailable."""
 
@@ -101,6 +117,20 @@ class EmbeddedEngine:
         except Exception as error:
             future.set_exception(error)
         return future
+
+    def explain(self, subject: str, *, as_of: date, timeout: float) -> Explanation:
+        """How a person's score came about, checked; the timeout is not needed.
+
+        Raises:
+            EngineUnavailable: The model is past its sunset date.
+            EngineAnswerInvalid: As ``require_explained`` says.
+        """
+        del timeout
+        try:
+            found = self._scorer.explain(subject, as_of=as_of)
+        except (ModelSunset, EpochMissing) as error:
+            raise EngineUnavailable from error
+        return require_explained(found, as_of=as_of, texts=self._scorer.model().reason_texts)
 
     def model(self) -> ModelCard:
         """The model in use."""
@@ -149,6 +179,23 @@ class RemoteEngine:
         self._stub.Score.future(request, timeout=timeout).add_done_callback(partial(_pass_on, future))
         return future
 
+    def explain(self, subject: str, *, as_of: date, timeout: float) -> Explanation:
+        """How a person's score came about, checked against the model that the engine says it uses.
+
+        Raises:
+            EngineUnavailable: No connection, or an error from the engine.
+            EngineLate: No answer inside ``timeout`` seconds.
+            EngineAnswerInvalid: As ``require_explained`` says.
+        """
+        request = engine_pb2.ExplainRequest(subject=subject, as_of=as_of.isoformat())
+        explaining = self._stub.Explain.future(request, timeout=timeout)
+        describing = self._stub.GetModel.future(engine_pb2.GetModelRequest(), timeout=timeout)
+        try:
+            found, model = explaining.result(), describing.result()
+        except grpc.RpcError as error:
+            raise _failed(error) from error
+        return require_explained(_explanation(found), as_of=as_of, texts=model.reason_texts)
+
     def model(self) -> ModelCard:
         """The model in use.
 
@@ -180,13 +227,15 @@ def _late(cause: Exception) -> EngineLate:
     return error
 
 
+def _failed(error: Any) -> EngineUnavailable | EngineLate:
+    return _late(error) if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED else _unavailable(error)
+
+
 def _pass_on(future: Future[Outcomes], ended: Any) -> None:
     try:
         future.set_result([_outcome(outcome) for outcome in ended.result().outcomes])
     except grpc.RpcError as error:
-        future.set_exception(
-            _late(error) if ended.code() is grpc.StatusCode.DEADLINE_EXCEEDED else _unavailable(error)
-        )
+        future.set_exception(_failed(error))
     except Exception as error:  # whoever waits must hear of it
         future.set_exception(error)
 
@@ -206,6 +255,23 @@ def _outcome(outcome: engine_pb2.SubjectOutcome) -> Scored | NotScored | EngineA
         return NotScored(outcome.subject, epoch, NotScoredReason(outcome.not_scored))
     except ValueError:
         return EngineAnswerInvalid("an outcome that can't be read")
+
+
+def _explanation(found: engine_pb2.ExplainResponse) -> Explanation:
+    try:
+        return Explanation(
+            tuple(_epoch(each) for each in found.epochs),
+            tuple(Contribution(each.code, Family(each.family), each.points) for each in found.contributions),
+        )
+    except ValueError as error:
+        raise EngineAnswerInvalid("an explanation that can't be read") from error
+
+
+def _epoch(found: engine_pb2.ExplainedEpoch) -> EpochOutcome:
+    epoch = date.fromisoformat(found.epoch)
+    if found.WhichOneof("outcome") == "score":
+        return EpochOutcome(epoch, found.score, None)
+    return EpochOutcome(epoch, None, NotScoredReason(found.not_scored))
 
 
 def require_answers(queries: Sequence[Query], outcomes: Outcomes) -> None:
@@ -240,9 +306,7 @@ def require_sound(
         raise EngineAnswerInvalid("an epoch to come")
     if not isinstance(outcome, Scored):
         return outcome
-    score: object = outcome.score
-    if type(score) is not int or not SCORE_MIN <= score <= SCORE_MAX:
-        raise EngineAnswerInvalid("a score off the scale")
+    _require_on_scale(outcome.score)
     families = set(outcome.families)
     if not families or len(families) != len(outcome.families) or not families.isdisjoint(query.excluded):
         raise EngineAnswerInvalid("no family, one twice, or one that was excluded")
@@ -252,6 +316,40 @@ def require_sound(
     if len(codes) > MAX_REASONS or len(codes) != len(outcome.reason_codes) or not texts.keys() >= codes:
         raise EngineAnswerInvalid("reasons that the model does not know, or too many")
     return outcome
+
+
+def _require_on_scale(score: object) -> None:
+    if type(score) is not int or not SCORE_MIN <= score <= SCORE_MAX:
+        raise EngineAnswerInvalid("a score off the scale")
+
+
+def require_explained(found: Explanation, *, as_of: date, texts: Mapping[str, str]) -> Explanation:
+    """The explanation, only if it could be true; ``texts`` are the model's, by reason code.
+
+    Raises:
+        EngineAnswerInvalid: No epoch or too many, one to come, or not each earlier than the one before; a
+            score off the scale; neither a score nor a reason, or both; a score that nothing made, or
+            contributions to none; an unknown or repeated code; lighter contributions before weightier ones.
+    """
+    epochs = [each.epoch for each in found.epochs]
+    if not 1 <= len(epochs) <= MOST_EPOCHS or epochs[0] > as_of:
+        raise EngineAnswerInvalid("no epoch, too many, or one to come")
+    if any(later <= earlier for later, earlier in pairwise(epochs)):
+        raise EngineAnswerInvalid("epochs out of order")
+    for each in found.epochs:
+        if (each.score is None) is (each.not_scored is None):
+            raise EngineAnswerInvalid("neither a score nor a reason, or both")
+        if each.score is not None:
+            _require_on_scale(each.score)
+    if bool(found.contributions) is (found.epochs[0].score is None):
+        raise EngineAnswerInvalid("a score that nothing made, or contributions to none")
+    codes = {each.code for each in found.contributions}
+    if len(codes) != len(found.contributions) or not texts.keys() >= codes:
+        raise EngineAnswerInvalid("contributions that the model does not know, or one twice")
+    weights = [abs(each.points) for each in found.contributions]
+    if weights != sorted(weights, reverse=True):
+        raise EngineAnswerInvalid("contributions out of order")
+    return found
 
 
 def today(now: datetime) -> date:

@@ -27,7 +27,7 @@ from google.protobuf.message import DecodeError, Message
 from scoregate.engine.v1 import engine_pb2
 from scoregate.pem import PARSE_ERRORS
 from scoring.errors import EpochMissing, ListenRefused, ModelSunset
-from scoring.service import Engine, Family, NotScored, Query, Scored
+from scoring.service import Engine, EpochOutcome, Family, NotScored, Query, Scored
 
 SERVICE = "scoregate.engine.v1.EngineService"
 MOST_QUERIES = 1000
@@ -76,7 +76,7 @@ class _Refused(Exception):
 
 
 class EngineServicer:
-    """The contract's two calls on an engine: raw bytes in, messages out."""
+    """The contract's calls on an engine: raw bytes in, messages out."""
 
     def __init__(self, engine: Engine, *, today: Callable[[], date], client_uri: str | None) -> None:
         """`client_uri` is the one identity that is answered; None answers everybody, for loopback only."""
@@ -87,7 +87,12 @@ class EngineServicer:
     def handlers(self) -> grpc.GenericRpcHandler:
         """What a grpc.Server takes."""
         return grpc.method_handlers_generic_handler(
-            SERVICE, {"Score": self._method(self._score), "GetModel": self._method(self._get_model)}
+            SERVICE,
+            {
+                "Score": self._method(self._score),
+                "Explain": self._method(self._explain),
+                "GetModel": self._method(self._get_model),
+            },
         )
 
     def _method(self, call: Callable[[bytes], Message]) -> grpc.RpcMethodHandler[bytes, Message]:
@@ -119,12 +124,31 @@ class EngineServicer:
 
     def _score(self, body: bytes) -> Message:
         request = _parse(engine_pb2.ScoreRequest(), body)
-        queries, as_of = _queries(request), _as_of(request, self._today)
+        queries, as_of = _queries(request), _as_of(request.as_of, self._today)
         try:
             outcomes = self._engine.score(queries, as_of=as_of)
         except (ModelSunset, EpochMissing) as error:
             raise _Refused(grpc.StatusCode.FAILED_PRECONDITION, str(error)) from error
         return engine_pb2.ScoreResponse(outcomes=[_outcome(each) for each in outcomes])
+
+    def _explain(self, body: bytes) -> Message:
+        request = _parse(engine_pb2.ExplainRequest(), body)
+        if not 1 <= len(request.subject) <= MOST_SUBJECT_CHARACTERS:
+            raise _invalid([f"subject: 1 to {MOST_SUBJECT_CHARACTERS} characters"])
+        as_of = _as_of(request.as_of, self._today)
+        try:
+            found = self._engine.explain(request.subject, as_of=as_of)
+        except (ModelSunset, EpochMissing) as error:
+            raise _Refused(grpc.StatusCode.FAILED_PRECONDITION, str(error)) from error
+        return engine_pb2.ExplainResponse(
+            epochs=[_explained(each) for each in found.epochs],
+            contributions=[
+                engine_pb2.Contribution(
+                    code=each.code, family=f"INPUT_FAMILY_{each.family.name}", points=each.points
+                )
+                for each in found.contributions
+            ],
+        )
 
     def _get_model(self, body: bytes) -> Message:
         _parse(engine_pb2.GetModelRequest(), body)
@@ -231,12 +255,12 @@ def _queries(request: engine_pb2.ScoreRequest) -> list[Query]:
     ]
 
 
-def _as_of(request: engine_pb2.ScoreRequest, today: Callable[[], date]) -> date:
-    if not request.as_of:
+def _as_of(day: str, today: Callable[[], date]) -> date:
+    if not day:
         return today()
     try:
-        if _DAY.fullmatch(request.as_of):
-            return date.fromisoformat(request.as_of)
+        if _DAY.fullmatch(day):
+            return date.fromisoformat(day)
     except ValueError:
         pass
     raise _invalid(["as_of: empty, or a day such as 2005-10-06"])
@@ -263,3 +287,12 @@ def _outcome(outcome: Scored | NotScored) -> engine_pb2.SubjectOutcome:
             model=outcome.model,
         ),
     )
+
+
+def _explained(outcome: EpochOutcome) -> engine_pb2.ExplainedEpoch:
+    epoch = outcome.epoch.isoformat()
+    if outcome.not_scored is not None:
+        return engine_pb2.ExplainedEpoch(
+            epoch=epoch, not_scored=f"NOT_SCORED_REASON_{outcome.not_scored.name}"
+        )
+    return engine_pb2.ExplainedEpoch(epoch=epoch, score=outcome.score)

@@ -154,6 +154,16 @@ class Scorecard:
         columns = (each.points_for_all(values[:, i]) for i, each in enumerate(self.characteristics))
         return np.stack(list(columns), axis=1)
 
+    def contributions(self, values: Sequence[int]) -> tuple[int, ...]:
+        """Points above (or, negative, below) the population's average, one for each characteristic, in order.
+
+        Base, averages and contributions together are the score before it is held to the scale's ends.
+        """
+        return tuple(
+            each.points_for(value) - each.average_points
+            for each, value in zip(self.characteristics, values, strict=True)
+        )
+
     def families(self, excluded: frozenset[Family] = NONE_EXCLUDED) -> tuple[Family, ...]:
         """The families that a score rests on, in the contract's order."""
         return tuple(sorted({each.family for each in self.characteristics} - excluded))

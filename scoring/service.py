@@ -18,8 +18,11 @@ from scoring.scorecard import NONE_EXCLUDED, Family, Scorecard
 
 __all__ = [
     "ArtefactInvalid",
+    "Contribution",
     "Engine",
     "EpochMissing",
+    "EpochOutcome",
+    "Explanation",
     "Family",
     "Model",
     "ModelSunset",
@@ -32,6 +35,9 @@ __all__ = [
 
 # Below this many rows numpy's fixed cost is more than it saves. The results are the same either way.
 _BATCH_FROM = 16
+
+MOST_EPOCHS = 24
+"""That are explained: two years of months."""
 
 Board = tuple[list[int], list[tuple[str, ...]]]
 """Scores, and reason codes, by row."""
@@ -71,6 +77,32 @@ class NotScored:
     subject: str
     epoch: date
     reason: NotScoredReason
+
+
+@value
+class EpochOutcome:
+    """What came of one epoch of one person: a score, or why there is none."""
+
+    epoch: date
+    score: int | None  # 350 to 950; None where there is a reason
+    not_scored: NotScoredReason | None
+
+
+@value
+class Contribution:
+    """What one characteristic does to a score."""
+
+    code: str  # the characteristic's reason code
+    family: Family
+    points: int  # above (or, negative, below) the population's average
+
+
+@value
+class Explanation:
+    """How one person's score came about, for that person's own eyes."""
+
+    epochs: tuple[EpochOutcome, ...]  # the newest first, at least one
+    contributions: tuple[Contribution, ...]  # of the newest epoch's score, the weightiest first; else none
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +166,39 @@ class Engine:
         unscored = [self._unscored(query, at) for query in queries]
         scored = self._scored([query for query, none in zip(queries, unscored, strict=True) if not none], at)
         return [none or next(scored) for none in unscored]
+
+    def explain(self, subject: str, *, as_of: date, epochs: int = MOST_EPOCHS) -> Explanation:
+        """A person's outcomes at the newest epochs that are not after `as_of`, nothing excluded, and what
+        lifts and lowers the newest score. The newest outcome is what `score` says.
+
+        Raises:
+            ModelSunset: `as_of` is after the model's last day.
+            EpochMissing: `as_of` is before the first epoch.
+        """
+        newest = self._epoch(as_of)
+        places = range(newest, max(newest - epochs, -1), -1)
+        outcomes = tuple(self._outcome(subject, at) for at in places)
+        scored = outcomes[0].score is not None
+        return Explanation(outcomes, self._contributions(subject, newest) if scored else ())
+
+    def _outcome(self, subject: str, at: int) -> EpochOutcome:
+        epoch, none = self._card.epochs[at], self._unscored(Query(subject), at)
+        if none:
+            return EpochOutcome(epoch, None, none.reason)
+        # One person's row alone: nobody needs a board of everybody at an epoch that has passed.
+        return EpochOutcome(epoch, self._card.score_row(self._values(subject, at))[0], None)
+
+    def _contributions(self, subject: str, at: int) -> tuple[Contribution, ...]:
+        points = self._card.contributions(self._values(subject, at))
+        found = (
+            Contribution(each.reason_code, each.family, made)
+            for each, made in zip(self._card.characteristics, points, strict=True)
+        )
+        return tuple(sorted(found, key=lambda each: -abs(each.points)))
+
+    def _values(self, subject: str, at: int) -> list[int]:
+        values: list[int] = self._people.values[at][self._people.places[subject]].tolist()
+        return values
 
     def _unscored(self, query: Query, at: int) -> NotScored | None:
         row = self._people.places.get(query.subject)
