@@ -18,7 +18,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from scoregate.values import value
-from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Purpose
+from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Mark, Purpose
 
 
 class State(StrEnum):
@@ -106,13 +106,14 @@ class Ask:
 
 @value
 class Standing:
-    """The part of a grant that changes, with its person's freeze; fields as in Grant."""
+    """The part of a grant that changes, with its person's freeze and marks; fields as in Grant."""
 
     state: State
     consumed_by: int | None
     frozen_at: datetime | None
     used_in: str
     uses: int
+    marks: tuple[Mark, ...] = ()
 
 
 @value
@@ -134,6 +135,7 @@ class Grant:
     used_in: str = ""  # the calendar period of its latest scored answer
     uses: int = 0  # scored answers in that period
     lifts: datetime | None = None  # the freeze that the person lifted for this grant alone
+    marks: tuple[Mark, ...] = ()  # what the person says about their file, to every partner alike; by number
 
     def state_at(self, now: datetime) -> State:
         """The state as the clock has it."""
@@ -195,15 +197,15 @@ class Grant:
     def used(self, now: datetime, leaf_index: int) -> Standing:
         """How this grant stands after one more scored answer, whose entry is at ``leaf_index``."""
         if self.terms.mode is ConsentMode.ONE_TIME:
-            return Standing(State.CONSUMED, leaf_index, self.frozen_at, self.used_in, self.uses)
+            return Standing(State.CONSUMED, leaf_index, self.frozen_at, self.used_in, self.uses, self.marks)
         period = self.period_at(now)
         uses = self.uses + 1 if self.used_in == period else 1
-        return Standing(self.state, self.consumed_by, self.frozen_at, period, uses)
+        return Standing(self.state, self.consumed_by, self.frozen_at, period, uses, self.marks)
 
     def standing(self, now: Standing) -> Grant:
         """This grant, standing as it does now."""
-        then = (self.state, self.consumed_by, self.frozen_at, self.used_in, self.uses)
-        if then == (now.state, now.consumed_by, now.frozen_at, now.used_in, now.uses):
+        then = (self.state, self.consumed_by, self.frozen_at, self.used_in, self.uses, self.marks)
+        if then == (now.state, now.consumed_by, now.frozen_at, now.used_in, now.uses, now.marks):
             return self
         return replace(
             self,
@@ -212,6 +214,7 @@ class Grant:
             frozen_at=now.frozen_at,
             used_in=now.used_in,
             uses=now.uses,
+            marks=now.marks,
         )
 
     def moved(self, change: Change, *, now: datetime) -> State:

@@ -10,9 +10,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass, field
 
 KEY_BYTES = 32
+SUBJECT = re.compile(r"[!-~]{1,64}")
+"""The operator's own id of a person, as every room takes it."""
 
 
 class ForeignReference(Exception):

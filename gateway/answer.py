@@ -192,6 +192,7 @@ def _claims(
         subject_ref=grant.subject_ref,
         log=log_origin,
         result=shown.result,
+        marks=grant.marks,
     )
 
 

@@ -99,6 +99,8 @@ POLICY: dict[str, frozenset[Role]] = {
     _ADMIN + "ConsentAdminService/ChangeConsent": OPERATORS,
     _ADMIN + "ConsentAdminService/SetFreeze": OPERATORS,
     _ADMIN + "ConsentAdminService/ReopenMonth": OPERATORS,
+    _ADMIN + "ConsentAdminService/ListDisputes": OPERATORS,
+    _ADMIN + "ConsentAdminService/ResolveDispute": OPERATORS,
     _ADMIN + "ConsentAdminService/ListSubjectConsents": OPERATORS,
     _ADMIN + "OperationsAdminService/ListKeys": OPERATORS,
     _ADMIN + "OperationsAdminService/RotateKeys": OPERATORS,
@@ -216,6 +218,13 @@ def partners_after(connection: Connection, after: str, limit: int) -> list[Partn
     query = sa.select(partners).where(partners.c.partner_id > after)
     rows = connection.execute(query.order_by(partners.c.partner_id).limit(limit)).all()
     return [_partner(row) for row in rows]
+
+
+def legal_names(connection: Connection, partner_ids: Iterable[str]) -> dict[str, str]:
+    """The verified names of partners, by id."""
+    query = sa.select(partners.c.partner_id, partners.c.legal_name)
+    rows = connection.execute(query.where(partners.c.partner_id.in_(list(partner_ids)))).all()
+    return {row.partner_id: row.legal_name for row in rows}
 
 
 def of_legal_entity(connection: Connection, legal_entity: str) -> list[Partner]:
@@ -354,7 +363,9 @@ def _partner(row: Row[Any]) -> Partner:
 @lru_cache(maxsize=4_096)
 def _load(text: str) -> Contract:
     raw = json.loads(text)
-    return Contract(**{**raw, "thresholds": tuple(raw["thresholds"])})
+    # A contract of before revision 0010 names no return addresses.
+    lists = {name: tuple(raw.get(name, ())) for name in ("thresholds", "return_addresses")}
+    return Contract(**{**raw, **lists})
 
 
 def _enrolled_row(row: Row[Any]) -> Enrolled:

@@ -5,7 +5,7 @@ ledger's head lock, so what is read here can't change before it is written. Look
 behalf of a partner are keyed by (partner, id): missing and foreign are one answer.
 """
 
-from consent.register.events import Event, events_of_partner, open_grants, overdue, record
+from consent.register.events import Event, events_of_consent, events_of_partner, open_grants, overdue, record
 from consent.register.grants import (
     Entry,
     NotFound,
@@ -16,6 +16,7 @@ from consent.register.grants import (
     entry,
     frozen_at,
     grants_owned,
+    latest_of_subject,
     set_freeze,
     set_states,
     standings,
@@ -24,11 +25,13 @@ from consent.register.grants import (
 from consent.register.invitations import (
     Invitation,
     InvitationClosed,
+    NothingLeft,
     RequestIdReused,
     SubjectIsFrozen,
     allow,
     invitation,
     invite,
+    mismatch,
     reject,
 )
 from consent.register.tables import metadata
@@ -39,6 +42,7 @@ __all__ = [
     "Invitation",
     "InvitationClosed",
     "NotFound",
+    "NothingLeft",
     "RequestIdReused",
     "SubjectIsFrozen",
     "allow",
@@ -47,12 +51,15 @@ __all__ = [
     "entries_of_partner",
     "entries_of_subject",
     "entry",
+    "events_of_consent",
     "events_of_partner",
     "frozen_at",
     "grants_owned",
     "invitation",
     "invite",
+    "latest_of_subject",
     "metadata",
+    "mismatch",
     "open_grants",
     "overdue",
     "record",

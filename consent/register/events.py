@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Row
 
 from consent.grant import OPEN
 from consent.register.tables import consent_events, grants, standings
@@ -48,12 +49,17 @@ def events_of_partner(
         .where(consent_events.c.partner_id == partner_id, place > sa.tuple_(*map(sa.literal, behind)))
         .order_by(consent_events.c.leaf_index, consent_events.c.consent_id)
     )
-    return [
-        Event(
-            row.partner_id, row.leaf_index, row.consent_id, ConsentEventKind.read(row.what), moment(row.at_us)
-        )
-        for row in connection.execute(query.limit(limit)).all()
-    ]
+    return [_event(row) for row in connection.execute(query.limit(limit)).all()]
+
+
+def events_of_consent(connection: Connection, partner_id: str, consent_id: str, *, limit: int) -> list[Event]:
+    """What happened to one grant of this partner, in the order of the log."""
+    query = (
+        sa.select(consent_events)
+        .where(consent_events.c.partner_id == partner_id, consent_events.c.consent_id == consent_id)
+        .order_by(consent_events.c.leaf_index)
+    )
+    return [_event(row) for row in connection.execute(query.limit(limit)).all()]
 
 
 def open_grants(connection: Connection, subject: str) -> list[tuple[str, str]]:
@@ -76,3 +82,8 @@ def overdue(
         .order_by(grants.c.expires_at_us, grants.c.consent_id)
     )
     return [(moment(at_us), consent_id) for at_us, consent_id in connection.execute(query.limit(limit)).all()]
+
+
+def _event(row: Row[Any]) -> Event:
+    what, at = ConsentEventKind.read(row.what), moment(row.at_us)
+    return Event(row.partner_id, row.leaf_index, row.consent_id, what, at)

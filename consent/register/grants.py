@@ -16,6 +16,7 @@ from consent.register.tables import grants, subjects
 from consent.register.terms import load
 from consent.sql import Select, Update
 from scoregate.instants import micros, moment
+from scoregate.words import Mark
 
 
 class NotFound(Exception):
@@ -37,23 +38,23 @@ class Entry:
 # begun with the standing, another partner's consent would take longer to miss than one that is nowhere.
 _HELD = (
     "SELECT g.consent_id, g.partner_id, g.subject, g.subject_ref, g.terms, g.sha256, g.granted_at_us, "
-    "g.not_before_us, g.expires_at_us, n.state, n.consumed_by, s.frozen_at_us, n.used_in, n.uses, g.lifts_us "
-    "FROM grants g LEFT JOIN standings n ON n.consent_id = g.consent_id "
+    "g.not_before_us, g.expires_at_us, n.state, n.consumed_by, s.frozen_at_us, n.used_in, n.uses, "
+    "g.lifts_us, s.marks FROM grants g LEFT JOIN standings n ON n.consent_id = g.consent_id "
     "LEFT JOIN subjects s ON s.subject = g.subject "
 )
 _standing_now = [column for column in tables.standings.c if column.name != "consent_id"]
-_whole = sa.select(grants, *_standing_now, subjects.c.frozen_at_us).select_from(
+_whole = sa.select(grants, *_standing_now, subjects.c.frozen_at_us, subjects.c.marks).select_from(
     grants.outerjoin(tables.standings).outerjoin(subjects, grants.c.subject == subjects.c.subject)
 )
 _owned = Select(f"{_HELD} WHERE (g.partner_id, g.consent_id) IN PAIRS :owned")
 _standing = Select(
     "SELECT consent_id, state, consumed_by, used_in, uses FROM standings WHERE consent_id IN :ids"
 )
-_frozen = Select("SELECT subject, frozen_at_us FROM subjects WHERE subject IN :subjects")
+_persons = Select("SELECT subject, frozen_at_us, marks FROM subjects WHERE subject IN :subjects")
 
 
 def grants_owned(connection: Connection, owned: Iterable[tuple[str, str]]) -> dict[str, Grant]:
-    """Whole grants by consent id, with the person's freeze, for those (partner, consent id) that exist.
+    """Whole grants by consent id, with freeze and marks, for those (partner, consent id) that exist.
 
     Another partner's grant is never read: to read it and then refuse would take measurably longer than to
     find nothing, and so tell its asker that there is one.
@@ -66,13 +67,14 @@ def standings(connection: Connection, whose: Mapping[str, str]) -> dict[str, Sta
 
     What was agreed to, and by whom, never changes.
     """
-    frozen: dict[str, int | None] = dict(_frozen.rows(connection, subjects=list(set(whose.values()))))
-    return {
-        consent_id: Standing(
-            _STATES[state], consumed_by, _moment(frozen.get(whose[consent_id])), used_in, uses
+    persons = {row[0]: row for row in _persons.rows(connection, subjects=list(set(whose.values())))}
+    found = {}
+    for consent_id, state, consumed_by, used_in, uses in _standing.rows(connection, ids=list(whose)):
+        _, frozen_at_us, marks = persons.get(whose[consent_id], _NO_PERSON)
+        found[consent_id] = Standing(
+            _STATES[state], consumed_by, _moment(frozen_at_us), used_in, uses, MARKS[marks]
         )
-        for consent_id, state, consumed_by, used_in, uses in _standing.rows(connection, ids=list(whose))
-    }
+    return found
 
 
 def any_grants(connection: Connection) -> list[Grant]:
@@ -111,6 +113,19 @@ def entries_of_subject(connection: Connection, subject: str, *, after: str, limi
         key = sa.tuple_(grants.c.granted_at_us, grants.c.consent_id)
         query = query.where(key > sa.tuple_(last, sa.literal(after)))
     order = (grants.c.granted_at_us, grants.c.consent_id)
+    return [_entry(row) for row in connection.execute(query.order_by(*order).limit(limit)).all()]
+
+
+def latest_of_subject(connection: Connection, subject: str, *, before: str, limit: int) -> list[Entry]:
+    """A person's grants with all partners, newest first, older than the consent id ``before`` ("": all)."""
+    query = _whole.where(grants.c.subject == subject)
+    if before:
+        last = sa.select(grants.c.granted_at_us).where(
+            grants.c.consent_id == before, grants.c.subject == subject
+        )
+        key = sa.tuple_(grants.c.granted_at_us, grants.c.consent_id)
+        query = query.where(key < sa.tuple_(last.scalar_subquery(), sa.literal(before)))
+    order = (grants.c.granted_at_us.desc(), grants.c.consent_id.desc())
     return [_entry(row) for row in connection.execute(query.order_by(*order).limit(limit)).all()]
 
 
@@ -181,6 +196,12 @@ def set_freeze(connection: Connection, subject: str, *, frozen: bool, now: datet
 
 
 _STATES = {state.value: state for state in State}
+_NO_PERSON = ("", None, None)  # who neither froze nor marked anything has no row
+
+# By what the column holds, a bit for each, or by None where a person has no row.
+MARKS: dict[int | None, tuple[Mark, ...]] = {None: ()} | {
+    bits: tuple(mark for mark in Mark if bits >> mark.number - 1 & 1) for bits in range(1 << len(Mark))
+}
 
 
 def _moment(micros: int | None) -> datetime | None:
@@ -191,7 +212,7 @@ def _held(row: tuple[Any, ...]) -> Grant:
     consent_id, partner_id, subject, subject_ref, terms, sha256, granted_us, begins_us, ends_us, *standing = (
         row
     )
-    state, consumed_by, frozen_at_us, used_in, uses, lifts_us = standing
+    state, consumed_by, frozen_at_us, used_in, uses, lifts_us, marks = standing
     return Grant(
         consent_id,
         partner_id,
@@ -208,6 +229,7 @@ def _held(row: tuple[Any, ...]) -> Grant:
         used_in,
         uses,
         _moment(lifts_us),
+        MARKS[marks],
     )
 
 
@@ -228,6 +250,7 @@ def _grant(row: Row[Any]) -> Grant:
         used_in=row.used_in,
         uses=row.uses,
         lifts=_moment(row.lifts_us),
+        marks=MARKS[row.marks],
     )
 
 

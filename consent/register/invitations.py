@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from base64 import b32encode
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,10 +14,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from consent.grant import Grant, State, Terms, window
+from consent.identity import Trait
 from consent.register.grants import Entry, NotFound, entry, frozen_at
 from consent.register.tables import grants, invitations, standings
 from consent.register.terms import NOTICE_VERSION, consent_digest, dump, load
 from scoregate.instants import micros, moment
+from scoregate.words import InputFamily
 
 
 class InvitationClosed(Exception):
@@ -28,6 +32,10 @@ class InvitationClosed(Exception):
 
 class SubjectIsFrozen(Exception):
     """The person froze their file: a new consent needs an unfreeze first."""
+
+
+class NothingLeft(Exception):
+    """Every input family would be excluded: a score needs one at least."""
 
 
 class RequestIdReused(Exception):
@@ -45,9 +53,13 @@ class Invitation:
     state: str
     expires_at: datetime
     consent_id: str | None
+    return_address: str = ""  # of the partner's contract; empty: people are not sent back
+    return_state: str = ""
+    # Whom the partner expects, as keyed digests; empty: whoever has the handle.
+    identity: Mapping[Trait, bytes] = field(default_factory=dict, repr=False)
 
     def state_at(self, now: datetime) -> str:
-        """PENDING, APPROVED, REJECTED or EXPIRED as the clock has it."""
+        """PENDING, APPROVED, REJECTED, MISMATCH or EXPIRED as the clock has it."""
         return "EXPIRED" if self.state == "PENDING" and now >= self.expires_at else self.state
 
 
@@ -66,8 +78,13 @@ def invite(
     partner_reference: str,
     now: datetime,
     decide_within: timedelta,
+    return_address: str = "",
+    return_state: str = "",
+    identity: Mapping[Trait, bytes] | None = None,
 ) -> tuple[Invitation, bool]:
     """Record an invitation; on a repeat return the first, with False.
+
+    ``identity``: keyed digests of whom the partner expects (consent.identity).
 
     Raises:
         RequestIdReused: The same request id came with another body.
@@ -82,7 +99,16 @@ def invite(
             raise RequestIdReused
         return _invitation(earlier), False
     invitation = Invitation(
-        new_id(), partner_id, terms, partner_reference, "PENDING", now + decide_within, None
+        handle=new_id(),
+        partner_id=partner_id,
+        terms=terms,
+        partner_reference=partner_reference,
+        state="PENDING",
+        expires_at=now + decide_within,
+        consent_id=None,
+        return_address=return_address,
+        return_state=return_state,
+        identity=identity or {},
     )
     connection.execute(
         sa.insert(invitations).values(
@@ -95,6 +121,9 @@ def invite(
             state="PENDING",
             created_at_us=micros(now),
             expires_at_us=micros(invitation.expires_at),
+            return_address=return_address,
+            return_state=return_state,
+            identity=_dump_identity(invitation.identity),
         )
     )
     return invitation, True
@@ -127,6 +156,18 @@ def reject(connection: Connection, handle: str, *, now: datetime) -> Invitation:
     return replace(pending, state="REJECTED")
 
 
+def mismatch(connection: Connection, handle: str, *, now: datetime) -> Invitation:
+    """Record that somebody else opened it than whom the partner had named.
+
+    Raises:
+        NotFound: No such invitation.
+        InvitationClosed: It is not PENDING any more.
+    """
+    pending = _pending(connection, handle, now)
+    _decide(connection, handle, state="MISMATCH", consent_id=None)
+    return replace(pending, state="MISMATCH")
+
+
 def allow(
     connection: Connection,
     handle: str,
@@ -135,21 +176,26 @@ def allow(
     subject_ref: str,
     now: datetime,
     lift_freeze: bool = False,
+    excluded: frozenset[InputFamily] = frozenset(),
 ) -> Entry:
     """Record a person's yes; a grant comes of it.
 
-    ``lift_freeze``: where their file is frozen, they lift that freeze for this grant alone.
+    ``lift_freeze``: where their file is frozen, they lift that freeze for this grant alone. ``excluded``:
+    input families that they exclude beyond those of the invitation.
 
     Raises:
         NotFound: No such invitation.
         InvitationClosed: It is not PENDING any more.
         SubjectIsFrozen: The person's file is frozen, and they lift nothing.
+        NothingLeft: Every input family would be excluded.
     """
     pending = _pending(connection, handle, now)
     frozen = frozen_at(connection, subject)
     if frozen is not None and not lift_freeze:
         raise SubjectIsFrozen
-    terms = pending.terms
+    terms = replace(pending.terms, excluded_families=pending.terms.excluded_families | excluded)
+    if terms.excluded_families == frozenset(InputFamily):
+        raise NothingLeft
     not_before, expires_at = window(terms, now)
     number = sa.select(sa.func.coalesce(sa.func.max(grants.c.number), 0) + 1).where(
         grants.c.partner_id == pending.partner_id
@@ -215,4 +261,16 @@ def _invitation(row: Row[Any]) -> Invitation:
         state=row.state,
         expires_at=moment(row.expires_at_us),
         consent_id=row.consent_id,
+        return_address=row.return_address,
+        return_state=row.return_state,
+        identity=_load_identity(row.identity),
     )
+
+
+def _dump_identity(digests: Mapping[Trait, bytes]) -> str:
+    return json.dumps({trait: digest.hex() for trait, digest in digests.items()}) if digests else ""
+
+
+def _load_identity(text: str) -> dict[Trait, bytes]:
+    raw: dict[str, str] = json.loads(text or "{}")
+    return {Trait(name): bytes.fromhex(digest) for name, digest in raw.items()}

@@ -15,10 +15,13 @@ invitations = sa.Table(
     sa.Column("request_sha256", sa.LargeBinary(32), nullable=False),
     sa.Column("terms", sa.Text, nullable=False),
     sa.Column("partner_reference", sa.String(64), nullable=False),
-    sa.Column("state", sa.String(8), nullable=False),  # PENDING, APPROVED, REJECTED
+    sa.Column("state", sa.String(8), nullable=False),  # PENDING, APPROVED, REJECTED, MISMATCH
     sa.Column("created_at_us", sa.BigInteger, nullable=False),
     sa.Column("expires_at_us", sa.BigInteger, nullable=False),
     sa.Column("consent_id", sa.String(26)),
+    sa.Column("return_address", sa.String(255), nullable=False, server_default=""),
+    sa.Column("return_state", sa.String(128), nullable=False, server_default=""),
+    sa.Column("identity", sa.Text, nullable=False, server_default=""),  # keyed digests, JSON; "": anybody
     sa.UniqueConstraint("partner_id", "request_id", name="uq_invitations_request"),
 )
 
@@ -68,6 +71,7 @@ consent_events = sa.Table(
     sa.Column("consent_id", sa.String(26), sa.ForeignKey(grants.c.consent_id), primary_key=True),
     sa.Column("what", sa.String(8), nullable=False),
     sa.Column("at_us", sa.BigInteger, nullable=False),
+    sa.Index("ix_consent_events_consent", "consent_id"),  # for the person, who reads one consent's
     sqlite_with_rowid=False,
 )
 
@@ -76,4 +80,21 @@ subjects = sa.Table(
     metadata,
     sa.Column("subject", sa.String(64), primary_key=True),
     sa.Column("frozen_at_us", sa.BigInteger),
+    sa.Column("marks", sa.SmallInteger, nullable=False, server_default="0"),  # 1 disputed, 2 under review
+)
+
+# What people say is wrong about them, and the reviews that they asked for. The words lie sealed under the
+# person's key.
+disputes = sa.Table(
+    "disputes",
+    metadata,
+    sa.Column("reference", sa.String(10), primary_key=True),
+    sa.Column("subject", sa.String(64), nullable=False, index=True),
+    sa.Column("kind", sa.String(8), nullable=False),  # DISPUTE, REVIEW
+    sa.Column("opened_at_us", sa.BigInteger, nullable=False),
+    sa.Column("due_at_us", sa.BigInteger, nullable=False, index=True),
+    sa.Column("resolved_at_us", sa.BigInteger),
+    sa.Column("key_id", sa.String(32), nullable=False),
+    sa.Column("words", sa.LargeBinary, nullable=False),
+    sa.Column("outcome", sa.LargeBinary),
 )

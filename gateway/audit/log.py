@@ -9,7 +9,7 @@ transaction rolls back.)
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from threading import Lock
 
@@ -180,10 +180,35 @@ def holds(connection: Connection, placed: Appended) -> bool:
     return read_leaves(connection, placed.leaf_index, placed.leaf_index + 1) == [placed.leaf]
 
 
+def first_since(connection: Connection, since: datetime) -> int:
+    """The index of the first entry that is no older than ``since``; the log's size if all are.
+
+    Times never go back along the log, so a few entries tell; of a time to come the newest one alone.
+    """
+    low, high, wanted = 0, read_head(connection).size, micros(since)
+    middle = high - 1
+    while low < high:
+        (leaf,) = read_leaves(connection, middle, middle + 1)
+        if leaf_pb2.Leaf.FromString(leaf).time_micros < wanted:
+            low = middle + 1
+        else:
+            high = middle
+        middle = (low + high) // 2
+    return low
+
+
 def read_leaves(connection: Connection, begin: int, end: int) -> list[bytes]:
     """The leaves with begin ≤ index < end, in order."""
     query = sa.select(entries.c.leaf).where(entries.c.leaf_index >= begin, entries.c.leaf_index < end)
     return list(connection.execute(query.order_by(entries.c.leaf_index)).scalars().all())
+
+
+_read_entries = Select("SELECT leaf_index, leaf FROM entries WHERE leaf_index IN :indexes")
+
+
+def read_entries(connection: Connection, indexes: Sequence[int]) -> dict[int, bytes]:
+    """The leaves at these indexes, of those that are there."""
+    return {index: bytes(leaf) for index, leaf in _read_entries.rows(connection, indexes=list(indexes))}
 
 
 class Roots:

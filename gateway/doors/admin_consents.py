@@ -12,10 +12,11 @@ from consent.grant import Change, MoveRefused
 from consent.pairwise import Pairwise
 from consent.register import InvitationClosed, NotFound, SubjectIsFrozen
 from gateway import decisions
+from gateway.decisions import IdentityUnknown
 from gateway.doors.consent import consent_message, invitation_message
 from gateway.doors.door import Frame, Handlers, by_path
 from gateway.doors.wire import A_CONSENT_ID, A_HANDLE, ID, SUBJECT, Check, page_token, read
-from gateway.errors import Refused
+from gateway.errors import Refused, Violation
 from gateway.ledger import Ledger, Transaction
 from gateway.partners import Partner
 from gateway.query import Call, Caller
@@ -26,6 +27,7 @@ from scoregate.audit.v1 import leaf_pb2
 
 SERVICE = "scoregate.admin.v1.ConsentAdminService"
 A_SUBJECT = "a subject id such as uci-00001: 1 to 64 printable ASCII characters without spaces"
+FOR_A_PERSON = "names whom it is for: only that person can allow it, signed in on the consumers' pages"
 
 CHANGES = {
     pb.CONSENT_CHANGE_PAUSE: Change.PAUSE,
@@ -40,11 +42,18 @@ class ConsentAdminDoor:
     """Records decisions under the head lock: effective for every call that begins after the answer."""
 
     def __init__(
-        self, store: Store, ledger: Ledger, pairwise: Pairwise, *, clock: Callable[[], datetime]
+        self,
+        store: Store,
+        ledger: Ledger,
+        pairwise: Pairwise,
+        *,
+        pages_url: str,
+        clock: Callable[[], datetime],
     ) -> None:
         self._store = store
         self._ledger = ledger
         self._pairwise = pairwise
+        self._pages_url = pages_url
         self._clock = clock
 
     def service(self, frame: Frame) -> Handlers:
@@ -76,9 +85,8 @@ class ConsentAdminDoor:
             lift_freeze=request.lift_freeze,
             actor=operator.partner_id,
         )
-        return pb.AllowInvitationResponse(
-            consent=consent_message(self._change(call, caller, allow), now=self._clock())
-        )
+        entry = decisions.require_met(self._change(call, caller, allow))
+        return pb.AllowInvitationResponse(consent=consent_message(entry, now=self._clock()))
 
     def _deny(self, call: Call, operator: Partner, caller: Caller) -> pb.DenyInvitationResponse:
         request = read(pb.DenyInvitationRequest, call.body)
@@ -88,7 +96,8 @@ class ConsentAdminDoor:
 
         deny = partial(decisions.deny, handle=handle, actor=operator.partner_id)
         rejected = self._change(call, caller, deny)
-        return pb.DenyInvitationResponse(invitation=invitation_message(rejected, "", now=self._clock()))
+        message = invitation_message(rejected, "", pages_url=self._pages_url, now=self._clock())
+        return pb.DenyInvitationResponse(invitation=message)
 
     def _change_consent(self, call: Call, operator: Partner, caller: Caller) -> pb.ChangeConsentResponse:
         request = read(pb.ChangeConsentRequest, call.body)
@@ -156,6 +165,8 @@ class ConsentAdminDoor:
             raise Refused("NOT_FOUND") from error
         except (InvitationClosed, MoveRefused) as error:
             raise Refused("STATE_CONFLICT") from error
+        except IdentityUnknown as error:
+            raise Refused("STATE_CONFLICT", violations=(Violation("handle", FOR_A_PERSON),)) from error
         except SubjectIsFrozen as error:
             raise Refused("SUBJECT_FROZEN") from error
 

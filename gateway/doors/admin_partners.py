@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from gateway import partners, pki, registry
 from gateway.doors.door import Frame, Handlers, by_path
+from gateway.doors.invitation import read_return_addresses
 from gateway.doors.wire import FINGERPRINT, Check, page_token, read, timestamp
 from gateway.errors import Refused, Violation
 from gateway.ledger import Ledger, Transaction
@@ -34,6 +35,9 @@ SERVICE = "scoregate.admin.v1.PartnerAdminService"
 MAX_UNITS = 1_000_000_000
 DEFAULT_VALID_DAYS, MAX_VALID_DAYS = 90, 397
 A_PARTNER_ID = "2 to 40 of a-z, 0-9 and '-', beginning with a letter"
+TAKEN = frozenset({"consumer", "gateway"})
+"""By which entries name who acts for themselves, and what happens by itself."""
+
 A_FINGERPRINT = "a certificate's SHA-256: 64 hexadecimal digits in lower case"
 LEGAL_ENTITY = re.compile(r"[!-~]{1,40}")
 A_LEGAL_ENTITY = "1 to 40 printable ASCII characters without spaces, such as an LEI (ISO 17442)"
@@ -53,6 +57,7 @@ class PartnerAdminDoor:
         authorities: Mapping[str, Authority],
         server_ca_pem: bytes,
         trust_domain: str,
+        development: bool,
         clock: Callable[[], datetime],
     ) -> None:
         self._store = store
@@ -60,6 +65,7 @@ class PartnerAdminDoor:
         self._authorities = authorities  # "partner" and "staff"
         self._server_ca_pem = server_ca_pem
         self._trust_domain = trust_domain
+        self._development = development
         self._clock = clock
 
     def service(self, frame: Frame) -> Handlers:
@@ -86,9 +92,13 @@ class PartnerAdminDoor:
             legal_name=check.printable("partner.legal_name", request.partner.legal_name, least=1, most=120),
             role=_read_role(check, request.partner.role),
             suspended=False,
-            contract=_read_contract(check, "partner.contract.", request.partner.contract),
+            contract=self._read_contract(check, "partner.contract.", request.partner.contract),
             legal_entity=_read_legal_entity(check, request.partner),
         )
+        if new.partner_id in TAKEN:
+            check.refuse(
+                "partner.partner_id", f"{new.partner_id} is a name that the log uses itself; take another"
+            )
         check.finish()
         try:
             with _thresholds_of("partner.contract."):
@@ -188,7 +198,7 @@ class PartnerAdminDoor:
         check = Check()
         partner_id = check.text("partner_id", request.partner_id, PARTNER_ID, A_PARTNER_ID)
         reason = check.printable("reason", request.reason, least=1, most=200)
-        new = _read_contract(check, "contract.", request.contract)
+        new = self._read_contract(check, "contract.", request.contract)
         check.finish()
         change = partial(
             registry.set_contract,
@@ -199,6 +209,9 @@ class PartnerAdminDoor:
         )
         with _thresholds_of("contract."):
             return pb.SetContractResponse(partner=_message(self._change(call, caller, change)))
+
+    def _read_contract(self, check: Check, prefix: str, given: pb.Contract) -> Contract:
+        return _read_contract(check, prefix, given, development=self._development)
 
     def _find(self, partner_id: str) -> Partner:
         try:
@@ -265,7 +278,7 @@ def _read_legal_entity(check: Check, given: pb.Partner) -> str:
     return check.text("partner.legal_entity", given.legal_entity, LEGAL_ENTITY, A_LEGAL_ENTITY)
 
 
-def _read_contract(check: Check, prefix: str, given: pb.Contract) -> Contract:
+def _read_contract(check: Check, prefix: str, given: pb.Contract, *, development: bool) -> Contract:
     thresholds = tuple(given.thresholds)
     good = len(set(thresholds)) == len(thresholds) <= MOST
     if not good or not all(map(is_threshold, thresholds)):
@@ -284,6 +297,9 @@ def _read_contract(check: Check, prefix: str, given: pb.Contract) -> Contract:
         ),
         thresholds=thresholds,
         charge_not_scored=given.charge_not_scored,
+        return_addresses=read_return_addresses(
+            check, f"{prefix}return_addresses", given.return_addresses, development=development
+        ),
     )
 
 
@@ -303,6 +319,7 @@ def _message(partner: Partner) -> pb.Partner:
             burst_calls=contract.burst_calls,
             thresholds=contract.thresholds,
             charge_not_scored=contract.charge_not_scored,
+            return_addresses=contract.return_addresses,
         ),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -10,9 +9,12 @@ from functools import partial
 
 from consent import register
 from consent.grant import Frequency, Terms
+from consent.identity import Matcher
 from consent.register import Entry, Event, Invitation, NotFound, RequestIdReused
 from gateway import decisions
 from gateway.doors.door import Frame, Handlers, by_path
+from gateway.doors.invitation import read_identity, read_return, request_digest
+from gateway.doors.qr import qr_svg
 from gateway.doors.wire import A_CONSENT_ID, A_HANDLE, ID, Check, duration, page_token, read, timestamp
 from gateway.errors import Refused
 from gateway.ledger import Ledger, Transaction
@@ -33,9 +35,19 @@ MINUTE, DAY, YEARS = timedelta(minutes=1), timedelta(days=1), timedelta(days=5 *
 class ConsentDoor:
     """Creates invitations, and shows invitations and consents to the partner whose they are."""
 
-    def __init__(self, store: Store, ledger: Ledger, *, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        ledger: Ledger,
+        *,
+        matcher: Matcher,
+        pages_url: str,
+        clock: Callable[[], datetime],
+    ) -> None:
         self._store = store
         self._ledger = ledger
+        self._matcher = matcher
+        self._pages_url = pages_url
         self._clock = clock
 
     def service(self, frame: Frame) -> Handlers:
@@ -65,6 +77,8 @@ class ConsentDoor:
             within = check.duration(
                 "decide_within", request.decide_within, least=MINUTE, most=timedelta(days=30)
             )
+        return_address, return_state = read_return(check, request, partner.contract)
+        identity = read_identity(check, request, self._matcher)
         check.finish()
 
         def invite(tx: Transaction) -> tuple[Invitation, str]:
@@ -72,11 +86,14 @@ class ConsentDoor:
                 tx.connection,
                 partner_id=partner.partner_id,
                 request_id=request_id,
-                request_sha256=hashlib.sha256(request.SerializeToString(deterministic=True)).digest(),
+                request_sha256=request_digest(request, identity),
                 terms=terms,
                 partner_reference=reference,
                 now=tx.now,
                 decide_within=within,
+                return_address=return_address,
+                return_state=return_state,
+                identity=identity,
             )
             if fresh:
                 part = leaf_pb2.PrivatePart(
@@ -101,9 +118,8 @@ class ConsentDoor:
             refusal = Refused("REQUEST_ID_REUSED")
             refusal.request_id = request_id
             raise refusal from error
-        return consent_pb2.CreateConsentInvitationResponse(
-            invitation=invitation_message(invitation, reference_of_subject, now=self._clock())
-        )
+        message = self._message(invitation, reference_of_subject)
+        return consent_pb2.CreateConsentInvitationResponse(invitation=message, qr_svg=qr_svg(message.url))
 
     def _get_invitation(
         self, call: Call, partner: Partner, _: Caller
@@ -120,9 +136,10 @@ class ConsentDoor:
             reference = ""
             if invitation.consent_id:
                 reference = register.entry(connection, invitation.consent_id).grant.subject_ref
-        return consent_pb2.GetConsentInvitationResponse(
-            invitation=invitation_message(invitation, reference, now=self._clock())
-        )
+        return consent_pb2.GetConsentInvitationResponse(invitation=self._message(invitation, reference))
+
+    def _message(self, invitation: Invitation, subject_ref: str) -> consent_pb2.ConsentInvitation:
+        return invitation_message(invitation, subject_ref, pages_url=self._pages_url, now=self._clock())
 
     def _get_consent(self, call: Call, partner: Partner, _: Caller) -> consent_pb2.GetConsentResponse:
         request = read(consent_pb2.GetConsentRequest, call.body)
@@ -259,17 +276,21 @@ def terms_message(terms: Terms) -> consent_pb2.ConsentTerms:
 
 
 def invitation_message(
-    invitation: Invitation, subject_ref: str, *, now: datetime
+    invitation: Invitation, subject_ref: str, *, pages_url: str, now: datetime
 ) -> consent_pb2.ConsentInvitation:
-    """An invitation on the wire, with its state as the clock has it."""
+    """An invitation on the wire, with its state as the clock has it and its link to the consumers' pages."""
+    state = invitation.state_at(now)
     return consent_pb2.ConsentInvitation(
         handle=invitation.handle,
-        state=f"INVITATION_STATE_{invitation.state_at(now)}",
+        state=f"INVITATION_STATE_{'IDENTITY_MISMATCH' if state == 'MISMATCH' else state}",
         terms=terms_message(invitation.terms),
         partner_reference=invitation.partner_reference,
         expires_at=timestamp(invitation.expires_at),
         consent_id=invitation.consent_id or "",
         subject_ref=subject_ref,
+        url=f"{pages_url}/i/{invitation.handle}",
+        return_address=invitation.return_address,
+        return_state=invitation.return_state,
     )
 
 

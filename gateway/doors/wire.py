@@ -17,6 +17,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from consent import pairwise
 from gateway.errors import Refused, Violation
 from scoregate.errors import WordUnknown
 from scoregate.words import Word
@@ -29,7 +30,7 @@ ID = re.compile(r"[a-z2-7]{26}")
 A_CONSENT_ID = "a consent id: 26 characters of a-z and 2-7"
 A_HANDLE = "an invitation's handle: 26 characters of a-z and 2-7"
 NONCE = re.compile(r"[A-Za-z0-9_-]{16,128}")
-SUBJECT = re.compile(r"[!-~]{1,64}")
+SUBJECT = pairwise.SUBJECT
 FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 PAGE_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}={0,2}")
 

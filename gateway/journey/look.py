@@ -19,6 +19,7 @@ from gateway.ledger import answers
 from gateway.quota import contract
 from gateway.quota.contract import Usage
 from gateway.thresholds.policy import require_listed
+from scoregate.words import Purpose
 
 QUOTAS = {"DAILY_QUOTA_EXHAUSTED": "day", "MONTHLY_QUOTA_EXHAUSTED": "month"}
 
@@ -91,4 +92,5 @@ def _check(
         return
     grant.require(query.ask, now=now)
     require_listed(query.threshold, inquiry.partner.contract)
-    contract.require(usage)
+    if query.ask.purpose is not Purpose.CONSUMER_SELF:
+        contract.require(usage)

@@ -94,7 +94,10 @@ class Gone:
 
 @value
 class Overtaken:
-    """Another answer in cells about this person came first: start over. Nothing is recorded."""
+    """Another answer in cells about this person, or another mark of theirs, came first: start over.
+
+    Nothing is recorded.
+    """
 
 
 @value

@@ -18,7 +18,9 @@ from sqlalchemy.engine import Connection
 
 import consent.keyring  # noqa: F401
 import gateway.audit.log
+import gateway.audit.persons
 import gateway.ledger.answers
+import gateway.pages.consumer.signin.sessions
 import gateway.partners
 import gateway.quota.contract
 import gateway.thresholds.cells

@@ -40,6 +40,7 @@ class Contract:
     burst_calls: int = 200
     thresholds: tuple[int, ...] = ()
     charge_not_scored: bool = False
+    return_addresses: tuple[str, ...] = ()  # of the partner's own, for people who have decided
 
     def periods(self, now: datetime) -> tuple[str, str]:
         """The ids of the day and the month that hold ``now``."""
