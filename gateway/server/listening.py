@@ -16,7 +16,7 @@ import uvicorn
 from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from gateway import pki
 from gateway.doors.calls import CallServer, Dialogue, Incoming, MessageUnreadable, Serve
@@ -123,19 +123,26 @@ def bind(door: CallServer, settings: Settings, field: str, address: Address, cli
         raise _taken(field, address) from error
 
 
-def serve_pages(pages: Starlette, address: Address, closing: ExitStack) -> int:
+def serve_pages(pages: ASGIApp, address: Address, closing: ExitStack, *, field: str = "listen.http") -> int:
     """Serve HTTP from a thread until ``closing`` closes; returns the port.
+
+    ``field`` is the setting that holds the address.
 
     Raises:
         SettingsInvalid: The address is taken.
     """
-    server = uvicorn.Server(uvicorn.Config(pages, log_config=None, access_log=False, lifespan="off"))
+    # Without an access log: an address may hold a handle, and nobody's visits are written down.
+    config = uvicorn.Config(pages, log_config=None, access_log=False, server_header=False, lifespan="off")
+    server = uvicorn.Server(config)
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
         # It listens from here on: nobody who was told of the address finds it closed.
         listening = socket.create_server((address.host, address.port), family=family)
     except OSError as error:
-        raise _taken("listen.http", address) from error
+        raise _taken(field, address) from error
+    # Whom it accepts inherits this; asyncio would set it, but does not see that such a socket speaks TCP.
+    # Without it the body of a page waits for the caller's delayed acknowledgement of its headers, 40 ms.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="http", daemon=True)
     thread.start()
 

@@ -8,8 +8,10 @@ from datetime import timedelta
 from consent.attest import Attester
 from gateway import pki
 from gateway.audit.log import Roots
+from gateway.decisions import new_matcher
 from gateway.doors import (
     admin_consents,
+    admin_disputes,
     admin_operations,
     admin_partners,
     audit,
@@ -46,9 +48,16 @@ def new_journey(parts: Parts, closing: ExitStack) -> Journey:
 def partner_services(parts: Parts, frame: Frame, door: score.ScoreDoor) -> Handlers:
     """What lenders call, and waits in a thread."""
     settings, store, ledger = parts.settings, parts.store, parts.ledger
+    consents_door = consent.ConsentDoor(
+        store,
+        ledger,
+        matcher=new_matcher(parts.vault, settings.pages.phone_region),
+        pages_url=settings.pages.url,
+        clock=ledger.now,
+    )
     return {
         **door.service(),
-        **consent.ConsentDoor(store, ledger, clock=ledger.now).service(frame),
+        **consents_door.service(frame),
         **usage.UsageDoor(store, parts.gate, clock=ledger.now).service(frame),
         **receipt.ReceiptDoor(parts.signer, issuer=settings.issuer).service(frame),
     }
@@ -70,13 +79,18 @@ def admin_services(parts: Parts, frame: Frame) -> Handlers:
         },
         server_ca_pem=settings.tls.server_ca.read_bytes(),
         trust_domain=settings.trust_domain,
+        development=settings.mode == "development",
         clock=clock,
+    )
+    people_door = admin_consents.ConsentAdminDoor(
+        store, ledger, parts.pairwise, pages_url=settings.pages.url, clock=ledger.now
     )
     meters = usage.UsageDoor(store, parts.gate, clock=ledger.now)
     operations_door = admin_operations.OperationsAdminDoor(store, ledger, parts.signer, meters, parts.engine)
     return {
         **audit_door.service(frame),
         **partners_door.service(frame),
-        **admin_consents.ConsentAdminDoor(store, ledger, parts.pairwise, clock=ledger.now).service(frame),
+        **people_door.service(frame),
+        **admin_disputes.DisputeDoor(store, ledger, parts.vault).service(frame),
         **operations_door.service(frame),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from google.protobuf.internal import api_implementation
@@ -9,13 +10,13 @@ from google.protobuf.internal import api_implementation
 from gateway.settings import Problem, Settings, SettingsInvalid, check_files
 
 
-def require_sound(settings: Settings, *, now: datetime) -> None:
-    """Return only if a gateway can start with these settings.
+def require_sound(settings: Settings, *, now: datetime, also: Iterable[Problem] = ()) -> None:
+    """Return only if a gateway can start with these settings; ``also`` are problems that were found before.
 
     Raises:
         SettingsInvalid: Every mistake, named.
     """
-    problems = check_files(settings, now=now)
+    problems = [*check_files(settings, now=now), *also]
     if api_implementation.Type() != "upb":
         problems.append(
             Problem(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -40,8 +41,11 @@ class Listen(Section):
     """The admin door, gRPC over mTLS, for operators and compliance: HOST:PORT of its own."""
     http: AddressField = Address("127.0.0.1", 8080)
     """Public keys, health and error help over HTTP: HOST:PORT of its own."""
+    pages: AddressField = Address("127.0.0.1", 8081)
+    """The consumers' pages over HTTP, of `scoregate serve --pages`: HOST:PORT of its own, behind a
+    proxy that ends TLS."""
 
-    @field_validator("admin", "http")
+    @field_validator("admin", "http", "pages")
     @classmethod
     def _own_address(cls, address: Address, info: ValidationInfo) -> Address:
         for name, other in info.data.items():
@@ -147,6 +151,43 @@ class Engine(Section):
     """How long one question to the engine may take, in milliseconds: 10 to 10000."""
 
 
+class Pages(Section):
+    """The consumers' pages, and how people sign in to them."""
+
+    url: str = Field(default="http://127.0.0.1:8081", pattern="^https?" + _WEB_ADDRESS)
+    """Where people reach the pages, as invitations name it: an address without a slash at its end; https in
+    production."""
+    provider: str = Field(default="", pattern=f"^(https?{_WEB_ADDRESS[:-1]})?$")
+    """The issuer of the OpenID provider that people sign in with. Empty: development's own, which production
+    refuses."""
+    client_id: str = Field(default="scoregate", min_length=1, max_length=255)
+    """By what name the provider knows this installation."""
+    client_secret: PathField = Path("keys/provider.secret")
+    """The file of the secret that the provider gave it, mode 0600; needed with a provider."""
+    subject_claim: str = Field(default="sub", min_length=1, max_length=64)
+    """The claim that holds the operator's own subject id of a person."""
+    name_claim: str = Field(default="name", min_length=1, max_length=64)
+    """The claim that holds a person's name, where a lender has named whom it expects."""
+    document_claim: str = Field(default="document_number", min_length=1, max_length=64)
+    """The claim that holds the number of their identity document."""
+    phone_claim: str = Field(default="phone_number", min_length=1, max_length=64)
+    """The claim that holds their phone number."""
+    phone_region: str = Field(default="CN", pattern="^[A-Z]{2}$")
+    """The country of phone numbers that name none: two letters (ISO 3166)."""
+    time_zone: str = Field(default="UTC", max_length=64)
+    """The zone in which the pages show times: an IANA name such as Asia/Shanghai."""
+    session_minutes: Whole = Field(default=30, ge=5, le=720)
+    """After how long people sign in anew, in minutes: 5 to 720."""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            return ZoneInfo(name).key
+        except (KeyError, ValueError, OSError) as error:  # ZoneInfoNotFoundError is a KeyError
+            raise ValueError("there is no such time zone") from error
+
+
 class Limits(Section):
     """What one process takes on."""
 
@@ -208,6 +249,7 @@ class Settings(BaseSettings):
     secrets: Secrets = Secrets()
     attestation: Attestation = Attestation()
     engine: Engine = Engine()
+    pages: Pages = Pages()
     limits: Limits = Limits()
 
     @classmethod
@@ -233,6 +275,19 @@ class Settings(BaseSettings):
         if info.data.get("mode") == "production" and not url.startswith("https:"):
             raise ValueError("production refuses plain http")
         return url
+
+    @field_validator("pages")
+    @classmethod
+    def _pages_over_https_in_production(cls, pages: Pages, info: ValidationInfo) -> Pages:
+        # Whoever decides must be who they say they are, and see what was sent.
+        for name in ("url", "provider"):
+            if info.data.get("mode") == "production" and getattr(pages, name).startswith("http:"):
+                raise PydanticCustomError(
+                    "plain",
+                    "production refuses plain http",
+                    {"field": f"pages.{name}", "remedy": "Name an https address."},
+                )
+        return pages
 
     @field_validator("database")
     @classmethod

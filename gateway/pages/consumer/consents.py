@@ -1,0 +1,126 @@
+"""My consents: active, paused and past; paused, resumed or revoked at once, each with its events."""
+
+from __future__ import annotations
+
+from sqlalchemy.engine import Connection
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from consent import register
+from consent.grant import OPEN, Change, MoveRefused, State
+from consent.receipt import HistoryUnknown
+from consent.register import Entry, NotFound
+from gateway import decisions, partners
+from gateway.ledger import Transaction
+from gateway.pages.consumer.desk import CONSUMER, FormRefused, Visit
+from gateway.pages.consumer.frame import Frame, attached
+from gateway.pages.consumer.receipts import MEDIA_TYPE, consent_receipt
+from gateway.pages.consumer.words import N_
+
+PAGE = 25
+TOO_OLD = N_("This consent is older than signed receipts are.")
+MOST_EVENTS = 200
+MOVED = N_("This consent has changed since you opened the page. Nothing was done; look at it again.")
+CHANGES = {change.value.lower(): change for change in Change}
+
+
+class ConsentPages:
+    """Shows a person's consents with everybody, and lets them stop any of these."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+        self._desk = frame.desk
+
+    def routes(self) -> list[Route]:
+        """The pages' addresses."""
+        frame = self._frame
+        return [
+            Route("/consents", frame.page(self._list)),
+            Route("/consents/{consent_id}", frame.page(self._show)),
+            Route("/consents/{consent_id}/receipt", frame.page(self._receipt)),
+            Route("/consents/{consent_id}/{change}", frame.form(self._change), methods=["POST"]),
+        ]
+
+    def _list(self, visit: Visit) -> Response:
+        subject, before = visit.subject, visit.request.query_params.get("before", "")
+        with self._desk.store.reading() as connection:
+            found = register.latest_of_subject(connection, subject, before=before, limit=PAGE + 1)
+            page = found[:PAGE]
+            names = partners.legal_names(connection, {entry.grant.partner_id for entry in page})
+            frozen = register.frozen_at(connection, subject)
+        by_state: dict[str, list[Entry]] = {"active": [], "paused": [], "past": []}
+        for entry in page:
+            state = entry.grant.state_at(visit.now)
+            by_state[state.value.lower() if state in OPEN else "past"].append(entry)
+        return self._frame.render(
+            visit,
+            "consents.html",
+            here="consents",
+            by_state=by_state,
+            names=names,
+            frozen=frozen,
+            older=page[-1].grant.consent_id if len(found) > PAGE else "",
+        )
+
+    def _show(self, visit: Visit) -> Response:
+        with self._desk.store.reading() as connection:
+            entry = _own(connection, visit)
+            partner = partners.partner(connection, entry.grant.partner_id)
+            events = register.events_of_consent(
+                connection, partner.partner_id, entry.grant.consent_id, limit=MOST_EVENTS
+            )
+            frozen = register.frozen_at(connection, visit.subject)
+        state = entry.grant.state_at(visit.now)
+        return self._frame.render(
+            visit,
+            "consent.html",
+            here="consents",
+            entry=entry,
+            partner=partner,
+            terms=entry.grant.terms,
+            events=events,
+            state=state,
+            frozen=frozen,
+            is_open=state in OPEN,
+            is_paused=state is State.PAUSED,
+        )
+
+    def _change(self, visit: Visit) -> Response:
+        consent_id, what = visit.request.path_params["consent_id"], visit.request.path_params["change"]
+        if what not in CHANGES:
+            raise NotFound
+
+        def change(tx: Transaction) -> Entry:
+            _own(tx.connection, visit)
+            return decisions.change(tx, consent_id, CHANGES[what], actor=CONSUMER)
+
+        try:
+            self._desk.ledger.change(change)
+        except MoveRefused as error:
+            raise FormRefused(MOVED, 409) from error
+        return RedirectResponse(f"/consents/{consent_id}", 303)
+
+    def _receipt(self, visit: Visit) -> Response:
+        """The signed receipt of everything so far."""
+        desk, consent_id = self._desk, visit.request.path_params["consent_id"]
+        try:
+            with desk.store.reading() as connection:
+                made = consent_receipt(
+                    connection,
+                    consent_id,
+                    visit.subject,
+                    signer=desk.signer,
+                    issuer=desk.settings.issuer,
+                    now=visit.now,
+                )
+        except HistoryUnknown as error:
+            raise FormRefused(TOO_OLD, 404) from error
+        return Response(made.compact, media_type=MEDIA_TYPE, headers=attached(made.file_name))
+
+
+def _own(connection: Connection, visit: Visit) -> Entry:
+    """The consent, if it is this person's; another's is as good as none."""
+    entry = register.entry(connection, visit.request.path_params["consent_id"])
+    if entry.grant.subject != visit.subject:
+        raise NotFound
+    return entry

@@ -1,0 +1,94 @@
+"""What the consumers' pages are made from, and one visit to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from starlette.requests import Request
+
+from consent.identity import Matcher
+from consent.pairwise import Pairwise
+from gateway.audit.private import Vault
+from gateway.engine import EngineDoor, ModelCard
+from gateway.keys import Signer
+from gateway.ledger import Ledger
+from gateway.pages.consumer.signin.sessions import Session
+from gateway.pages.consumer.words import Language
+from gateway.settings import Settings
+from gateway.store import Store
+
+CONSUMER = "consumer"
+"""Who made a change, as the log's entries name people who act for themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The rooms behind the pages: the ledger that lenders' queries go through, and what reads it."""
+
+    settings: Settings
+    clock: Callable[[], datetime]
+    store: Store
+    vault: Vault
+    pairwise: Pairwise
+    ledger: Ledger
+    signer: Signer
+    engine: EngineDoor
+    model: ModelCard
+    matcher: Matcher
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request for a page."""
+
+    request: Request
+    language: Language
+    now: datetime
+    session: Session | None
+    form: Mapping[str, str] = field(default_factory=dict, repr=False)  # of a POST, whose token was checked
+    chosen: frozenset[str] = frozenset()  # names of the boxes that are ticked
+
+    @property
+    def subject(self) -> str:
+        """The person who is signed in.
+
+        Raises:
+            SignInFirst: Nobody is.
+        """
+        return self.signed_in.person.subject
+
+    @property
+    def signed_in(self) -> Session:
+        """The session.
+
+        Raises:
+            SignInFirst: There is none.
+        """
+        if self.session is None:
+            raise SignInFirst
+        return self.session
+
+    @property
+    def path(self) -> str:
+        """The page, with its query."""
+        query = self.request.url.query
+        return self.request.url.path + (f"?{query}" if query else "")
+
+
+class SignInFirst(Exception):
+    """The page is for whoever is signed in."""
+
+
+class Missing(Exception):
+    """There is no such page for this person; what is somebody else's looks the same."""
+
+
+class FormRefused(Exception):
+    """A form that can't be taken; ``why`` is a sentence for people, in English as the catalogue has it."""
+
+    def __init__(self, why: str, status: int = 400) -> None:
+        super().__init__(why)
+        self.why = why
+        self.status = status

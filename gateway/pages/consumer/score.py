@@ -1,0 +1,81 @@
+"""My score: the number, what lifted and lowered it, how it went, what would help. Free, and no inquiry."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from gateway import decisions
+from gateway.engine import today
+from gateway.pages.consumer import chart, words
+from gateway.pages.consumer.attempts import Attempts
+from gateway.pages.consumer.desk import CONSUMER, Visit
+from gateway.pages.consumer.frame import Frame
+from gateway.pages.consumer.words import N_
+from gateway.quota.burst import Limit
+from scoregate.proof.results import band_of
+
+LOOKS = Limit(calls_per_second=1, burst_calls=30)
+"""Each leaves an entry: nobody fills the log with their own."""
+
+MOST_SHOWN = 4
+A_MONTH_LATE = timedelta(days=62)
+
+
+class ScorePages:
+    """Shows a person their own score. Each look is an entry, committed before the number is shown."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+        self._desk = frame.desk
+        self._looks = Attempts(LOOKS)
+
+    def routes(self) -> list[Route]:
+        """The pages' addresses."""
+        return [Route("/", self._frame.page(self._home)), Route("/score", self._frame.page(self._show))]
+
+    def _home(self, visit: Visit) -> Response:
+        if visit.session is None:
+            return self._frame.render(visit, "welcome.html", back="/score", asked=False)
+        return RedirectResponse("/score", 303)
+
+    def _show(self, visit: Visit) -> Response:
+        subject = visit.subject
+        self._looks.spend(subject)
+        timeout = self._desk.settings.engine.timeout_ms / 1_000
+        found = self._desk.engine.explain(subject, as_of=today(visit.now), timeout=timeout)
+        newest = found.epochs[0]
+        look = partial(decisions.look_at_own_score, subject=subject, newest=newest, actor=CONSUMER)
+        self._desk.ledger.change(look)
+        language = visit.language
+        weighty = sorted(found.contributions, key=lambda each: -abs(each.points))
+        lifted = [words.LIFTED.get(each.code, words.UNKNOWN_LIFTED) for each in weighty if each.points > 0]
+        lowered = [words.LOWERED.get(each.code, words.UNKNOWN_LOWERED) for each in weighty if each.points < 0]
+        return self._frame.render(
+            visit,
+            "score.html",
+            here="score",
+            newest=newest,
+            band=band_of(newest.score) if newest.score is not None else None,
+            scale=chart.scale(
+                newest.score,
+                name="scale",
+                title=language(N_("Your score on its scale")),
+                desc=language(N_("%(score)s, from 350 to 950")) % {"score": newest.score},
+            ),
+            history=chart.history(
+                [(each.epoch, each.score) for each in found.epochs],
+                name="history",
+                title=language(N_("Your score, month by month")),
+                desc=language(N_("The table below says the same.")),
+            ),
+            lifted=[language(text) for text in lifted[:MOST_SHOWN]],
+            lowered=[(language(what), language(help_)) for what, help_ in lowered[:MOST_SHOWN]],
+            epochs=found.epochs,
+            has_history=any(each.score is not None for each in found.epochs[1:]),
+            is_stale=visit.now.date() - newest.epoch > A_MONTH_LATE,
+            model=self._desk.model.model,
+        )

@@ -1,0 +1,226 @@
+"""Plain words for the contract's, in the pages' languages. Texts are English; catalogues translate them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, tzinfo
+from functools import cache
+from pathlib import Path
+
+from babel import Locale
+from babel.dates import format_date, format_datetime
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.support import NullTranslations, Translations
+
+from consent.grant import State, Terms
+from scoregate.words import CalendarUnit, ConsentEventKind, Disclosure, InputFamily, Purpose
+
+CATALOGUES = Path(__file__).parent / "locale"
+DAY = timedelta(days=1)
+
+
+def N_(text: str) -> str:  # the name that extraction looks for
+    """Mark a text for the catalogues; it is translated where it is shown."""
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """A language of the pages."""
+
+    tag: str  # BCP 47
+    name: str  # its own
+    locale: Locale = field(repr=False)
+    texts: NullTranslations = field(repr=False)
+
+    def __call__(self, text: str) -> str:
+        """The text in this language."""
+        return str(self.texts.gettext(text))
+
+    def counted(self, one: str, many: str, n: int) -> str:
+        """Either text with its number. No language here has more forms than two."""
+        return self(one if n == 1 else many) % {"n": n}
+
+    def instant(self, at: datetime, zone: tzinfo) -> str:
+        """Day and time, to the second, as the log has it."""
+        return str(format_datetime(at, "medium", tzinfo=zone, locale=self.locale))
+
+    def day(self, on: date | datetime, zone: tzinfo | None = None) -> str:
+        """A day, with its year."""
+        at = on.astimezone(zone).date() if isinstance(on, datetime) else on
+        return str(format_date(at, "long", locale=self.locale))
+
+    def span(self, length: timedelta) -> str:
+        """How long, in the largest unit that says it exactly, days at most."""
+        seconds = int(length.total_seconds())
+        for unit, one, many in _UNITS:
+            if seconds % unit == 0:
+                return self.counted(one, many, seconds // unit)
+        raise AssertionError("a second divides everything")
+
+
+_UNITS = (
+    (86_400, N_("%(n)d day"), N_("%(n)d days")),
+    (3_600, N_("%(n)d hour"), N_("%(n)d hours")),
+    (60, N_("%(n)d minute"), N_("%(n)d minutes")),
+    (1, N_("%(n)d second"), N_("%(n)d seconds")),
+)
+
+
+@cache
+def languages() -> Mapping[str, Language]:
+    """The languages by tag; the first is the one that texts are written in."""
+    english = Language("en", "English", Locale("en", "GB"), NullTranslations())
+    chinese = Language("zh-Hans", "简体中文", Locale("zh", "CN", script="Hans"), _catalogue("zh_Hans"))
+    return {each.tag: each for each in (english, chinese)}
+
+
+def _catalogue(name: str) -> Translations:
+    with (CATALOGUES / f"{name}.po").open("rb") as source:
+        catalogue = read_po(source, locale=name)
+    compiled = io.BytesIO()
+    write_mo(compiled, catalogue)
+    compiled.seek(0)
+    return Translations(compiled)
+
+
+def preferred(accepted: str, chosen: str | None) -> Language:
+    """The language that somebody chose, or that their browser asks for (RFC 9110, 12.5.4), or English."""
+    known = languages()
+    if chosen is not None and chosen in known:
+        return known[chosen]
+    for wish in sorted((_wish(part) for part in accepted.split(",")), reverse=True):
+        if wish[0] > 0 and wish[1].startswith("zh"):
+            return known["zh-Hans"]
+        if wish[0] > 0 and wish[1].startswith("en"):
+            break
+    return known["en"]
+
+
+def _wish(part: str) -> tuple[float, str]:
+    tag, _, weight = part.strip().lower().partition(";q=")
+    try:
+        return float(weight or 1), tag
+    except ValueError:
+        return 0.0, tag
+
+
+PURPOSES = {
+    Purpose.CREDIT_APPLICATION: N_("You applied to them for credit."),
+    Purpose.PREQUALIFICATION: N_("To tell you what they might offer, before you apply."),
+    Purpose.ACCOUNT_REVIEW: N_("To look after credit that you already have with them."),
+    Purpose.COLLECTION: N_("To collect a debt that is due."),
+    Purpose.GUARANTOR: N_("You would guarantee somebody else's credit."),
+    Purpose.DEPOSIT_WAIVER: N_("To let you rent without a deposit."),
+    Purpose.PILOT_STUDY: N_("For a study of how well the score works."),
+    Purpose.CONSUMER_SELF: N_("To show you your own score."),
+}
+PURPOSE_NAMES = {
+    Purpose.CREDIT_APPLICATION: N_("Credit application"),
+    Purpose.PREQUALIFICATION: N_("Early indication"),
+    Purpose.ACCOUNT_REVIEW: N_("Account review"),
+    Purpose.COLLECTION: N_("Collection"),
+    Purpose.GUARANTOR: N_("Guarantee"),
+    Purpose.DEPOSIT_WAIVER: N_("Rent without a deposit"),
+    Purpose.PILOT_STUDY: N_("Study"),
+    Purpose.CONSUMER_SELF: N_("Your own look"),
+}
+FAMILIES = {
+    InputFamily.HISTORY: (N_("Loans and repayments"), N_("What you borrowed, and how you paid it back.")),
+    InputFamily.BEHAVIOUR: (N_("Shopping and lifestyle"), N_("What and how you buy.")),
+    InputFamily.CAPACITY: (N_("Capacity to pay"), N_("Income, balances and limits.")),
+    InputFamily.IDENTITY: (N_("Identity"), N_("How well and how long you are known.")),
+    InputFamily.SOCIAL: (N_("Social connections"), N_("How creditworthy the people around you are.")),
+}
+DISCLOSURES = {
+    Disclosure.SCORE: N_("Your exact number"),
+    Disclosure.BAND: N_("Your band only"),
+    Disclosure.THRESHOLD: N_("Only yes or no"),
+    Disclosure.REASONS: N_("Reasons"),
+}
+STATES = {
+    State.ACTIVE: N_("Active"),
+    State.PAUSED: N_("Paused"),
+    State.REVOKED: N_("Ended by you or by them"),
+    State.EXPIRED: N_("Ended: its time is over"),
+    State.CONSUMED: N_("Ended: answered once, as agreed"),
+}
+EVENTS = {
+    ConsentEventKind.GRANTED: N_("You allowed it"),
+    ConsentEventKind.PAUSED: N_("You paused it"),
+    ConsentEventKind.RESUMED: N_("You resumed it"),
+    ConsentEventKind.REVOKED: N_("It was ended"),
+    ConsentEventKind.EXPIRED: N_("Its time was over"),
+    ConsentEventKind.CONSUMED: N_("It gave its one answer"),
+    ConsentEventKind.FROZEN: N_("You froze your file"),
+    ConsentEventKind.UNFROZEN: N_("You unfroze your file"),
+}
+FREQUENCIES = {
+    CalendarUnit.DAY: (N_("At most once a day"), N_("At most %(n)d times a day")),
+    CalendarUnit.WEEK: (N_("At most once a week"), N_("At most %(n)d times a week")),
+    CalendarUnit.MONTH: (N_("At most once a month"), N_("At most %(n)d times a month")),
+    CalendarUnit.YEAR: (N_("At most once a year"), N_("At most %(n)d times a year")),
+}
+
+
+def how_often(language: Language, terms: Terms) -> str:
+    """How often a consent may be used."""
+    if terms.frequency is None:
+        return language(N_("Once. Then it ends by itself."))
+    one, many = FREQUENCIES[terms.frequency.unit]
+    return language.counted(one, many, terms.frequency.uses)
+
+
+LOWERED = {
+    "C01": (
+        N_("Your credit limit is low."),
+        N_("Limits rise with time and with credit that is paid back as agreed."),
+    ),
+    "C02": (
+        N_("Much of your credit limit is in use."),
+        N_("Use less of your limit: pay more than the minimum when you can."),
+    ),
+    "H01": (
+        N_("You were behind with payments in the latest month."),
+        N_("Pay what is overdue. Each month that is paid on time counts from the next computation on."),
+    ),
+    "H02": (
+        N_("You were behind with payments some months ago."),
+        N_("Nothing to do but to go on paying on time: it counts less with each month."),
+    ),
+    "H03": (
+        N_("You were behind with payments in several months."),
+        N_("A standing order for at least the minimum keeps further months clean."),
+    ),
+    "H04": (
+        N_("You paid little or nothing in the latest month."),
+        N_("Pay at least the minimum each month, and more when you can."),
+    ),
+    "H05": (
+        N_("You paid little in the months before the latest."),
+        N_("Larger payments in the coming months take their place."),
+    ),
+    "H06": (
+        N_("In some months you paid nothing."),
+        N_("Pay something each month, even a small sum."),
+    ),
+}
+"""By reason code: what lowered a score, and what would help."""
+
+LIFTED = {
+    "C01": N_("Your credit limit is high."),
+    "C02": N_("You use little of your credit limit."),
+    "H01": N_("You paid on time in the latest month."),
+    "H02": N_("You paid on time in the months before."),
+    "H03": N_("You paid on time in nearly every month on record."),
+    "H04": N_("You made a good payment in the latest month."),
+    "H05": N_("You made good payments in the months before."),
+    "H06": N_("You paid something in every month on record."),
+}
+"""By reason code: what lifted a score."""
+
+UNKNOWN_LOWERED = N_("Something that a newer model looks at lowers it."), N_("Ask for a human review.")
+UNKNOWN_LIFTED = N_("Something that a newer model looks at lifts it.")
