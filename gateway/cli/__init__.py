@@ -13,6 +13,7 @@ import typer
 
 from gateway.cli.audit import app as audit_app
 from gateway.cli.consent import app as consent_app
+from gateway.cli.dispute import app as dispute_app
 from gateway.cli.engine import app as engine_app
 from gateway.cli.init import init as init_command
 from gateway.cli.init import upgrade as upgrade_command
@@ -35,7 +36,7 @@ def extend(app: typer.Typer) -> None:
     """
     # grpc-core writes lines of its own to stderr, with addresses in them; failures are told in ours.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    for group in (partner_app, consent_app, quota_app, keys_app, audit_app):
+    for group in (partner_app, consent_app, dispute_app, quota_app, keys_app, audit_app):
         app.add_typer(group, rich_help_panel=OPERATES)
     for name in SERVER_PACKAGES:
         if find_spec(name) is None:

@@ -1,4 +1,4 @@
-"""`scoregate consent`: what a person decided, until the person's own pages carry it."""
+"""`scoregate consent`: what a person decided elsewhere than on their own pages."""
 
 from __future__ import annotations
 

@@ -21,9 +21,15 @@ _OPTIONS = {  # by the last name of a field: what the command line calls it
     **{"legal_name": "--name", "legal_entity": "--entity"},
     **{"daily_units": "--daily", "monthly_units": "--monthly", "time_zone": "--zone"},
     **{"calls_per_second": "--rate", "burst_calls": "--burst", "thresholds": "--threshold"},
-    **{"charge_not_scored": "--not-scored", "csr_pem": "--csr", "valid_days": "--days"},
+    **{
+        "charge_not_scored": "--not-scored",
+        "return_addresses": "--return-address",
+        "csr_pem": "--csr",
+        "valid_days": "--days",
+    },
     **{"reason": "--reason", "subject": "--subject", "fingerprint": "FINGERPRINT"},
     **{"handle": "HANDLE", "consent_id": "CONSENT_ID"},
+    **{"reference": "REFERENCE", "outcome": "--outcome"},
 }
 _REMEDIES = {  # where the catalogue's words are for a program that repeats its call
     "FIELD_INVALID": "Correct them and run the command again.",
@@ -52,6 +58,14 @@ _ABOUT = {  # what the catalogue can't know: which argument named the thing
     ("NOT_FOUND", "fingerprint"): (
         "No certificate has this fingerprint.",
         "`scoregate partner show ID` lists a partner's certificates.",
+    ),
+    ("NOT_FOUND", "reference"): (
+        "No dispute has this reference.",
+        "`scoregate dispute list --with-resolved` shows them all.",
+    ),
+    ("STATE_CONFLICT", "reference"): (
+        "It was resolved before, and that answer stands.",
+        "`scoregate dispute list --with-resolved` shows it.",
     ),
     ("STATE_CONFLICT", "handle"): (
         "The invitation is not open any more: it was allowed or denied before, or its time is over.",
@@ -160,13 +174,13 @@ def stopped(error: Exception, *, about: Iterable[str] = ()) -> Stopped | None:
 def _refused(error: Refused, about: Iterable[str]) -> Stopped:
     title = error.reason.title if error.reason else f"The gateway answered {error.code or error.status}."
     remedy = _REMEDIES.get(error.code, error.remedy)
-    for argument in about:
-        title, remedy = _ABOUT.get((error.code, argument), (title, remedy))
     more = {"reason": error.code or error.status, "reference": error.reference}
     if error.code == "INTERNAL":
         remedy = f"{remedy} ({error.reference})"
     # A limit that was met repeats the title; a field says something of its own.
     own = [each for each in error.violations if each.description != title]
+    for argument in () if own else about:
+        title, remedy = _ABOUT.get((error.code, argument), (title, remedy))
     if own:
         fields = [Problem(_option(each.field), f"{each.description.rstrip('.')}.") for each in own]
         return Stopped(REFUSED, fields, title=title, remedy=remedy, **more)

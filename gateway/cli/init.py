@@ -107,6 +107,7 @@ def _next_steps(place: Path) -> str:
     steps = [
         "scoregate engine train    the model, from real card records",
         "scoregate serve           the gateway",
+        "scoregate serve --pages   people's own pages, in one more terminal",
         'scoregate partner add acme --name "Acme Ltd" --daily 1000 --monthly 20000',
     ]
     if place != home():

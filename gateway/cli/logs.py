@@ -28,10 +28,11 @@ FIELDS = frozenset(
     {
         *("event", "level", "timestamp", "logger", "place", "exception", "exc_info"),
         *("method", "request_id", "path", "why", "message"),
-        *("mode", "partner", "admin", "http", "engine"),
+        *("mode", "partner", "admin", "http", "engine", "pages", "page"),
     }
 )
-"""What a line may hold. None of these is about a person; `message` is a protobuf message, shown as below."""
+"""What a line may hold. None of these is about a person; `page` is an address's pattern, without what it
+names, and `message` is a protobuf message, shown as below."""
 
 _PII_OPTION: Any = options_pb2.pii  # the stubs of generated extensions and of the runtime don't meet
 

@@ -18,6 +18,7 @@ from gateway.cli.quota import (
     Monthly,
     NotScoredCost,
     Rate,
+    ReturnAddresses,
     Thresholds,
     Zone,
     changed,
@@ -80,6 +81,7 @@ def add(
     burst: Burst = None,
     threshold: Thresholds = None,
     not_scored: NotScoredCost = None,
+    return_address: ReturnAddresses = None,
 ) -> None:
     """Register a partner, or one of your own staff.
 
@@ -93,7 +95,7 @@ def add(
     """
     from scoregate.admin.v1 import partner_admin_pb2 as pb
 
-    named = terms(daily, monthly, zone, rate, burst, threshold, not_scored)
+    named = terms(daily, monthly, zone, rate, burst, threshold, not_scored, return_address)
     contract = changed(pb.Contract(), **named)
     new = pb.Partner(
         partner_id=partner_id,

@@ -80,6 +80,16 @@ NotScoredCost = Annotated[
         rich_help_panel=CONTRACT,
     ),
 ]
+ReturnAddresses = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--return-address",
+        metavar="URL",
+        help="Where people may be sent back to, such as https://lender.example/back. Up to ten times.",
+        rich_help_panel=CONTRACT,
+        show_default=False,
+    ),
+]
 
 
 @app.command()
@@ -119,11 +129,15 @@ def set_(
         bool, typer.Option("--no-thresholds", help="None any more.", rich_help_panel=CONTRACT)
     ] = False,
     not_scored: NotScoredCost = None,
+    return_address: ReturnAddresses = None,
+    no_return_addresses: Annotated[
+        bool, typer.Option("--no-return-addresses", help="None any more.", rich_help_panel=CONTRACT)
+    ] = False,
 ) -> None:
     """Change a partner's contract. What is not named stays as it is.
 
     It holds from the partner's next call on; what was used stays used. The
-    thresholds named replace all earlier ones.
+    thresholds named replace all earlier ones, and so do the return addresses.
 
     Example:
       scoregate quota set acme --daily 2000 --reason "order 1174"
@@ -132,7 +146,13 @@ def set_(
 
     if threshold and no_thresholds:
         raise misconfigured("--no-thresholds", "says the opposite of --threshold.", "Name one of them.")
-    changes = terms(daily, monthly, zone, rate, burst, [] if no_thresholds else threshold or None, not_scored)
+    if return_address and no_return_addresses:
+        raise misconfigured(
+            "--no-return-addresses", "says the opposite of --return-address.", "Name one of them."
+        )
+    thresholds = [] if no_thresholds else threshold or None
+    addresses = [] if no_return_addresses else return_address or None
+    changes = terms(daily, monthly, zone, rate, burst, thresholds, not_scored, addresses)
     if all(value is None for value in changes.values()):
         raise misconfigured("", "Nothing to change was named.", "Name at least one limit, such as --daily.")
     now: pb.Partner = admin.partners.GetPartner(pb.GetPartnerRequest(partner_id=partner_id)).partner
@@ -161,6 +181,7 @@ def terms(
     burst: int | None,
     thresholds: list[int] | None,
     not_scored: NotScored | None,
+    return_addresses: list[str] | None,
 ) -> dict[str, Any]:
     """What the options name, by the contract's fields; None for what they don't."""
     return {
@@ -171,6 +192,7 @@ def terms(
         "burst_calls": burst,
         "thresholds": thresholds,
         "charge_not_scored": None if not_scored is None else not_scored is NotScored.CHARGED,
+        "return_addresses": return_addresses,
     }
 
 
@@ -182,8 +204,7 @@ def changed(contract: pb.Contract, **changes: Any) -> pb.Contract:
         if value is None:
             continue
         if isinstance(value, list):
-            del made.thresholds[:]
-            made.thresholds.extend(value)
+            getattr(made, name)[:] = value
         else:
             setattr(made, name, value)
     return made
@@ -199,6 +220,7 @@ def plain_contract(contract: pb.Contract) -> dict[str, object]:
         "burst_calls": contract.burst_calls,
         "thresholds": list(contract.thresholds),
         "charge_not_scored": contract.charge_not_scored,
+        "return_addresses": list(contract.return_addresses),
     }
 
 
@@ -212,6 +234,7 @@ def contract_facts(contract: pb.Contract) -> list[tuple[str, str]]:
         ("burst", f"{contract.burst_calls:,} calls"),
         ("thresholds", ", ".join(map(str, contract.thresholds)) or "none"),
         ("not_scored costs", "a unit" if contract.charge_not_scored else "nothing"),
+        ("people go back to", "\n".join(contract.return_addresses) or "nowhere"),
     ]
 
 

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from gateway.cli.console import settings
 from gateway.cli.ending import ending_calmly, show
+from gateway.cli.failures import misconfigured
 from gateway.cli.tables import facts
 from scoregate.cli import Output, Shown
 
@@ -44,9 +45,13 @@ def serve(
     engine: Annotated[
         bool, typer.Option("--engine", help="Run the scoring engine for a gateway with engine.kind = remote.")
     ] = False,
+    pages: Annotated[
+        bool,
+        typer.Option("--pages", help="Run the consumers' pages, beside a gateway of the same installation."),
+    ] = False,
     output: Shown = Output.TABLE,
 ) -> None:
-    """Run the gateway in the foreground.
+    """Run the gateway in the foreground, or one of the processes beside it.
 
     SIGTERM or Ctrl-C drains it: health says NOT_SERVING, calls under way
     finish, then it ends with exit code 0, and its last log line is "stopped".
@@ -54,12 +59,15 @@ def serve(
 
     Example:
       scoregate serve
+      scoregate serve --pages
       SCOREGATE_LISTEN__PARTNER=0.0.0.0:8443 scoregate serve
     """
     with ending_calmly(output):
+        if engine and pages:
+            raise misconfigured("--pages", "can't go with --engine.", "Run each as a process of its own.")
         there = settings()
         log_lines(there)
-        (_serve_engine if engine else _serve_gateway)(there, output)
+        (_serve_engine if engine else _serve_pages if pages else _serve_gateway)(there, output)
 
 
 def log_lines(there: Settings) -> None:
@@ -117,14 +125,14 @@ def announce(gateway: Gateway, there: Settings, output: Output) -> None:
 
 def addresses_table(addresses: dict[str, str]) -> Table:
     """The doors for people."""
-    return facts(
-        "Serving",
-        (
-            ("partners", f"{addresses['partner']}  gRPC over mTLS"),
-            ("operators, compliance", f"{addresses['admin']}  gRPC over mTLS"),
-            ("public keys, health, help", f"http://{addresses['http']}"),
-        ),
-    )
+    rows = [
+        ("partners", f"{addresses['partner']}  gRPC over mTLS"),
+        ("operators, compliance", f"{addresses['admin']}  gRPC over mTLS"),
+        ("public keys, health, help", f"http://{addresses['http']}"),
+    ]
+    if "pages" in addresses:
+        rows.insert(0, ("people, their own pages", f"http://{addresses['pages']}"))
+    return facts("Serving", rows)
 
 
 def run(ready: Callable[[], None], *, stop: Callable[[], None]) -> None:
@@ -144,6 +152,25 @@ def run(ready: Callable[[], None], *, stop: Callable[[], None]) -> None:
     finally:
         stop()
     structlog.get_logger().info("stopped")
+
+
+def _serve_pages(there: Settings, output: Output) -> None:
+    import structlog
+
+    from gateway.server.pages import ConsumerPages
+    from gateway.settings import Address
+
+    _share_arenas()
+    pages = ConsumerPages.start(there)
+    address = str(Address(there.listen.pages.host, pages.port))
+
+    def ready() -> None:
+        structlog.get_logger().info("serving", mode=there.mode, pages=address)
+        if output is Output.JSON or there.mode == "development":
+            found = {"mode": there.mode, "pages": address, "url": there.pages.url}
+            show(output, found, DEVELOPMENT_ONLY, f"Pages at http://{address}, for people {there.pages.url}")
+
+    run(ready, stop=pages.stop)
 
 
 def _serve_engine(there: Settings, output: Output) -> None:

@@ -1,4 +1,4 @@
-"""`scoregate up`: a development gateway with a demo lender, ready for a first call."""
+"""`scoregate up`: a development gateway with people's pages and a demo lender, ready for a first call."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import secrets
 import shlex
 import sys
 import uuid
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -25,22 +26,26 @@ from scoregate.cli import Output, Shown
 
 if TYPE_CHECKING:
     from gateway.server import Gateway
+    from gateway.server.pages import ConsumerPages
     from gateway.settings import Settings
+    from scoregate.client import Client
 
 LENDER, LENDER_NAME, PERSON = "demo-lender", "Demo Lender Ltd", "uci-00001"
 REFERENCE = "scoregate up"  # marks the consent that this command asked for
+ON_PAGES = "scoregate up: your own yes"  # marks what whoever opens the link decides
 METHOD = "scoregate.partner.v1.ScoreService/GetScore"
-YEAR = timedelta(days=365)
+MONTH, YEAR = timedelta(days=30), timedelta(days=365)
 
 
 def up(output: Shown = Output.TABLE) -> None:
-    """Keep a development gateway running, with a lender that may ask at once.
+    """Keep a development gateway and the consumers' pages running, with a lender that may ask at once.
 
     In SCOREGATE_HOME (default .scoregate) it makes an installation and trains
-    the engine, where these are missing. Then it starts the gateway, registers
-    a demo lender with the consent of one person of the development
-    population, and prints a call to paste. Ctrl-C drains it; the next start
-    goes on from there.
+    the engine, where these are missing. Then it starts the gateway and the
+    pages in one process, registers a demo lender with the consent of one
+    person of the development population, and prints a call to paste, and a
+    link in which that person is asked for a yes of their own. Ctrl-C drains
+    it; the next start goes on from there.
 
     Example:
       scoregate up
@@ -48,8 +53,18 @@ def up(output: Shown = Output.TABLE) -> None:
     with ending_calmly(output):
         there = _installation()
         log_lines(there)
-        gateway = start(there)
-        run(lambda: _welcome(gateway, there, output), stop=lambda: gateway.stop(GRACE))
+        with ExitStack() as closing:
+            gateway = start(there)
+            closing.callback(gateway.stop, GRACE)
+            pages = _pages(there)
+            closing.callback(pages.stop)
+            run(lambda: _welcome(gateway, pages, there, output), stop=closing.close)
+
+
+def _pages(there: Settings) -> ConsumerPages:
+    from gateway.server.pages import ConsumerPages
+
+    return ConsumerPages.start(there)
 
 
 def _installation() -> Settings:
@@ -77,12 +92,14 @@ def _train(folder: Path) -> None:
     store.write(folder, made.artefact, made.population)
 
 
-def _welcome(gateway: Gateway, there: Settings, output: Output) -> None:
-    addresses = doors(gateway, there)
+def _welcome(gateway: Gateway, pages: ConsumerPages, there: Settings, output: Output) -> None:
+    from gateway.settings import Address
+
+    addresses = doors(gateway, there) | {"pages": str(Address(there.listen.pages.host, pages.port))}
     plain: dict[str, object] = {"mode": there.mode, **addresses}
     shown: list[RenderableType] = [DEVELOPMENT_ONLY, addresses_table(addresses)]
     try:
-        call = _demo_call(gateway, there)
+        call, link = _demo(gateway, there)
     except Exception as error:
         end = stopped(error)
         if end is None:
@@ -90,31 +107,48 @@ def _welcome(gateway: Gateway, there: Settings, output: Output) -> None:
         # The gateway itself is well, and needed to put this right.
         show(
             output,
-            plain | {"call": None, "problem": end.sentence()},
+            plain | {"call": None, "invitation": None, "problem": end.sentence()},
             *shown,
             f"No call to paste: {end.sentence()}",
         )
         return
     show(
         output,
-        plain | {"call": call},
+        plain | {"call": call, "invitation": {"url": link, "sign_in_as": _who(there)}},
         *shown,
+        f"A person's side, in a browser. {LENDER_NAME} asks for a yes; sign in as {_who(there)}:\n\n{link}\n",
         f"A call to paste, as {LENDER_NAME} asking for {PERSON}'s score:\n\n{_pasted(call)}\n",
-        "Pasted again it is a replay: the same answer, at no cost. Each start prints a new call.",
+        "Pasted again it is a replay: the same answer, at no cost. Each start prints both anew.",
         "Ctrl-C drains the gateway and ends it.",
     )
 
 
-def _demo_call(gateway: Gateway, there: Settings) -> list[str]:
-    """The arguments of a GetScore call that is answered."""
+def _who(there: Settings) -> str:
+    """Whom to sign in as: the person of the call, where development's own provider asks."""
+    from gateway.server.pages import RESIDENTS
+
+    if there.pages.provider:
+        return "somebody whom your provider knows"
+    return next(f"{name} ({subject})" for subject, name, *_ in RESIDENTS if subject == PERSON)
+
+
+def _demo(gateway: Gateway, there: Settings) -> tuple[list[str], str]:
+    """The arguments of a GetScore call that is answered, and the link of an unused invitation."""
     from gateway.settings import Address
+    from scoregate.client import Client
 
     listen = there.listen
     admin_at = dialled("listen.admin", Address(listen.admin.host, gateway.admin_port), option="--gateway")
     partner_at = dialled("listen.partner", Address(listen.partner.host, gateway.partner_port), option="")
     with admin_door(admin_at, None, None, None, output=Output.TABLE) as admin:
         lender = _enrolled(admin)
-        consent_id = _consent(admin, partner_at, lender)
+        with Client.trusting_first_use(
+            partner_at, certificate=lender.certificate, key=lender.key, server_ca=lender.server_ca
+        ) as client:
+            return _call(partner_at, lender, _consent(admin, client)), _link(client)
+
+
+def _call(partner_at: str, lender: Identity, consent_id: str) -> list[str]:
     query = {
         "request_id": str(uuid.uuid4()),
         "consent_id": consent_id,
@@ -156,31 +190,38 @@ def _enrolled(admin: Admin) -> Identity:
     return lender
 
 
-def _consent(admin: Admin, target: str, lender: Identity) -> str:
+def _consent(admin: Admin, client: Client) -> str:
     """The consent that an earlier start asked for, or a new one."""
     from scoregate.admin.v1 import consent_admin_pb2 as pb
-    from scoregate.client import Client, ConsentState, Frequency, Terms
+    from scoregate.client import ConsentState, Frequency, Terms
     from scoregate.words import CalendarUnit, ConsentMode, Disclosure, Purpose
 
-    with Client.trusting_first_use(
-        target, certificate=lender.certificate, key=lender.key, server_ca=lender.server_ca
-    ) as client:
-        for each in client.consents():
-            if each.state is ConsentState.ACTIVE and each.partner_reference == REFERENCE:
-                return each.consent_id
-        terms = Terms(
-            purpose=Purpose.CREDIT_APPLICATION,
-            disclosures=tuple(Disclosure),
-            valid_for=YEAR,
-            data_life=YEAR,
-            mode=ConsentMode.PERIODIC,
-            frequency=Frequency(1_000, CalendarUnit.DAY),
-        )
-        handle = client.invite(terms, partner_reference=REFERENCE).handle
+    for each in client.consents():
+        if each.state is ConsentState.ACTIVE and each.partner_reference == REFERENCE:
+            return each.consent_id
+    terms = Terms(
+        purpose=Purpose.CREDIT_APPLICATION,
+        disclosures=tuple(Disclosure),
+        valid_for=YEAR,
+        data_life=YEAR,
+        mode=ConsentMode.PERIODIC,
+        frequency=Frequency(1_000, CalendarUnit.DAY),
+    )
+    handle = client.invite(terms, partner_reference=REFERENCE).handle
     allowed: pb.AllowInvitationResponse = admin.people.AllowInvitation(
         pb.AllowInvitationRequest(handle=handle, subject=PERSON)
     )
     return allowed.consent.consent_id
+
+
+def _link(client: Client) -> str:
+    """Where a person decides about one answer."""
+    from scoregate.client import Terms
+    from scoregate.words import Disclosure, Purpose
+
+    shown = (Disclosure.SCORE, Disclosure.REASONS)
+    terms = Terms(Purpose.PREQUALIFICATION, shown, valid_for=MONTH, data_life=YEAR)
+    return client.invite(terms, partner_reference=ON_PAGES).url
 
 
 def _near(file: Path) -> str:

@@ -15,7 +15,6 @@ from gateway.demo.page import Page, StepFailed
 from gateway.demo.people import contract
 from gateway.demo.stage import Stage
 from scoregate.client import Client, Consent, ConsentState, ScoreAnswer, ScoreQuery
-from scoregate.errors import ConsentRefused
 from scoregate.words import Band, Disclosure, NotScoredReason
 from scoring.service import Engine, Query, Scored
 
@@ -99,8 +98,8 @@ def less(stage: Stage, page: Page) -> None:
 
 
 def crowd(stage: Stage, page: Page) -> None:
-    """Many people apply. Each is invited and allows one answer; then the lender asks about all of them in
-    batches, and its client verifies every single answer.
+    """Many people apply at counters, where an operator brings the yes of each. Then the lender asks about
+    them in batches, and its client verifies every single answer.
     """
     subjects = [f"uci-{EVERY * number:05d}" for number in range(1, stage.people + 1)]
     began = time.monotonic()
@@ -160,7 +159,7 @@ def _consents(stage: Stage, page: Page, subjects: list[str]) -> list[Consent]:
 
 
 def nobody(stage: Stage, page: Page) -> None:
-    """Somebody of whom there is no record allows a question, too. No data is not a low score: there is no
+    """Somebody of whom there is no record walks in and says yes, too. No data is not a low score: there is no
     number at all, and the answer says why.
     """
     client, before = stage.meadow.client, stage.units()
@@ -204,29 +203,6 @@ def retry(stage: Stage, page: Page) -> None:
         f"entry {again.receipt.leaf_index} of the log",
     )
     page.check("it costs nothing", before == after, f"{before:,} units before, {after:,} after")
-
-
-def revoke(stage: Stage, page: Page) -> None:
-    """The borrower changes their mind. From the moment that the revocation is acknowledged nothing more
-    leaves: not the next answer, and not the first one again.
-    """
-    before = stage.units()
-    ended = stage.operator.change(stage.consent.consent_id, "REVOKE")
-    page.check("the borrower revoked", ended.state is ConsentState.REVOKED, f"consent {ended.consent_id}")
-    tries = (
-        ("the next question is refused", ScoreQuery(stage.consent.consent_id, CREDIT)),
-        ("the first answer is not given again", stage.query),
-    )
-    for what, query in tries:
-        try:
-            ask(stage.meadow.client, query)
-        except ConsentRefused as refusal:
-            page.check(what, refusal.code == "CONSENT_REVOKED", f"{refusal.status} {refusal.code}")
-        else:
-            raise StepFailed(what, "it was answered")
-    page.check(
-        "nothing was spent", stage.units() == before, f"{before:,} units before, {stage.units():,} after"
-    )
 
 
 def ask(client: Client, query: ScoreQuery) -> ScoreAnswer:

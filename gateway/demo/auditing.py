@@ -15,7 +15,7 @@ DIVERGED = 4  # the exit code of `scoregate log verify`
 
 def audit(stage: Stage, page: Page) -> None:
     """A compliance officer pulls the log with a certificate of that role, and recomputes every hash offline,
-    against the receipts that the lender filed. Then one bit is changed.
+    against the receipts of lender and borrower. Then one bit is changed.
     """
     folder, officer, receipts = stage.home / "officer" / "log", stage.officer, stage.meadow.receipts
     code, pulled = stage.gateway.run(
@@ -63,7 +63,20 @@ def audit(stage: Stage, page: Page) -> None:
         report["units"] == stage.units() == stage.meadow.units,
         f"{report['units']:,} units",
     )
+    _check_consent_receipt(stage, page, folder)
     _check_flipped_bit(stage, page, folder)
+
+
+def _check_consent_receipt(stage: Stage, page: Page, folder: Path) -> None:
+    code, told = stage.gateway.run(
+        *("consent-receipt", "verify", stage.receipt, "--jwks", stage.meadow.jwks, "--log", folder)
+    )
+    events = told["receipt"]["events"] if code == 0 else []
+    page.check(
+        "every event of the borrower's receipt is in it",
+        code == 0 and told["log"] is not None,
+        f"{len(events)} events" if code == 0 else _why(told),
+    )
 
 
 def _check_flipped_bit(stage: Stage, page: Page, folder: Path) -> None:

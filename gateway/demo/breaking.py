@@ -108,7 +108,7 @@ class House:
         stage, before = self._stage, self._stage.units()
         self._engine = self._start_engine(Engine.open(stage.engine), self._engine.port)
         meadow = stage.meadow
-        client = stage.client(meadow.credentials, meadow.folder / "issuer.jwks", self._second)
+        client = stage.client(meadow.credentials, meadow.jwks, self._second)
         answer = _until_found(client, self._query)
         meadow.file(answer)
         page.check(

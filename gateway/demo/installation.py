@@ -1,4 +1,4 @@
-"""An installation of the demo's own and the process that serves it, by the commands that an operator uses.
+"""An installation of the demo's own and the processes that serve it, by the commands that an operator uses.
 
 It is an ordinary one in development mode, on loopback ports that were free a moment ago. Of the caller's own
 SCOREGATE_* variables none reaches it.
@@ -44,7 +44,7 @@ class Installation:
         self._engine = engine
         self._environ = {**_environment(home, os.environ), "SCOREGATE_ENGINE__FOLDER": str(engine)}
         self._log = home.with_name("gateway.log")
-        self._process: subprocess.Popen[bytes] | None = None
+        self._processes: list[subprocess.Popen[bytes]] = []  # the gateway, and then the pages
 
     @property
     def partner_address(self) -> str:
@@ -64,7 +64,12 @@ class Installation:
     @property
     def process_id(self) -> int:
         """Of the running gateway; 0 without one."""
-        return self._process.pid if self._process else 0
+        return self._processes[0].pid if self._processes else 0
+
+    @property
+    def pages_process_id(self) -> int:
+        """Of the running pages; 0 without them."""
+        return self._processes[1].pid if len(self._processes) > 1 else 0
 
     @property
     def operator(self) -> Credentials:
@@ -111,65 +116,75 @@ class Installation:
     def second(self, **changes: str) -> Installation:
         """Return another gateway on the same files, with ports and these settings of its own; not started."""
         other = Installation(self.home, engine=self._engine)
-        other._environ |= {"SCOREGATE_PUBLIC_URL": self.settings.public_url, **changes}
+        told = self.settings
+        other._environ |= {"SCOREGATE_PUBLIC_URL": told.public_url, "SCOREGATE_PAGES__URL": told.pages.url}
+        other._environ |= changes
         other._log = self._log.with_name("second-gateway.log")
         other.settings = load(other._environ)
         return other
 
-    def start(self) -> None:
-        """Run `scoregate serve`, and return once it serves.
+    def start(self, *, with_pages: bool = False) -> None:
+        """Run `scoregate serve`, and `scoregate serve --pages` beside it; return once they serve.
 
         Raises:
-            StepFailed: It ended, or did not serve in time.
+            StepFailed: One of them ended, or did not serve in time.
         """
+        listen = self.settings.listen
+        processes = {(): listen.http, ("--pages",): listen.pages} if with_pages else {(): listen.http}
+        started = [(options, self._begin(*options), str(address)) for options, address in processes.items()]
+        for options, process, address in started:
+            self._await(" ".join(("scoregate serve", *options)), process, address)
+
+    def _begin(self, *options: str) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603
-                (*SCOREGATE, "serve"),
+            process = subprocess.Popen(  # noqa: S603
+                (*SCOREGATE, "serve", *options),
                 env=self._environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # Ctrl-C is for the demo, which then stops the gateway
+                start_new_session=True,  # Ctrl-C is for the demo, which then stops them
             )
+        self._processes.append(process)
+        return process
+
+    def _await(self, step: str, process: subprocess.Popen[bytes], address: str) -> None:
         give_up = time.monotonic() + START_SECONDS
-        while not self._serves():
-            if self._process.poll() is not None:
-                raise StepFailed("scoregate serve", f"it ended at once: {self._said()}")
+        while not self._serves(address):
+            if process.poll() is not None:
+                raise StepFailed(step, f"it ended at once: {self._said()}")
             if time.monotonic() > give_up:
-                raise StepFailed(
-                    "scoregate serve", f"not serving after {START_SECONDS:.0f} s: {self._said()}"
-                )
+                raise StepFailed(step, f"not serving after {START_SECONDS:.0f} s: {self._said()}")
             time.sleep(LOOK_EVERY_SECONDS)
 
-    def stop(self) -> int | None:
-        """Have the gateway drain and end; return its exit code, None if there was no process."""
-        process, self._process = self._process, None
-        if process is None:
-            return None
-        process.terminate()
-        try:
-            return process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            return process.wait()
+    def stop(self) -> None:
+        """Have pages and gateway drain and end."""
+        while self._processes:
+            process = self._processes.pop()
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
-    def fetch(self, path: str) -> tuple[int, bytes]:
-        """Return status and body of one of the gateway's public pages.
+    def fetch(self, path: str, address: str = "") -> tuple[int, bytes]:
+        """Return status and body of one of the gateway's public pages, or of what is at another address.
 
         Raises:
             StepFailed: It does not answer.
         """
         try:
-            with _DIRECT.open(f"http://{self.settings.listen.http}{path}", timeout=5) as response:
+            with _DIRECT.open(f"http://{address or self.settings.listen.http}{path}", timeout=5) as response:
                 return response.status, response.read()
         except urllib.error.HTTPError as error:
             return error.code, b""
         except OSError as error:
             raise StepFailed("the gateway's pages answer", f"they do not; it said: {self._said()}") from error
 
-    def _serves(self) -> bool:
+    def _serves(self, address: str) -> bool:
         try:
-            return self.fetch("/healthz")[0] == 200
+            return self.fetch("/healthz", address)[0] == 200
         except StepFailed:
             return False
 
@@ -182,7 +197,7 @@ def _last_words(text: str) -> str:
 
 
 def _environment(home: Path, caller: Mapping[str, str]) -> dict[str, str]:
-    partner, admin, http = _free_ports(3)
+    partner, admin, http, pages = _free_ports(4)
     kept = {name: value for name, value in caller.items() if not name.upper().startswith("SCOREGATE_")}
     return {
         **kept,
@@ -190,7 +205,9 @@ def _environment(home: Path, caller: Mapping[str, str]) -> dict[str, str]:
         "SCOREGATE_LISTEN__PARTNER": f"{LOOPBACK}:{partner}",
         "SCOREGATE_LISTEN__ADMIN": f"{LOOPBACK}:{admin}",
         "SCOREGATE_LISTEN__HTTP": f"{LOOPBACK}:{http}",
+        "SCOREGATE_LISTEN__PAGES": f"{LOOPBACK}:{pages}",
         "SCOREGATE_PUBLIC_URL": f"http://{LOOPBACK}:{http}",
+        "SCOREGATE_PAGES__URL": f"http://{LOOPBACK}:{pages}",
     }
 
 

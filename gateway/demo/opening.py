@@ -1,22 +1,36 @@
-"""The first chapters: a scorecard, a gateway, a lender, and a borrower who allows it."""
+"""The first chapters: a scorecard, a gateway, a lender, and a borrower who is asked and allows it."""
 
 from __future__ import annotations
 
+import secrets
 from datetime import timedelta
 
-from gateway.demo.page import Page
-from gateway.demo.people import Credentials, Lender, Operator, contract, make_key
+from gateway.demo.page import Page, StepFailed
+from gateway.demo.people import RETURN_ADDRESS, Credentials, Lender, Operator, contract, make_key
 from gateway.demo.stage import Stage
-from scoregate.client import ConsentState, Frequency, InvitationState, Terms
+from scoregate.client import (
+    Consent,
+    ConsentState,
+    Frequency,
+    Identity,
+    Invitation,
+    InvitationState,
+    Terms,
+    returned,
+)
+from scoregate.errors import ReturnRefused
 from scoregate.proof.jwk import VerificationKeys
-from scoregate.words import CalendarUnit, ConsentMode, Disclosure, Purpose
+from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Purpose
 from scoring import evidence, store
 from scoring.scorecard import BANDS, band_shares
 from scoring.train import scorable, train
 
 REPEATS = 10
 AUC_PROMISED = 0.765
-BORROWER = "uci-00012"
+BORROWER, SOMEBODY_ELSE = "uci-00004", "uci-00001"
+LEGAL_NAME = "Meadow P2P Lending Ltd"
+USES = 20  # a year, of the borrower's consent
+SHOWN = ("Your exact number", "Reasons")  # as the pages call them; the number tells band and line as well
 NO_SUCH_ID = "a" * 26  # as consents and invitations are named
 CREDIT = Purpose.CREDIT_APPLICATION
 NOT_OUT_OF_TIME = "not out of time: every outcome is of one month"
@@ -74,10 +88,13 @@ def gateway(stage: Stage, page: Page) -> None:
             ("partner door", f"{started.partner_address}  gRPC, certificates of the partner CA"),
             ("admin door", f"{started.admin_address}  gRPC, certificates of the staff CA"),
             ("public pages", f"{started.settings.public_url}  keys, health, error help"),
+            ("people's pages", f"{started.settings.pages.url}  a process of its own over the same ledger"),
         ]
     )
     page.gap()
     page.check("the gateway serves", started.fetch("/healthz")[0] == 200, f"as process {started.process_id}")
+    serves = started.fetch("/healthz", str(started.settings.listen.pages))[0] == 200
+    page.check("the pages serve beside it", serves, f"as process {started.pages_process_id}")
     model, sha256 = stage.operator.model()
     _, card_sha256, _ = store.read(stage.engine)
     page.check("it serves the scorecard just trained", sha256 == card_sha256, f"{model}, {sha256[:12]}…")
@@ -94,12 +111,12 @@ def lender(stage: Stage, page: Page) -> None:
     """A P2P lender makes a key and keeps it. The operator signs the request and agrees a contract; the lender
     pins the issuer's public keys.
     """
-    stage.meadow = meadow = enrol(stage, "meadow", "Meadow P2P Lending Ltd")
+    stage.meadow = meadow = enrol(stage, "meadow", LEGAL_NAME)
     pinned = VerificationKeys.from_jwks(meadow.client.jwks)
     usage = {each.limit_name: each for each in meadow.client.usage()}
     page.facts(
         [
-            ("lender", "Meadow P2P Lending Ltd"),
+            ("lender", LEGAL_NAME),
             ("certificate", f"{meadow.credentials.fingerprint[:32]}…"),
             ("contract", f"{usage['day'].limit:,} units a day, {usage['month'].limit:,} a month"),
         ]
@@ -131,17 +148,21 @@ def enrol(stage: Stage, partner_id: str, legal_name: str, **changes: int) -> Len
 
 
 def consent(stage: Stage, page: Page) -> None:
-    """The lender invites a borrower, who reads the terms and allows them. Until the consumer's own pages
-    exist, the operator brings the answer through the admin door.
+    """The lender invites a borrower, naming whom it expects. The borrower follows the link, signs in, reads
+    who wants what, why and for how long, and says yes, but not to their social connections.
     """
-    terms = credit_terms(uses=10)
-    invitation = stage.meadow.client.invite(terms, partner_reference="loan-2471")
+    stage.borrower = borrower = stage.person(BORROWER)
+    state = secrets.token_urlsafe()
+    invitation = _invite(stage, state)
+    welcome = borrower.browser.open(invitation.url)
+    asked = borrower.sign_in(welcome)
+    facts = asked.facts
     page.facts(
         [
-            ("purpose", str(terms.purpose)),
-            ("may show", ", ".join(terms.disclosures)),
-            ("how often", "up to 10 answers a year, for 30 days"),
-            ("invitation", invitation.handle),
+            ("link", invitation.url),
+            ("the page", asked.headline),
+            ("they would see", ", ".join(shown for shown in asked.all("strong") if shown in SHOWN)),
+            *((name, facts[name]) for name in ("Why", "How long", "How often")),
         ]
     )
     page.gap()
@@ -150,14 +171,100 @@ def consent(stage: Stage, page: Page) -> None:
         invitation.state is InvitationState.PENDING and invitation.consent_id is None,
         str(invitation.state),
     )
-    stage.consent = stage.operator.allow(invitation.handle, BORROWER)
-    seen = stage.meadow.client.consent(stage.consent.consent_id)
+    page.check(
+        "whoever has only the link reads nothing of it",
+        LEGAL_NAME not in welcome.text and "Sign in" in welcome.text,
+        welcome.headline,
+    )
+    page.check(
+        "the page names the lender and what it would see",
+        LEGAL_NAME in asked.headline and set(SHOWN) <= set(asked.all("strong")),
+        "its verified legal name",
+    )
+    boxes = asked.form("/allow").boxes
+    page.check(
+        "social connections are off unless chosen",
+        [family for family, is_on in boxes.items() if not is_on] == [InputFamily.SOCIAL],
+        f"{sum(boxes.values())} of {len(boxes)} switches are on",
+    )
+    decided = borrower.browser.send(asked.form("/allow"))
+    _check_allowed(stage, page, invitation)
+    _check_way_back(page, decided.link(RETURN_ADDRESS), state, invitation.handle)
+
+
+def _invite(stage: Stage, state: str) -> Invitation:
+    who = stage.borrower.resident
+    return stage.meadow.client.invite(
+        credit_terms(uses=USES),
+        partner_reference="loan-2471",
+        return_address=RETURN_ADDRESS,
+        return_state=state,
+        identity=Identity(name=who.name, phone=who.phone),
+    )
+
+
+def _check_allowed(stage: Stage, page: Page, invitation: Invitation) -> None:
+    stage.consent = seen = consent_of(stage.meadow, invitation)
     page.check("the borrower allowed it", seen.state is ConsentState.ACTIVE, f"consent {seen.consent_id}")
+    page.check(
+        "without their social connections",
+        seen.terms.excluded_families == (InputFamily.SOCIAL,),
+        f"left out: {', '.join(seen.terms.excluded_families)}",
+    )
     page.check(
         "the lender is told a reference, not the person",
         seen.subject_ref.startswith("s1-") and BORROWER not in seen.subject_ref,
         seen.subject_ref,
     )
+
+
+def _check_way_back(page: Page, link: str, state: str, handle: str) -> None:
+    """The lender's own server, as the borrower comes back to it."""
+    page.check("the way back is the lender's own", returned(link, state) == handle, RETURN_ADDRESS)
+    try:
+        returned(link, secrets.token_urlsafe())
+    except ReturnRefused as error:
+        page.check("refused: a way back into another session", True, type(error).__name__)
+    else:
+        raise StepFailed("a way back into another session is refused", "the client took it")
+
+
+def stranger(stage: Stage, page: Page) -> None:
+    """The lender sends the borrower another link, and somebody else opens it and signs in. They read nothing,
+    and the invitation is over; the lender learns that, and not who it was.
+    """
+    client = stage.meadow.client
+    invitation = _invite(stage, secrets.token_urlsafe())
+    somebody = stage.person(SOMEBODY_ELSE)
+    signed_in = somebody.sign_in(somebody.browser.open(invitation.url), status=404)
+    after = client.invitation(invitation.handle)
+    page.facts([("the page", signed_in.headline), ("the lender", str(after.state))])
+    page.gap()
+    page.check(
+        "somebody else reads nothing",
+        LEGAL_NAME not in signed_in.text,
+        f"status {signed_in.status}, as for a link that leads nowhere",
+    )
+    page.check(
+        "the invitation ends",
+        after.state is InvitationState.IDENTITY_MISMATCH and after.consent_id is None,
+        str(after.state),
+    )
+    page.check("the lender is told no more than that", after.subject_ref is None, "no reference to anybody")
+    late = stage.borrower.browser.open(invitation.url, status=404)
+    page.check("it is over for the borrower, too", LEGAL_NAME not in late.text, late.headline)
+
+
+def consent_of(lender: Lender, invitation: Invitation) -> Consent:
+    """Return the consent that came of an invitation, as the lender finds it.
+
+    Raises:
+        StepFailed: Nobody has allowed it.
+    """
+    consent_id = lender.client.invitation(invitation.handle).consent_id
+    if consent_id is None:
+        raise StepFailed("the borrower allowed it", "there is no consent")
+    return lender.client.consent(consent_id)
 
 
 def credit_terms(

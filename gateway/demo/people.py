@@ -1,4 +1,4 @@
-"""Those who act in the story, each with a key of their own: the operator, the lenders, the officer.
+"""Those who act in the story with a key of their own: the operator, the lenders, the officer.
 
 Everybody speaks over mTLS with the very code that a partner installs.
 """
@@ -25,6 +25,7 @@ from scoregate.proof import leaf
 
 TIMEOUT = timedelta(seconds=20)
 REASON = "the demo's story"
+RETURN_ADDRESS = "https://lender.example/back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Credentials:
 
 
 class Operator:
-    """Keeps the registry, and brings what consumers decide, through the admin door."""
+    """Keeps the registry, and brings the yes of people who came to a counter, through the admin door."""
 
     def __init__(self, door: Connection) -> None:
         self._door = door
@@ -84,17 +85,6 @@ class Operator:
         """Record a person's yes."""
         request = consent_admin_pb2.AllowInvitationRequest(handle=handle, subject=subject)
         return Consent.of(self._ask(self._people.AllowInvitation, request).consent)
-
-    def change(self, consent_id: str, change: str) -> Consent:
-        """Record that a person pauses, resumes or revokes: PAUSE, RESUME, REVOKE."""
-        request = consent_admin_pb2.ChangeConsentRequest(
-            consent_id=consent_id, change=f"CONSENT_CHANGE_{change}"
-        )
-        return Consent.of(self._ask(self._people.ChangeConsent, request).consent)
-
-    def freeze(self, subject: str, *, frozen: bool) -> None:
-        """Record that a person freezes or unfreezes their file."""
-        self._ask(self._people.SetFreeze, consent_admin_pb2.SetFreezeRequest(subject=subject, frozen=frozen))
 
     def suspend(self, partner_id: str) -> None:
         """Stop a partner."""
@@ -146,6 +136,11 @@ class Lender:
         """Where it files receipts."""
         return self.folder / "receipts"
 
+    @property
+    def jwks(self) -> Path:
+        """The issuer's public keys, as it pinned them."""
+        return self.folder / "issuer.jwks"
+
     def file(self, answer: ScoreAnswer | ThresholdAnswer) -> None:
         """Keep an answer's receipt."""
         answer.save(self.receipts)
@@ -162,6 +157,7 @@ def contract(**changes: int) -> partner_admin_pb2.Contract:
         burst_calls=5_000,
         thresholds=[600, 650],
     )
+    agreed.return_addresses[:] = [RETURN_ADDRESS]
     for name, limit in changes.items():
         setattr(agreed, name, limit)
     return agreed

@@ -10,9 +10,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from gateway.demo.breaking import held
-from gateway.demo.opening import BORROWER, CREDIT, NO_SUCH_ID, credit_terms
+from gateway.demo.opening import BORROWER, CREDIT, NO_SUCH_ID, consent_of, credit_terms
 from gateway.demo.page import StepFailed
-from gateway.demo.people import Operator, contract, make_key
+from gateway.demo.people import Lender, Operator, contract, make_key
 from gateway.demo.stage import Stage
 from gateway.demo.strangers import Fading, meter, strangers
 from gateway.demo.trying import Try, at_once, first_refusal, once, refusal_of
@@ -130,7 +130,7 @@ def unconsented(stage: Stage) -> Iterator[Try]:
         return lambda: refusal_of(lambda: stage.meadow.client.score(consent.consent_id, purpose))
 
     def invited(terms: Terms) -> Consent:
-        return allowed(stage, stage.meadow.client.invite(terms).handle)
+        return allowed(stage, stage.meadow, terms)
 
     mine = stage.consent
     yield Try(
@@ -139,9 +139,9 @@ def unconsented(stage: Stage) -> Iterator[Try]:
     yield Try("the borrower's consent to another lender", "CONSENT_NOT_USABLE", refused(stage.foreign))
     tomorrow = replace(credit_terms(), not_before=datetime.now(UTC) + timedelta(days=1))
     yield Try("a consent that begins tomorrow", "CONSENT_NOT_YET_VALID", refused(invited(tomorrow)))
-    stage.operator.change(mine.consent_id, "PAUSE")
+    stage.borrower.change(mine.consent_id, "pause")
     yield Try("a consent that the borrower paused", "CONSENT_PAUSED", refused(mine))
-    stage.operator.change(mine.consent_id, "RESUME")
+    stage.borrower.change(mine.consent_id, "resume")
     yield Try("a one-time consent that gave its answer", "CONSENT_CONSUMED", refused(stage.crowd[0]))
     yield Try(
         "a consent to a credit application, used for a review",
@@ -153,9 +153,9 @@ def unconsented(stage: Stage) -> Iterator[Try]:
     yearly = invited(credit_terms(uses=1))
     stage.meadow.file(stage.meadow.client.score(yearly.consent_id, CREDIT))
     yield Try("a second answer, where one a year is allowed", "CONSENT_FREQUENCY_EXHAUSTED", refused(yearly))
-    stage.operator.freeze(BORROWER, frozen=True)
+    stage.borrower.freeze(frozen=True)
     yield Try("a borrower who froze their file", "SUBJECT_FROZEN", refused(mine))
-    stage.operator.freeze(BORROWER, frozen=False)
+    stage.borrower.freeze(frozen=False)
 
 
 def mistaken(stage: Stage) -> Iterator[Try]:
@@ -184,6 +184,8 @@ def outlived(fading: Fading) -> Iterator[Try]:
     yield Try("the same one, on a new connection", "", fading.anew)
 
 
-def allowed(stage: Stage, handle: str) -> Consent:
-    """Have the borrower allow an invitation."""
-    return stage.operator.allow(handle, BORROWER)
+def allowed(stage: Stage, lender: Lender, terms: Terms) -> Consent:
+    """Have the lender invite the borrower, who allows it on their pages."""
+    invitation = lender.client.invite(terms)
+    stage.borrower.allow(invitation.url)
+    return consent_of(lender, invitation)

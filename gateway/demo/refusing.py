@@ -28,7 +28,7 @@ def refusals(stage: Stage, page: Page) -> None:
     provoked, by lenders, an officer and strangers, or by taking a part of the house away.
     """
     stage.harbour = enrol(stage, "harbour", "Harbour Credit Ltd")
-    stage.foreign = provoking.allowed(stage, stage.harbour.client.invite(credit_terms(uses=10)).handle)
+    stage.foreign = provoking.allowed(stage, stage.harbour, credit_terms(uses=10))
     house = House(stage)
     fading = Fading.connect(stage.gateway)  # its certificate runs out while the others are tried
     stage.keep(fading.channel)

@@ -3,6 +3,7 @@
     HOME/installation/   SCOREGATE_HOME: settings, authorities, keys, the ledger
     HOME/engine/         the trained scorecard
     HOME/<who>/          what a lender or the officer keeps: key, certificate, receipts, the pulled log
+    HOME/borrower/       what the borrower downloads: signed receipts of their consents
 
 The stage closes whatever was opened on it.
 """
@@ -14,6 +15,8 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TypeVar
 
+from gateway.demo.borrower import RESIDENT, Person
+from gateway.demo.browser import Browser
 from gateway.demo.installation import Installation
 from gateway.demo.people import Credentials, Lender, Operator
 from scoregate.client import Client, Consent, ScoreAnswer, ScoreQuery
@@ -34,11 +37,13 @@ class Stage:
     officer: Credentials  # of compliance
     meadow: Lender  # the lender of the story
     harbour: Lender  # another one
+    borrower: Person  # signed in, once they were asked
     consent: Consent  # the borrower's, to meadow
     query: ScoreQuery  # the first question
     answer: ScoreAnswer  # and its answer
     foreign: Consent  # the borrower's, to harbour
     crowd: Sequence[Consent]  # one-time, used up
+    receipt: Path  # the borrower's last one
 
     def __init__(
         self, home: Path, *, people: int = 1_000, after_pull: Callable[[Path], None] = lambda _: None
@@ -55,7 +60,7 @@ class Stage:
         return self.home / "engine"
 
     def open_gateway(self) -> Installation:
-        """Found the installation and start its gateway; it stops with the stage.
+        """Found the installation and start its gateway, and the pages beside it; they stop with the stage.
 
         Raises:
             StepFailed: As its commands do.
@@ -63,7 +68,7 @@ class Stage:
         self.gateway = Installation(self.home / "installation", engine=self.engine)
         self._closing.callback(self.gateway.stop)
         self.gateway.found()
-        self.gateway.start()
+        self.gateway.start(with_pages=True)
         return self.gateway
 
     def open_second(self, **changes: str) -> Installation:
@@ -99,6 +104,10 @@ class Stage:
                 jwks=jwks,
             )
         )
+
+    def person(self, subject: str) -> Person:
+        """Open a browser for somebody; nobody is signed in."""
+        return Person(RESIDENT[subject], self.keep(Browser(self.gateway.settings.pages.url)))
 
     def units(self) -> int:
         """Return the contract units that the lenders have spent this month, by the gateway's meters."""

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.demo import asking, auditing, opening, refusing
+from gateway.demo import asking, auditing, deciding, opening, refusing
 from gateway.demo.page import Page, StepFailed
 from gateway.demo.stage import Stage
 from gateway.pki import FileRefused
@@ -35,13 +35,16 @@ CHAPTERS = (
     Chapter("The gateway", opening.gateway),
     Chapter("A lender is onboarded", opening.lender),
     Chapter("A borrower is asked, and allows it", opening.consent),
+    Chapter("Somebody else opens such a link", opening.stranger),
     Chapter("One score", asking.score),
     Chapter("Less than a score", asking.less),
+    Chapter("The borrower sees who asked", deciding.look),
+    Chapter("The borrower pauses and freezes", deciding.stop),
     Chapter("A crowd", asking.crowd),
     Chapter("No data is not a low score", asking.nobody),
     Chapter("Every kind of no", refusing.refusals),
     Chapter("A retry costs nothing", asking.retry),
-    Chapter("The borrower revokes", asking.revoke),
+    Chapter("The borrower revokes", deciding.revoke),
     Chapter("Compliance recomputes the log", auditing.audit),
 )
 
