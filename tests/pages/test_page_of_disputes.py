@@ -1,0 +1,67 @@
+"""Something is wrong: told on a page, marked in answers, answered by an operator."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from scoregate.admin.v1 import consent_admin_pb2
+from scoregate.partner.v1 import types_pb2
+from tests.pages.browser import text_of
+from tests.pages.place import Place
+
+WORDS = "My limit is wrong.\nIt was raised in May."
+
+
+def test_a_dispute_marks_answers_until_it_is_answered(own_place: Place) -> None:
+    world = own_place.world
+    acme = world.partner("acme")
+    consent = world.consent(acme, "uci-00001", mode="CONSENT_MODE_PERIODIC")
+    browser = own_place.browser("uci-00001")
+    assert not acme.score(consent).marks
+
+    told = browser.press(browser.get("/wrong"), "/tell", also={"kind": "DISPUTE", "words": WORDS})
+
+    reference = re.search(r"<code>([2-9A-Z]{10})</code>", told.text)
+    assert reference
+    assert "You will be answered by" in text_of(told)
+    assert list(acme.score(consent).marks) == [types_pb2.MARK_DISPUTED]
+    (listed,) = world.people.ListDisputes(consent_admin_pb2.ListDisputesRequest()).disputes
+    assert (listed.reference, listed.words) == (reference[1], WORDS)
+    outcome = "You were right: the limit is corrected."
+    world.people.ResolveDispute(
+        consent_admin_pb2.ResolveDisputeRequest(reference=reference[1], outcome=outcome)
+    )
+
+    assert outcome in text_of(browser.get("/wrong"))
+    assert not acme.score(consent).marks
+    assert "uci-00002" not in browser.get("/wrong").text
+    assert WORDS.partition("\n")[0] not in text_of(own_place.browser("uci-00002").get("/wrong"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"words": WORDS}, "choose"),
+        ({"kind": "OTHER", "words": WORDS}, "choose"),
+        ({"kind": "DISPUTE", "words": " "}, "in a few words"),
+        ({"kind": "DISPUTE", "words": "x" * 2_001}, "in a few words"),
+        ({"kind": "DISPUTE", "words": "bell \x07"}, "in a few words"),
+    ],
+)
+def test_what_can_not_be_taken_says_why(place: Place, fields: dict[str, str], why: str) -> None:
+    browser = place.browser("uci-00003")
+    refused = browser.press(browser.get("/wrong"), "/tell", also=fields)
+    assert refused.status_code == 400
+    assert why in text_of(refused)
+
+
+def test_there_is_an_end_to_what_one_person_opens(place: Place) -> None:
+    browser = place.browser("uci-00004")
+    page = browser.get("/wrong")
+    statuses = [
+        browser.press(page, "/tell", also={"kind": "REVIEW", "words": f"Look again, {n}"}).status_code
+        for n in range(6)
+    ]
+    assert statuses == [200] * 5 + [409]

@@ -1,0 +1,108 @@
+"""Who asked: the same ledger that an officer pulls, as the person reads it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+
+import grpc
+import pytest
+
+from gateway.pages.consumer import asked
+from scoregate.audit.v1 import leaf_pb2
+from scoregate.proof import leaf
+from tests.pages.browser import text_of
+from tests.pages.place import Place
+from tests.world import seconds
+
+
+def test_answers_refusals_and_replays_stand_there_at_once(own_place: Place) -> None:
+    acme = own_place.world.partner("acme")
+    consent = own_place.world.consent(acme, "uci-00001", mode="CONSENT_MODE_PERIODIC")
+    query = acme.query(consent)
+    told = acme.scores.GetScore(query).scored.score
+    acme.scores.GetScore(query)
+    acme.scores.CheckThreshold(acme.threshold_query(consent))
+    with pytest.raises(grpc.RpcError):
+        acme.score(consent, purpose="PURPOSE_COLLECTION")
+
+    read = text_of(own_place.browser("uci-00001").get("/asked"))
+
+    assert f"Answered: your number, {told}" in read
+    assert "The same answer given again" in read
+    assert re.search(r"Answered: (yes, you reach|no, you do not reach) 600", read)
+    assert "Refused CONSENT_PURPOSE_MISMATCH" in read
+    assert "Acme Lending Ltd You allowed it recorded for you by our staff" in read
+    assert read.index("Refused") < read.index("Answered: your number")  # the newest first
+
+
+def test_each_entry_can_be_proved_by_whoever_it_is_about_and_read_by_nobody_else(own_place: Place) -> None:
+    acme = own_place.world.partner("acme")
+    answer = acme.score(own_place.world.consent(acme, "uci-00001"))
+    mine, other = own_place.browser("uci-00001"), own_place.browser("uci-00002")
+    path = f"/asked/{answer.receipt.leaf_index}"
+
+    receipt = mine.get(f"{path}/receipt.json").json()
+
+    data = base64.b64decode(receipt["leaf"])
+    assert data == answer.receipt.leaf == mine.get(f"{path}/leaf").content
+    part, blind = base64.b64decode(receipt["private_part"]), base64.b64decode(receipt["blind"])
+    assert leaf.commit(part, blind) == leaf.decode(data).commitment
+    assert leaf_pb2.PrivatePart.FromString(part).score == answer.scored.score
+    missing = other.get("/asked/999999")
+    for address in (path, f"{path}/leaf", f"{path}/receipt.json"):
+        seen = other.get(address)
+        assert (seen.status_code, text_of(seen)) == (404, text_of(missing))
+    assert answer.receipt.log_origin == receipt["log_origin"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/asked/x",
+        "/asked/" + "9" * 5_000,
+        "/asked?before=x",
+        "/asked?before=-1",
+        "/asked/report?year=1999",
+        "/asked/report?year=x",
+    ],
+)
+def test_addresses_that_mean_nothing_are_pages_that_are_not_there(place: Place, path: str) -> None:
+    assert place.browser("uci-00001").get(path).status_code == 404
+
+
+def test_the_report_of_a_year_holds_all_of_it_and_nothing_of_another(
+    own_place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asked, "CHUNK", 2)
+    monkeypatch.setattr(asked, "REPORT_PAGE", 2)
+    world = own_place.world
+    acme = world.partner("acme")
+    consent = world.consent(
+        acme, "uci-00001", mode="CONSENT_MODE_PERIODIC", valid_for=seconds(3 * 366 * 86_400)
+    )
+    before = [acme.score(consent).receipt.leaf_index for _ in range(3)]
+    world.clock.move(days=(366 - world.clock().timetuple().tm_yday) + 1)
+    world.restart()
+    acme.connect()
+    after = [acme.score(consent).receipt.leaf_index for _ in range(3)]
+    browser = own_place.browser("uci-00001")
+    year = world.clock().year
+
+    reports = [json.loads(browser.get(f"/asked/report.json?year={each}").text) for each in (year - 1, year)]
+
+    found = [[entry["leaf_index"] for entry in report["entries"]] for report in reports]
+    assert set(before) <= set(found[0])
+    assert set(after) <= set(found[1])
+    assert not set(found[0]) & set(found[1])
+    assert all(indexes == sorted(indexes, reverse=True) for indexes in found)
+    printed = browser.get(f"/asked/report?year={year}")
+    assert "The report goes on" in text_of(printed)
+    goes_on = re.search(r"/asked/report\?year=\d+&amp;before=\d+", printed.text)
+    assert goes_on
+    assert str(after[0]) in text_of(browser.get(goes_on[0].replace("&amp;", "&")))
+
+
+def test_a_person_of_whom_nothing_is_known_reads_so(place: Place) -> None:
+    assert "Nobody has asked for your score." in text_of(place.browser("nobody-yet").get("/asked"))

@@ -1,0 +1,247 @@
+"""The invitation on its page: what is read, what is decided, and what comes of it at the lender's."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import grpc
+import pytest
+
+from consent.identity import Trait
+from gateway.pages.consumer.signin import sessions
+from gateway.pages.consumer.signin.sessions import Person
+from gateway.store import open_store
+from scoregate.audit.v1 import leaf_pb2
+from scoregate.partner.v1 import consent_pb2, types_pb2
+from tests.pages.browser import forms, text_of
+from tests.pages.place import Place
+from tests.world import Partner, new_uuid, seconds, terms
+
+BACK = "https://lender.example/back"
+STATE = "st4te-of-the-lender"
+
+
+@pytest.fixture(scope="module")
+def acme(place: Place) -> Partner:
+    return place.world.partner("acme", return_addresses=[BACK])
+
+
+def invite(partner: Partner, **given: object) -> consent_pb2.CreateConsentInvitationResponse:
+    chosen = {"terms": terms(), **given}
+    request = consent_pb2.CreateConsentInvitationRequest(request_id=new_uuid(), **chosen)  # type: ignore[arg-type]
+    return partner.consents.CreateConsentInvitation(request)
+
+
+def state(partner: Partner, handle: str) -> str:
+    request = consent_pb2.GetConsentInvitationRequest(handle=handle)
+    found = partner.consents.GetConsentInvitation(request).invitation
+    return consent_pb2.InvitationState.Name(found.state).removeprefix("INVITATION_STATE_")
+
+
+def test_the_link_leads_to_the_question_and_the_yes_to_an_answer(place: Place, acme: Partner) -> None:
+    made = invite(acme, return_address=BACK, return_state=STATE)
+    handle = made.invitation.handle
+    browser = place.browser()
+
+    before = browser.get(made.invitation.url)
+    assert "Acme" not in text_of(before)  # nothing of who asks, to whoever holds the link alone
+    question = browser.sign_in("uci-00001", then=f"/i/{handle}")
+    read = text_of(question)
+    assert "Acme Lending Ltd would like to see your credit score" in read
+    assert "You applied to them for credit." in read
+    assert "They see the number itself" in read
+    assert state(acme, handle) == "PENDING"  # nothing approves itself
+
+    done = browser.press(question, "/allow")
+
+    assert "You allowed it" in text_of(done)
+    assert f"{BACK}?handle={handle}&amp;state={STATE}" in done.text
+    assert state(acme, handle) == "APPROVED"
+    consent_id = re.search(r"/consents/([a-z2-7]{26})", done.text)
+    assert consent_id
+    answer = acme.score(consent_id[1])
+    # Social connections stay out unless they are switched on.
+    assert types_pb2.INPUT_FAMILY_SOCIAL not in answer.scored.families
+    consent = acme.consents.GetConsent(consent_pb2.GetConsentRequest(consent_id=consent_id[1])).consent
+    assert list(consent.terms.excluded_families) == [types_pb2.INPUT_FAMILY_SOCIAL]
+
+
+def test_a_line_is_shown_with_its_figures_and_no_number_is_promised(place: Place, acme: Partner) -> None:
+    handle = invite(acme, terms=terms(disclosures=["DISCLOSURE_THRESHOLD"])).invitation.handle
+    read = text_of(place.browser("uci-00002").get(f"/i/{handle}"))
+    assert "600 · 650" in read
+    assert "exact number" not in read
+
+
+def test_what_is_switched_off_stays_out_of_the_answer(place: Place, acme: Partner) -> None:
+    handle = invite(acme).invitation.handle
+    browser = place.browser("uci-00002")
+    question = browser.get(f"/i/{handle}")
+
+    done = browser.press(question, "/allow", also={"CAPACITY": "", "SOCIAL": "on"})
+
+    consent_id = re.search(r"/consents/([a-z2-7]{26})", done.text)
+    assert consent_id
+    assert types_pb2.INPUT_FAMILY_CAPACITY not in acme.score(consent_id[1]).scored.families
+    assert "Capacity to pay" in text_of(browser.get(f"/consents/{consent_id[1]}"))
+
+
+def test_what_the_lender_left_out_can_not_be_switched_on(place: Place, acme: Partner) -> None:
+    handle = invite(acme, terms=terms(excluded_families=["INPUT_FAMILY_CAPACITY"])).invitation.handle
+    browser = place.browser("uci-00002")
+    question = browser.get(f"/i/{handle}")
+    (form,) = [each for each in forms(question) if each.action.endswith("/allow")]
+    assert "CAPACITY" in form.locked
+
+    done = browser.press(question, "/allow", also={"CAPACITY": "on"})
+
+    consent_id = re.search(r"/consents/([a-z2-7]{26})", done.text)
+    assert consent_id
+    assert types_pb2.INPUT_FAMILY_CAPACITY not in acme.score(consent_id[1]).scored.families
+
+
+def test_a_score_that_would_rest_on_nothing_is_no_consent(place: Place, acme: Partner) -> None:
+    handle = invite(acme).invitation.handle
+    browser = place.browser("uci-00002")
+    question = browser.get(f"/i/{handle}")
+
+    none = dict.fromkeys(("HISTORY", "BEHAVIOUR", "CAPACITY", "IDENTITY", "SOCIAL"), "")
+    refused = browser.press(question, "/allow", also=none)
+
+    assert refused.status_code == 400
+    assert "Leave one on, or say no" in text_of(refused)
+    assert state(acme, handle) == "PENDING"
+
+
+def test_a_no_tells_the_lender_so_and_the_person_finds_it_among_their_entries(
+    place: Place, acme: Partner
+) -> None:
+    handle = invite(acme).invitation.handle
+    browser, other = place.browser("uci-00003"), place.browser("uci-00004")
+    done = browser.press(browser.get(f"/i/{handle}"), "/deny")
+
+    assert "You said no" in text_of(done)
+    assert state(acme, handle) == "REJECTED"
+    assert "Acme Lending Ltd You said no" in text_of(browser.get("/asked"))
+    # Nobody else learns of it, whatever address they copy.
+    assert other.get(str(done.url)).status_code == 404
+    assert other.get(f"/i/{handle}").status_code == 404
+
+
+def test_an_answered_question_shows_its_consent_to_whom_it_is_and_nothing_to_others(
+    place: Place, acme: Partner
+) -> None:
+    handle = invite(acme).invitation.handle
+    browser, other = place.browser("uci-00003"), place.browser("uci-00004")
+    done = browser.press(browser.get(f"/i/{handle}"), "/allow")
+
+    assert "/consents/" in str(browser.get(f"/i/{handle}").url)
+    nowhere = other.get("/i/" + "a" * 26)
+    found = other.get(f"/i/{handle}")
+    assert (
+        (found.status_code, text_of(found))
+        == (nowhere.status_code, text_of(nowhere))
+        == (404, text_of(found))
+    )
+    assert other.get(str(done.url)).status_code == 404
+
+
+def test_a_question_that_has_run_out_is_not_shown(own_place: Place) -> None:
+    acme = own_place.world.partner("acme")
+    handle = invite(acme, decide_within=seconds(60)).invitation.handle
+    browser = own_place.browser("uci-00001")
+    question = browser.get(f"/i/{handle}")
+    own_place.world.clock.move(seconds=61)
+
+    late = browser.press(question, "/allow")
+
+    assert late.status_code == 409
+    assert "not open any more" in text_of(late)
+    assert browser.get(f"/i/{handle}").status_code == 404
+    assert state(acme, handle) == "EXPIRED"
+
+
+def test_whom_the_lender_named_decides_and_nobody_else(own_place: Place) -> None:
+    acme = own_place.world.partner("acme")
+    # As the lender writes it: traditional, another spacing; the login knows it otherwise.
+    identity = consent_pb2.IdentityToMatch(name="陳 國強", document_number="test 0002", phone="+447700900002")
+    meant, other = (invite(acme, identity=identity).invitation.handle for _ in range(2))
+
+    right = own_place.browser("uci-00002")
+    assert "You allowed it" in text_of(right.press(right.get(f"/i/{meant}"), "/allow"))
+
+    wrong = own_place.browser("uci-00001")
+    with own_place.world.entries() as entries:
+        seen = wrong.get(f"/i/{other}")
+    assert seen.status_code == 404
+    assert "Acme" not in text_of(seen)
+    assert [entry.kind for entry in entries] == [leaf_pb2.LEAF_KIND_INVITATION_MISMATCHED]
+    assert state(acme, other) == "IDENTITY_MISMATCH"
+    # It has ended, for the right one too.
+    assert right.get(f"/i/{other}").status_code == 404
+
+
+def test_a_frozen_file_is_thawed_for_one_lender_alone_and_only_on_purpose(own_place: Place) -> None:
+    acme, bank = own_place.world.partner("acme"), own_place.world.partner("bank")
+    browser = own_place.browser("uci-00001")
+    before = own_place.world.consent(bank, mode="CONSENT_MODE_PERIODIC")
+    browser.press(browser.get("/freeze"), "/freeze/on")
+    handle = invite(acme).invitation.handle
+    question = browser.get(f"/i/{handle}")
+    assert "Your file is frozen" in text_of(question)
+
+    refused = browser.press(question, "/allow")
+    assert refused.status_code == 409
+    done = browser.press(question, "/allow", also={"lift": "on"})
+
+    consent_id = re.search(r"/consents/([a-z2-7]{26})", done.text)
+    assert consent_id
+    assert acme.score(consent_id[1]).scored.score
+    with pytest.raises(grpc.RpcError) as refusal:
+        bank.score(before)
+    assert "froze" in refusal.value.details()  # type: ignore[attr-defined]
+
+
+def test_a_login_that_does_not_say_who_somebody_is_ends_nothing(own_place: Place) -> None:
+    acme = own_place.world.partner("acme")
+    identity = consent_pb2.IdentityToMatch(name="陈国强", document_number="TEST-0002")
+    handle = invite(acme, identity=identity).invitation.handle
+    browser = own_place.browser()
+    person = Person("uci-00002", {Trait.NAME: "陈国强"})  # and no document: the provider has no such claim
+    store = open_store(own_place.world.settings.database.url)
+    with store.writer.begin() as connection:
+        now, life = own_place.world.clock(), timedelta(hours=1)
+        browser.cookies.set("scoregate", sessions.begin(connection, person, now=now, life=life).token)
+    store.close()
+
+    seen = browser.get(f"/i/{handle}")
+
+    assert seen.status_code == 409
+    assert "does not say enough" in text_of(seen)
+    assert state(acme, handle) == "PENDING"
+
+
+def test_a_lender_who_was_stopped_is_allowed_nothing(own_place: Place) -> None:
+    acme = own_place.world.partner("acme")
+    handle = invite(acme).invitation.handle
+    browser = own_place.browser("uci-00001")
+    question = browser.get(f"/i/{handle}")
+    own_place.world.suspend("acme")
+
+    for answer in (browser.get(f"/i/{handle}"), browser.press(question, "/allow")):
+        assert answer.status_code == 409
+        assert "may not ask at the moment" in text_of(answer)
+
+    own_place.world.resume("acme")
+    assert state(acme, handle) == "PENDING"
+
+
+def test_a_look_ahead_ends_nothing(own_place: Place) -> None:
+    acme = own_place.world.partner("acme")
+    handle = invite(acme, identity=consent_pb2.IdentityToMatch(name="Ada Example")).invitation.handle
+    other = own_place.browser("uci-00003")
+    assert other.get(f"/i/{handle}", headers={"sec-purpose": "prefetch"}).status_code == 404
+    assert state(acme, handle) == "PENDING"
+    assert other.get(f"/i/{handle}").status_code == 404
+    assert state(acme, handle) == "IDENTITY_MISMATCH"
