@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -20,12 +20,15 @@ import grpc
 import sqlalchemy as sa
 from google.protobuf.duration_pb2 import Duration
 
-from gateway import founding, pki
+from consent.register.disputes import DisputeKind
+from gateway import decisions, founding, pki
 from gateway.audit.log import read_head, read_leaves
+from gateway.audit.private import Vault
+from gateway.ledger import Ledger
 from gateway.partners import enroll
 from gateway.quota.contract import quota_usage
 from gateway.server import Gateway, Seams
-from gateway.settings import Settings, load, template
+from gateway.settings import Settings, load, read_secret, template
 from gateway.store import open_store
 from scoregate.admin.v1 import (
     consent_admin_pb2,
@@ -54,6 +57,7 @@ OF_ITS_OWN_ACCORD = (leaf_pb2.LEAF_KIND_COUNTED_REFUSALS, leaf_pb2.LEAF_KIND_MOD
 """What the gateway enters each second and at each start; no call's entry."""
 
 CREDIT = "PURPOSE_CREDIT_APPLICATION"
+RETURN_ADDRESS = "https://lender.example/back"
 ALL_DISCLOSURES = (
     "DISCLOSURE_SCORE",
     "DISCLOSURE_BAND",
@@ -107,6 +111,7 @@ def contract(**changes: Any) -> partner_admin_pb2.Contract:
         "calls_per_second": 10_000,
         "burst_calls": 10_000,
         "thresholds": [600, 650],
+        "return_addresses": [RETURN_ADDRESS],
     }
     return partner_admin_pb2.Contract(**(fields | changes))
 
@@ -303,6 +308,14 @@ class World:
         request = consent_admin_pb2.ReopenMonthRequest(subject=subject, reason=reason)
         return int(self.people.ReopenMonth(request).cells)
 
+    def dispute(self, subject: str, kind: str = "DISPUTE", words: str = "That was not me.") -> str:
+        """A person says that something is wrong, or asks for a review; returns the reference."""
+        return open_dispute(self.settings, subject, kind, words, clock=self.clock)
+
+    def resolve(self, reference: str, outcome: str = "It was put right.") -> consent_admin_pb2.Dispute:
+        request = consent_admin_pb2.ResolveDisputeRequest(reference=reference, outcome=outcome)
+        return self.people.ResolveDispute(request).dispute
+
     def keys(self) -> dict[str, str]:
         """State, such as "CURRENT" → kid."""
         listed = self.operations.ListKeys(operations_admin_pb2.ListKeysRequest()).keys
@@ -417,6 +430,22 @@ def settings_for(home: Path, database_url: str, engine_folder: Path, **overrides
         "SCOREGATE_LISTEN__HTTP": "127.0.0.1:0",
     }
     return load(environ | overrides)
+
+
+def open_dispute(
+    settings: Settings, subject: str, kind: str, words: str, *, clock: Callable[[], datetime]
+) -> str:
+    """As the consumer's pages do, by a ledger of their own over the same store; returns the reference."""
+    store = open_store(settings.database.url)
+    ledger = Ledger(store, Vault(read_secret(settings.secrets.master_key)), clock=clock)
+    try:
+        what = DisputeKind.read(kind)
+        return ledger.change(
+            lambda tx: decisions.open_dispute(tx, subject, what, words, actor="consumer")
+        ).reference
+    finally:
+        ledger.close()
+        store.close()
 
 
 @contextmanager

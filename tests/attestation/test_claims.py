@@ -25,7 +25,7 @@ from scoregate.proof.claims import (
     band_of,
     inquiry_of,
 )
-from scoregate.words import Band, Disclosure, InputFamily, InquiryType, NotScoredReason, Purpose
+from scoregate.words import Band, Disclosure, InputFamily, InquiryType, Mark, NotScoredReason, Purpose
 from tests.attestation.made_answers import (
     EPOCH,
     FAMILIES,
@@ -44,11 +44,20 @@ SCORE = claims_for(score_request(with_reasons=True))
 BAND = claims_for(score_request(disclosure=Disclosure.BAND.number))
 NOT_SCORED = claims_for(score_request(), result=NO_DATA)
 THRESHOLD = claims_for(threshold_request())
+MARKS = (Mark.DISPUTED, Mark.UNDER_REVIEW)
+MARKED = replace(SCORE, marks=MARKS)
 
 
 @pytest.mark.parametrize(
     ("name", "claims"),
-    [("score", SCORE), ("band", BAND), ("not-scored", NOT_SCORED), ("threshold", THRESHOLD)],
+    [
+        ("score", SCORE),
+        ("band", BAND),
+        ("not-scored", NOT_SCORED),
+        ("threshold", THRESHOLD),
+        ("marked-score", MARKED),
+        ("marked-threshold", replace(THRESHOLD, marks=(Mark.DISPUTED,))),
+    ],
 )
 def test_claims_are_written_and_read_as_the_vectors_are(name: str, claims: Claims) -> None:
     golden = (VECTORS / f"{name}-claims.json").read_bytes().rstrip(b"\n")
@@ -56,6 +65,8 @@ def test_claims_are_written_and_read_as_the_vectors_are(name: str, claims: Claim
     assert type(claims).decode(golden) == claims
 
 
+IN_ORDER = "each mark stands once, in the contract's order"
+A_MARK = "a Mark of this contract belongs here; a newer scoregate may know it"
 NOT_JSON = "not JSON as this package writes it; fetch it again from its source"
 
 # The tables.
@@ -132,6 +143,7 @@ def any_claims(draw: st.DrawFn) -> Claims:
         subject_ref=draw(st.from_regex(r"[!-~]{1,128}", fullmatch=True)),
         log=draw(st.from_regex(r"[!-~]{1,255}", fullmatch=True)),
         result=draw(given_result | not_scored),
+        marks=draw(st.sampled_from([(), MARKS[:1], MARKS[1:], MARKS])),
     )
 
 
@@ -210,7 +222,7 @@ def test_a_claim_at_its_bound_is_allowed(claim: str, value: Any) -> None:
 
 
 def test_the_table_above_and_the_cross_rules_reach_every_claim() -> None:
-    covered = {claim for claim, _ in BROKEN_FIELDS} | {"purpose", "disclosure", "inquiry", "result"}
+    covered = {claim for claim, _ in BROKEN_FIELDS} | {"purpose", "disclosure", "inquiry", "result", "marks"}
     assert covered == {field.name for field in fields(Claims)}
 
 
@@ -418,6 +430,12 @@ def test_a_second_spelling_of_the_same_claims_is_refused(respell: Callable[[byte
         (lambda: replace(REACHED, reached=1), "reached: a bool belongs here"),
         (lambda: replace(NO_DATA, reason="NO_DATA"), "not_scored.reason: a NotScoredReason belongs here"),
         (lambda: replace(NO_DATA, evaluated_at=None), "evaluated_at: a date belongs here"),
+        (lambda: replace(SCORE, marks=None), "marks: a tuple belongs here"),
+        (lambda: replace(SCORE, marks=[]), "marks: a tuple belongs here"),
+        (lambda: replace(SCORE, marks=[Mark.DISPUTED]), "marks: a tuple belongs here"),
+        (lambda: replace(THRESHOLD, marks=("DISPUTED",)), "marks: a Mark belongs here"),
+        (lambda: replace(SCORE, marks=MARKS[:1] * 2), f"marks: {IN_ORDER}"),
+        (lambda: replace(THRESHOLD, marks=MARKS[::-1]), f"marks: {IN_ORDER}"),
     ],
 )  # fmt: skip
 def test_a_claim_that_can_not_be_made_says_what_belongs_there(make: Callable[[], object], told: str) -> None:
@@ -437,6 +455,17 @@ def test_a_claim_that_can_not_be_made_says_what_belongs_there(make: Callable[[],
          f"'{'x' * 32}': unknown in claims; a newer scoregate may know it"),
         (SCORE, lambda top: top.update(purpose=1),
          "purpose: a Purpose of this contract belongs here; a newer scoregate may know it"),
+        (SCORE, lambda top: top.update(marks=[]), "marks: without any, the claim is left out"),
+        (SCORE, lambda top: top.update(marks=None), "marks: an array belongs here"),
+        (SCORE, lambda top: top.update(marks="DISPUTED"), "marks: an array belongs here"),
+        (SCORE, lambda top: top.update(marks={"DISPUTED": 1}), "marks: an array belongs here"),
+        (THRESHOLD, lambda top: top.update(marks=[1]), f"marks: {A_MARK}"),
+        (THRESHOLD, lambda top: top.update(marks=["DISPUTED", None]), f"marks: {A_MARK}"),
+        (MARKED, lambda top: top["marks"].append("WITHDRAWN"), f"marks: {A_MARK}"),
+        (MARKED, lambda top: top["marks"].append("DISPUTED"), f"marks: {IN_ORDER}"),
+        (MARKED, lambda top: top["marks"].reverse(), f"marks: {IN_ORDER}"),
+        (MARKED, lambda top: inside(top).update(marks=["DISPUTED"]),
+         "'marks': unknown in scored; a newer scoregate may know it"),
         (SCORE, lambda top: inside(top).update(range=[300, 850]), "range: [350, 950] belongs here"),
         (BAND, lambda top: inside(top).update(score=None),
          "scored: what is absent is left out, and never null"),
@@ -460,6 +489,15 @@ def test_a_claim_that_can_not_be_read_says_what_belongs_there(
     with pytest.raises(ClaimInvalid) as error:
         type(claims).decode(json.dumps(members).encode())
     assert str(error.value) == f"claim {told}"
+
+
+@pytest.mark.parametrize("claims", [SCORE, BAND, NOT_SCORED, THRESHOLD])
+@pytest.mark.parametrize("marks", [MARKS[:1], MARKS[1:], MARKS])
+def test_a_mark_is_one_claim_more_and_changes_no_other(claims: Claims, marks: tuple[Mark, ...]) -> None:
+    marked = replace(claims, marks=marks)
+    assert type(claims).decode(marked.encode()) == marked
+    assert json.loads(marked.encode()) == json.loads(claims.encode()) | {"marks": list(marks)}
+    assert b"marks" not in claims.encode()
 
 
 def test_a_reason_is_told_in_up_to_400_characters() -> None:

@@ -22,6 +22,7 @@ from consent.keys import SigningKey, jwks
 from scoregate.errors import AttestationMalformed, KeyUnknown, SignatureInvalid
 from scoregate.proof import jws
 from scoregate.proof.jwk import Algorithm, VerificationKeys
+from scoregate.words import Mark
 from tests.attestation.made_answers import (
     KEY,
     KEYS,
@@ -83,10 +84,19 @@ def test_we_accept_the_signatures_of_an_independent_library(key: SigningKey) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "key"), [("score-es256.jws", KEY), ("threshold-ed25519.jws", ED_KEY)], ids=["ES256", "Ed25519"]
+    ("name", "key", "marks"),
+    [
+        ("score-es256.jws", KEY, ()),
+        ("threshold-ed25519.jws", ED_KEY, ()),
+        ("marked-score-es256.jws", KEY, (Mark.DISPUTED, Mark.UNDER_REVIEW)),
+    ],
+    ids=["ES256", "Ed25519", "marked"],
 )
-def test_signing_the_vectors_claims_gives_the_vectors_bytes(name: str, key: SigningKey) -> None:
-    claims = claims_for(score_request(with_reasons=True) if "score" in name else threshold_request())
+def test_signing_the_vectors_claims_gives_the_vectors_bytes(
+    name: str, key: SigningKey, marks: tuple[Mark, ...]
+) -> None:
+    request = score_request(with_reasons=True) if "score" in name else threshold_request()
+    claims = claims_for(request, marks=marks)
     assert sign(key, claims.encode(), claims.typ) == (VECTORS / name).read_text().strip()
 
 
@@ -295,7 +305,7 @@ def odd(**changes: Any) -> str:
 @pytest.mark.parametrize(
     ("compact", "told"),
     [
-        ("a.b", "an attestation has three parts joined by dots"),
+        ("a.b", f"a {TYP} has three parts joined by dots"),
         (".".join(["!", spell(PAYLOAD), "AA"]), f"header: {UNSPELT}"),
         (".".join([sign().split(".")[0], "!", "AA"]), f"payload: {UNSPELT}"),
         (".".join([*sign().split(".")[:2], "!"]), f"signature: {UNSPELT}"),

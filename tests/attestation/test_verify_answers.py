@@ -28,7 +28,7 @@ from scoregate.proof.jwk import Algorithm, VerificationKeys
 from scoregate.proof.leaf import LeafInvalid, decode
 from scoregate.proof.verify import LEAF_TOLERANCE, verify_score, verify_threshold
 from scoregate.proof.view import score_view, threshold_view
-from scoregate.words import Disclosure, NotScoredReason, Purpose
+from scoregate.words import Disclosure, Mark, NotScoredReason, Purpose
 from tests.attestation.made_answers import (
     ACME,
     FULL,
@@ -61,6 +61,9 @@ REQUESTS = [SCORE, REASONS, BAND, THRESHOLD]
 NAMES = ["score", "reasons", "band", "threshold"]
 
 
+MARKS = (Mark.DISPUTED, Mark.UNDER_REVIEW)
+
+
 def periods(instant: datetime) -> list[str]:
     return [f"{instant:%Y-%m-%d}", f"{instant:%Y-%m}"]
 
@@ -73,8 +76,9 @@ def check(response: Any, request: Request, **changes: Any) -> ScoreClaims | Thre
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=NAMES)
-def test_a_true_answer_is_accepted(request_: Request) -> None:
-    claims = claims_for(request_)
+@pytest.mark.parametrize("marks", [(), MARKS[1:], MARKS])
+def test_a_true_answer_is_accepted(request_: Request, marks: tuple[Mark, ...]) -> None:
+    claims = claims_for(request_, marks=marks)
     assert check(answer(claims), request_) == claims
 
 
@@ -277,12 +281,15 @@ def test_a_time_without_zone_is_not_guessed_at() -> None:
         (lambda view: view.scored.reasons.pop(), "scored"),
         (lambda view: view.ClearField("scored"), "scored"),
         (lambda view: setattr(view.not_scored, "reason", 1), "scored, not_scored"),
+        (lambda view: view.marks.pop(), "marks"),
+        (lambda view: view.marks.reverse(), "marks"),
+        (lambda view: view.marks.append(1), "marks"),
     ],
 )
 def test_a_typed_result_that_differs_from_what_was_signed_is_refused(
     spoil: Callable[[Any], object], field: str
 ) -> None:
-    response = answer(claims_for(REASONS))
+    response = answer(claims_for(REASONS, marks=MARKS))
     spoil(response)
     with pytest.raises(ViewMismatch) as error:
         check(response, REASONS)
@@ -297,6 +304,7 @@ def test_a_typed_result_that_differs_from_what_was_signed_is_refused(
         (lambda view: view.answer.families.pop(), "answer"),
         (lambda view: setattr(view, "inquiry", 2), "inquiry"),
         (lambda view: view.not_scored.SetInParent(), "answer, not_scored"),
+        (lambda view: view.marks.append(1), "marks"),
     ],
 )
 def test_a_typed_threshold_answer_that_differs_is_refused(spoil: Callable[[Any], object], field: str) -> None:
@@ -323,7 +331,7 @@ def test_an_empty_result_is_not_an_absent_one() -> None:
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=NAMES)
 def test_the_view_fills_every_field_of_the_answer_but_the_two_beside_it(request_: Request) -> None:
-    claims = claims_for(request_)
+    claims = claims_for(request_, marks=MARKS)
     view: Any = score_view(claims) if isinstance(claims, ScoreClaims) else threshold_view(claims)
     unset = {field.name for field in view.DESCRIPTOR.fields} - {field.name for field, _ in view.ListFields()}
     assert unset == {"attestation", "receipt", "not_scored"}

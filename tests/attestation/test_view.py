@@ -16,7 +16,7 @@ from scoregate.proof.view import (
     threshold_part,
     threshold_view,
 )
-from scoregate.words import Band, Disclosure, InputFamily, InquiryType, NotScoredReason, Purpose
+from scoregate.words import Band, Disclosure, InputFamily, InquiryType, Mark, NotScoredReason, Purpose
 from tests.attestation.made_answers import (
     FULL,
     LATE,
@@ -28,6 +28,7 @@ from tests.attestation.made_answers import (
     threshold_request,
 )
 
+MARKS = (Mark.DISPUTED, Mark.UNDER_REVIEW)
 EXPLAINED = claims_for(score_request(with_reasons=True))
 
 
@@ -39,6 +40,8 @@ EXPLAINED = claims_for(score_request(with_reasons=True))
         claims_for(score_request(with_reasons=True), result=replace(SCORED, reasons=(FULL, LATE))),
         claims_for(score_request(disclosure=Disclosure.BAND.number)),
         claims_for(score_request(), result=NO_DATA),
+        claims_for(score_request(with_reasons=True), marks=MARKS),
+        claims_for(score_request(), result=NO_DATA, marks=MARKS[1:]),
     ],
 )
 def test_a_score_written_in_parts_is_its_view_to_the_byte(claims: ScoreClaims) -> None:
@@ -48,7 +51,13 @@ def test_a_score_written_in_parts_is_its_view_to_the_byte(claims: ScoreClaims) -
 
 
 @pytest.mark.parametrize(
-    "claims", [claims_for(threshold_request()), claims_for(threshold_request(), result=NO_DATA)]
+    "claims",
+    [
+        claims_for(threshold_request()),
+        claims_for(threshold_request(), result=NO_DATA),
+        claims_for(threshold_request(), marks=MARKS),
+        claims_for(threshold_request(), result=NO_DATA, marks=MARKS[:1]),
+    ],
 )
 def test_a_threshold_written_in_parts_is_its_view_to_the_byte(claims: ThresholdClaims) -> None:
     view = threshold_view(claims)
@@ -93,6 +102,13 @@ def test_a_threshold_answer_is_shown_member_by_member_as_it_was_signed() -> None
             threshold=650, reached=True, model="card@2026.1", evaluated_at="2005-09-01", families=FAMILIES
         ),
     )
+
+
+def test_marks_are_shown_by_number_whatever_was_found() -> None:
+    for result in (SCORED, NO_DATA):
+        assert score_view(claims_for(score_request(), result=result, marks=MARKS)).marks == [1, 2]
+    assert threshold_view(claims_for(threshold_request(), marks=MARKS[1:])).marks == [2]
+    assert not score_view(EXPLAINED).marks
 
 
 def test_where_nothing_was_scored_both_views_say_why_and_when() -> None:

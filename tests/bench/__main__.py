@@ -22,6 +22,7 @@ from tests.bench.honesty import Auditor
 from tests.bench.load import Connections
 from tests.bench.parts.latency import latency
 from tests.bench.parts.million import million
+from tests.bench.parts.pages import pages
 from tests.bench.parts.processes import processes
 from tests.bench.parts.side_by_side import side_by_side
 from tests.bench.parts.starting import starting
@@ -36,7 +37,7 @@ WIDTH = 150  # where nobody says how wide it is
 BESIDE = {"echoes": {AIO, SYNC}, "peer": {PEER}, "batches": {BATCH}, "postgres": {POSTGRES}}
 """Arms that run in the same rounds as GetScore."""
 
-ALONE = {"latency": latency, "processes": processes, "start": starting, "million": million}
+ALONE = {"latency": latency, "processes": processes, "start": starting, "pages": pages, "million": million}
 """Parts with rounds of their own; the last one takes longest."""
 
 LONG = {"million"}

@@ -36,10 +36,29 @@ class Plan:
     consents: int  # of the filled database, each asked for once, in batches, while memory is watched
     met: int  # consents before them, each asked for once, one by one: every person is met
     warm: int  # and those between, in batches: from here on memory should stay as it is
+    entries: int  # of the person whose pages are read
 
 
-FULL = Plan(rounds=5, seconds=2.0, open_seconds=6.0, starts=5, consents=1_000_000, met=40_000, warm=20_000)
-QUICK = Plan(rounds=2, seconds=0.6, open_seconds=1.5, starts=2, consents=40_000, met=40_000, warm=20_000)
+FULL = Plan(
+    rounds=5,
+    seconds=2.0,
+    open_seconds=6.0,
+    starts=5,
+    consents=1_000_000,
+    met=40_000,
+    warm=20_000,
+    entries=100_000,
+)
+QUICK = Plan(
+    rounds=2,
+    seconds=0.6,
+    open_seconds=1.5,
+    starts=2,
+    consents=40_000,
+    met=40_000,
+    warm=20_000,
+    entries=10_000,
+)
 
 
 @dataclass(frozen=True, slots=True)

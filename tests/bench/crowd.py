@@ -121,6 +121,9 @@ def _invitation(grant: Grant, handle: str, terms: str, now: datetime) -> Row:
         micros(now),
         expires,
         grant.consent_id,
+        "",
+        "",
+        "",
     )
 
 

@@ -16,6 +16,7 @@ POSTGRES = "GetScore on PostgreSQL"
 EMPTY, MILLION = "GetScore, empty database", "GetScore among a million"
 FEW = "GetScore of a few among a million"
 ONE, TWO = "GetScore, one process", "GetScore, two processes"
+UNREAD, READ = "GetScore, pages idle", "GetScore, people read pages"
 
 
 @dataclass(frozen=True, slots=True)

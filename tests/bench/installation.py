@@ -59,18 +59,22 @@ class Installation:
 
 
 def found(
-    home: Path, engine_folder: Path, database_url: str = "", lenders: Mapping[str, int] = FOUR
+    home: Path,
+    engine_folder: Path,
+    database_url: str = "",
+    lenders: Mapping[str, int] = FOUR,
+    people: Sequence[str] = (),
 ) -> Installation:
     """Found an installation with the default limits, on SQLite unless told otherwise; let people consent.
 
-    ``lenders`` says how many consents each has, each for another person.
+    ``lenders`` says how many consents each has, each for another person; or for these ``people`` in order.
     """
     settings = settings_for(home, database_url or f"sqlite:///{home}/ledger.db", engine_folder)
-    people = iter(scorable(engine_folder))
+    whose = iter(people or scorable(engine_folder))
     with open_world(settings) as world:
         _hurry(world)
         founded = tuple(
-            _lender(world, partner_id, list(islice(people, count))) for partner_id, count in lenders.items()
+            _lender(world, partner_id, list(islice(whose, count))) for partner_id, count in lenders.items()
         )
     return Installation(settings, world.server_ca, founded)
 
@@ -99,7 +103,7 @@ def _lender(world: World, partner_id: str, subjects: Sequence[str]) -> Lender:
         calls_per_second=CALLS_A_SECOND,
         burst_calls=CALLS_A_SECOND,
     )
-    invitations = _all(partner.consents.CreateConsentInvitation, [_invite() for _ in subjects])
+    invitations = _all(partner.consents.CreateConsentInvitation, [invite() for _ in subjects])
     allowed = [
         consent_admin_pb2.AllowInvitationRequest(handle=made.invitation.handle, subject=subject)
         for made, subject in zip(invitations, subjects, strict=True)
@@ -109,7 +113,8 @@ def _lender(world: World, partner_id: str, subjects: Sequence[str]) -> Lender:
     return Lender(partner_id, partner.certificate, partner.key, consent_ids, tuple(subjects))
 
 
-def _invite() -> consent_pb2.CreateConsentInvitationRequest:
+def invite() -> consent_pb2.CreateConsentInvitationRequest:
+    """The invitation that everybody gets."""
     often = types_pb2.Frequency(uses=USES_A_DAY, unit="CALENDAR_UNIT_DAY")
     return consent_pb2.CreateConsentInvitationRequest(
         request_id=new_uuid(), terms=terms(mode="CONSENT_MODE_PERIODIC", frequency=often)

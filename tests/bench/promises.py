@@ -59,6 +59,20 @@ PROMISES = {
     "two_processes_ratio": Promise(
         "answers a second of two processes on two cores / of one; the generator shares the second core"
     ),
+    "pages_p95_ms": Promise(
+        "p95 of the slowest of the consumers' pages, of a person with 100,000 log entries and 300 consents",
+        most=50,
+    ),
+    "pages_p95_ms_on_postgres": Promise("the same on PostgreSQL, which shares the server's core", most=50),
+    "pages_kb": Promise(
+        "what the largest page transfers at a first visit, style sheet and icon included, kB of 1,000",
+        most=100,
+    ),
+    "getscore_beside_pages": Promise(
+        "server CPU of GetScore while nobody reads pages / while people do, in a process beside it",
+        least=0.95,
+    ),
+    "getscore_beside_pages_throughput": Promise("answers a second while they read / while nobody does"),
     "rss_mb": Promise("the most memory of `scoregate serve` under single queries and batches", most=200),
     "rss_growth_mb": Promise("its growth over 1,000,000 queries, once it was warm", most=10),
     "start_s": Promise("from `scoregate serve` to its first answer", most=3),

@@ -23,6 +23,7 @@ import grpc
 
 from gateway.pki.credentials import server_credentials
 from gateway.server import Gateway, channel_arguments
+from gateway.server.pages import ConsumerPages
 from gateway.settings import Settings
 from tests.bench.failed import BenchFailed
 from tests.bench.installation import Installation
@@ -136,6 +137,15 @@ def gateway(pipe: Connection, settings: Settings, watch: Watch | None = None) ->
     started = Gateway.start(settings)
     try:
         attend(pipe, started.partner_port, watch)
+    finally:
+        started.stop()
+
+
+def pages(pipe: Connection, settings: Settings) -> None:
+    """The consumers' pages, as `scoregate serve --pages` starts them."""
+    started = ConsumerPages.start(settings)
+    try:
+        attend(pipe, started.port)
     finally:
         started.stop()
 

@@ -22,11 +22,11 @@ from typer.testing import CliRunner
 from gateway.cli import extend
 from gateway.server import Gateway
 from gateway.settings import load
-from scoregate.cli import log_app
+from scoregate.cli import log_app, receipt_app
 from scoregate.client import Client, Terms
 from scoregate.words import Disclosure, Purpose
 
-ANY_PORTS = {f"SCOREGATE_LISTEN__{door}": "127.0.0.1:0" for door in ("PARTNER", "ADMIN", "HTTP")}
+ANY_PORTS = {f"SCOREGATE_LISTEN__{door}": "127.0.0.1:0" for door in ("PARTNER", "ADMIN", "HTTP", "PAGES")}
 DAY = timedelta(days=1)
 
 
@@ -129,6 +129,7 @@ def whole_app() -> typer.Typer:
     """The command with all that is installed beside it."""
     made = typer.Typer(name="scoregate", add_completion=False, pretty_exceptions_enable=False)
     made.add_typer(log_app)
+    made.add_typer(receipt_app)
     extend(made)
     return made
 
@@ -178,6 +179,12 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     """What a shell would hand to a process: this one's variables, and the installation's."""
     mine = {name: value for name, value in os.environ.items() if not name.startswith("SCOREGATE_")}
     return mine | {"SCOREGATE_HOME": str(home), "COLUMNS": "160", **ANY_PORTS} | more
+
+
+def pages_at(port: int) -> dict[str, str]:
+    """The variables that put the consumers' pages there: links name their address, so port 0 will not do."""
+    address = f"127.0.0.1:{port}"
+    return {"SCOREGATE_LISTEN__PAGES": address, "SCOREGATE_PAGES__URL": f"http://{address}"}
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from gateway import pki
 from gateway.cli.partner import Role, role_of
 from scoregate.admin.v1 import partner_admin_pb2 as pb
-from scoregate.client import Client
+from scoregate.client import Client, Identity
 from scoregate.errors import AuthenticationRefused, ConsentRefused
 from scoregate.proof.jwk import VerificationKeys
 from tests.cli.conftest import Desk, Terminal, command, environment, interrupted_in, terms, unchanged
@@ -48,6 +48,7 @@ def test_a_partner_is_added_with_the_contract_that_was_named(desk: Desk) -> None
         *("partner", "add", "named", "--name", "Named [bold]Ltd", "--role", "PILOT", "--entity", "LEI-7"),
         *("--daily", "5", "--monthly", "50", "--zone", "Asia/Shanghai", "--rate", "7", "--burst", "8"),
         *("--threshold", "600", "--threshold", "650", "--not-scored", "charged"),
+        *("--return-address", "https://a.example/x", "--return-address", "https://a.example/y"),
     )
     assert told["partner"] == {
         "partner_id": "named",
@@ -63,6 +64,7 @@ def test_a_partner_is_added_with_the_contract_that_was_named(desk: Desk) -> None
             "burst_calls": 8,
             "thresholds": [600, 650],
             "charge_not_scored": True,
+            "return_addresses": ["https://a.example/x", "https://a.example/y"],
         },
     }
     assert desk.terminal.told("partner", "show", "named")["partner"] == told["partner"] | {"certificates": []}
@@ -188,11 +190,26 @@ def test_a_quota_change_changes_only_what_is_named(desk: Desk) -> None:
     assert after == before | {"daily_units": 6}
     none = desk.terminal.told("quota", "set", "frugal", "--no-thresholds", "--reason", "a test")["contract"]
     assert none == after | {"thresholds": []}
+    back = "https://a.example/back"
+    named = desk.terminal.told("quota", "set", "frugal", "--return-address", back, "--reason", "a test")
+    assert named["contract"] == none | {"return_addresses": [back]}
+    kept = desk.terminal.told("quota", "set", "frugal", "--daily", "7", "--reason", "a test")
+    assert kept["contract"]["return_addresses"] == [back]
+    assert re.search(rf"people go back to +{back}", desk.terminal.run("partner", "show", "frugal").out)
+    gone = desk.terminal.told("quota", "set", "frugal", "--no-return-addresses", "--reason", "a test")
+    assert gone["contract"]["return_addresses"] == []
     shown = desk.terminal.run("quota", "set", "frugal", "--burst", "9", "--reason", "a test").out
     assert re.search(r"burst +200 calls +9 calls *\n", shown)
 
 
-@pytest.mark.parametrize("words", [(), ("--threshold", "600", "--no-thresholds")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("--threshold", "600", "--no-thresholds"),
+        ("--return-address", "https://a.example", "--no-return-addresses"),
+    ],
+)
 def test_a_quota_change_that_says_nothing_or_two_things_is_a_mistake(
     desk: Desk, words: tuple[str, ...]
 ) -> None:
@@ -423,6 +440,16 @@ def test_a_refusal_says_which_state_would_allow_it(desk: Desk) -> None:
     assert "a paused one resumed" in told["remedy"]
 
 
+def test_an_invitation_for_a_named_person_is_no_operators_to_allow(desk: Desk) -> None:
+    with desk.lender("naming") as lender:
+        handle = lender.invite(terms(), identity=Identity(phone="+86 138 0013 8000")).handle
+    told = desk.terminal.stopped("consent", "allow", handle, "--subject", "uci-00010")
+    (problem,) = told["problems"]
+    assert (told["reason"], problem["field"]) == ("STATE_CONFLICT", "HANDLE")
+    assert "only that person can allow it" in problem["problem"]
+    desk.terminal.told("consent", "deny", handle)
+
+
 def test_a_limit_that_was_met_is_told_once(desk: Desk) -> None:
     folder = desk.enrolled("hasty", "--role", "OPERATOR", "--rate", "1", "--burst", "1")
     words = ("partner", "list", "--cert", folder / "certificate.pem")
@@ -433,8 +460,8 @@ def test_a_limit_that_was_met_is_told_once(desk: Desk) -> None:
 
 
 def test_every_refused_field_is_named_at_once(desk: Desk) -> None:
-    words = ("partner", "add", "X", "--name", "", "--threshold", "601")
-    fields = ["ID", "--name", "--threshold"]  # as the command line calls them
+    words = ("partner", "add", "X", "--name", "", "--threshold", "601", "--return-address", "http://x")
+    fields = ["ID", "--name", "--threshold", "--return-address"]  # as the command line calls them
     assert [each["field"] for each in desk.terminal.stopped(*words)["problems"]] == fields
     lines = desk.terminal.run(*words).err.splitlines()
     assert [line.split(":")[0].strip() for line in lines] == ["Refused", *fields]

@@ -13,11 +13,14 @@ from http.client import HTTPResponse
 from pathlib import Path
 
 import grpc
+import httpx
 import pytest
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tests.cli.conftest import Desk, Process, Terminal, command, environment, unchanged
+from tests.cli.conftest import Desk, Process, Terminal, command, environment, pages_at, unchanged
+from tests.pages.browser import Browser, text_of
+from tests.pages.place import free_port
 
 SECONDS = 20
 Refusals = Callable[..., list[dict[str, str]]]
@@ -201,6 +204,83 @@ def test_an_engine_process_checks_its_own_files(
     (Path(env["SCOREGATE_HOME"]) / "pki" / "engine.key").chmod(0o640)
     told = refusals("--engine", SCOREGATE_ENGINE__FOLDER=str(tmp_path / "nowhere"))
     assert [each["field"] for each in told] == ["engine.folder", "engine.server_key"]
+
+
+PRODUCTION = {
+    "SCOREGATE_MODE": "production",
+    "SCOREGATE_TRUST_DOMAIN": "scores.example",
+    "SCOREGATE_ISSUER": "https://scores.example",
+    "SCOREGATE_LOG_ORIGIN": "scores.example/log",
+    "SCOREGATE_PUBLIC_URL": "https://scores.example",
+    "SCOREGATE_PAGES__URL": "https://me.scores.example",
+}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_pages_are_a_process_of_their_own_that_a_signal_ends(
+    env: dict[str, str], start: Callable[..., Process], number: signal.Signals
+) -> None:
+    places = pages_at(free_port())
+    gateway = start("serve", env=env | places)
+    with Browser(places["SCOREGATE_PAGES__URL"]) as browser, pytest.raises(httpx.ConnectError):
+        browser.get("/healthz")  # the gateway serves no pages
+    pages = start("serve", "--pages", env=env | places)
+    assert pages.told["pages"] == places["SCOREGATE_LISTEN__PAGES"]
+    assert pages.told["url"] == places["SCOREGATE_PAGES__URL"]
+    with Browser(places["SCOREGATE_PAGES__URL"]) as browser:
+        assert "You have allowed nobody anything" in text_of(browser.sign_in("uci-00001"))
+        assert pages.stop(number) == 0
+    assert "stopped" in pages.errors.read_text().splitlines()[-1]
+    assert gateway.stop() == 0
+
+
+def test_the_pages_say_where_they_are(env: dict[str, str], start: Callable[..., Process]) -> None:
+    places = pages_at(free_port())
+    pages = start("serve", "--pages", env=env | places, until="for people")
+    assert "development only" in pages.text
+    assert pages.text.endswith(f"for people {places['SCOREGATE_PAGES__URL']}\n")
+    assert pages.stop() == 0
+
+
+def test_the_pages_name_their_own_taken_address(
+    env: dict[str, str], start: Callable[..., Process], refusals: Refusals
+) -> None:
+    taken = start("serve", "--pages", env=env).told["pages"]
+    (told,) = refusals("--pages", SCOREGATE_LISTEN__PAGES=taken)
+    assert (told["field"], told["problem"]) == ("listen.pages", f"can't listen on {taken}.")
+
+
+def test_production_wants_a_provider_and_every_mistake_is_named_with_it(
+    env: dict[str, str], refusals: Refusals
+) -> None:
+    home = Path(env["SCOREGATE_HOME"])
+    (home / "keys" / "pairwise.key").chmod(0o644)
+    (home / "keys" / "master.key").unlink()
+    told = refusals("--pages", **PRODUCTION)
+    named = {each["field"]: each["remedy"] for each in told}
+    # And the authorities of development, which production refuses too.
+    assert {field for field in named if not field.startswith("tls.")} == {
+        *("secrets.pairwise_key", "secrets.master_key", "pages.provider")
+    }
+    assert "development's own lets anybody be anybody" in named["pages.provider"]
+
+
+def test_a_provider_needs_its_secret_kept_private(env: dict[str, str], refusals: Refusals) -> None:
+    provider = {"SCOREGATE_PAGES__PROVIDER": "https://login.example"}
+    secret = Path(env["SCOREGATE_HOME"]) / "keys" / "provider.secret"
+    (missing,) = refusals("--pages", **provider)
+    assert missing["field"] == "pages.client_secret"
+    assert str(secret) in missing["problem"]
+    secret.write_text("a secret\n")
+    secret.chmod(0o644)
+    (open_to_all,) = refusals("--pages", **provider)
+    assert open_to_all["field"] == "pages.client_secret"
+    assert "chmod 600" in open_to_all["remedy"].lower()
+
+
+def test_pages_and_engine_are_two_processes(terminal: Terminal) -> None:
+    (told,) = terminal.stopped("serve", "--pages", "--engine", code=2)["problems"]
+    assert told["field"] == "--pages"
 
 
 def test_without_an_installation_nothing_is_made(terminal: Terminal, tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Process, Terminal, content, environment
+from tests.cli.conftest import Process, Terminal, command, content, environment, pages_at
+from tests.pages.browser import Browser, text_of
+from tests.pages.place import free_port
 
 ROOT = Path(__file__).parents[2]  # where make runs it: the protos lie there
 
@@ -75,6 +77,51 @@ def test_a_lender_that_was_stopped_leaves_the_gateway_up_and_no_call(
     second.stop()
 
 
+def test_its_link_asks_the_person_whom_it_names_for_a_yes(
+    tmp_path: Path, engine_folder: Path, start: Callable[..., Process]
+) -> None:
+    places = pages_at(free_port())
+    env = environment(tmp_path / "home", SCOREGATE_ENGINE__FOLDER=str(engine_folder), **places)
+    first = start("up", env=env)
+    link, pages = first.told["invitation"]["url"], places["SCOREGATE_PAGES__URL"]
+    assert first.told["pages"] == places["SCOREGATE_LISTEN__PAGES"]
+    assert link.startswith(f"{pages}/i/")
+    assert first.told["invitation"]["sign_in_as"] == "Ada Example (uci-00001)"
+    with Browser(pages) as browser:
+        asked = browser.sign_in("uci-00001", then=link.removeprefix(pages))
+        assert "Demo Lender Ltd would like to see your credit score" in text_of(asked)
+        assert "You allowed it" in text_of(browser.press(asked, "/allow"))
+    before = answered(first.told["call"])
+    assert first.stop() == 0
+    second = start("up", env=env)
+    assert second.told["invitation"]["url"] != link
+    # What was allowed by the link is no consent of the call's.
+    assert answered(second.told["call"])["consentId"] == before["consentId"]
+    assert second.stop() == 0
+
+
+def test_a_taken_address_of_the_pages_leaves_no_gateway_behind(
+    tmp_path: Path, engine_folder: Path, start: Callable[..., Process]
+) -> None:
+    env = environment(tmp_path / "home", SCOREGATE_ENGINE__FOLDER=str(engine_folder))
+    first = start("up", env=env)
+    taken = first.told["pages"]
+    ended = subprocess.run(
+        command("up", "-o", "json"),
+        env=environment(
+            tmp_path / "other", SCOREGATE_ENGINE__FOLDER=str(engine_folder), SCOREGATE_LISTEN__PAGES=taken
+        ),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 2
+    (told,) = json.loads(ended.stdout)["problems"]
+    assert (told["field"], told["problem"]) == ("listen.pages", f"can't listen on {taken}.")
+    assert first.stop() == 0
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
@@ -91,6 +138,7 @@ def test_up_is_for_development_and_for_sound_settings(
         "SCOREGATE_ISSUER": "https://scores.example",
         "SCOREGATE_LOG_ORIGIN": "scores.example/log",
         "SCOREGATE_PUBLIC_URL": "https://scores.example",
+        "SCOREGATE_PAGES__URL": "https://me.scores.example",
     }
     told = terminal.stopped("up", code=2, **(sound | changes))
     assert [each["field"] for each in told["problems"]] == [field]

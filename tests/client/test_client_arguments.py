@@ -135,9 +135,7 @@ def test_a_bare_number_is_no_timeout(client: Client, authority: Authority, given
 def test_the_consent_of_an_invitation_that_was_not_allowed_is_told_as_such(
     client: Client, gateway: ScriptedGateway, ask: Callable[[Client], object]
 ) -> None:
-    told = (
-        r"^consent_id: None, as of an invitation that has not been allowed \(yet\).*PENDING, REJECTED or EXP"
-    )
+    told = r"^consent_id: None, as of an invitation that has not been allowed \(yet\).*PENDING, REJECTED, EXP"
     with pytest.raises(ClientMisconfigured, match=told) as error:
         ask(client)
     assert is_told_alone(error.value)

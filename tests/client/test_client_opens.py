@@ -19,6 +19,7 @@ from scoregate.client import (
     ConsentEvent,
     ConsentState,
     Frequency,
+    Identity,
     InvitationState,
     ScoreAnswer,
     Terms,
@@ -239,8 +240,52 @@ def test_what_was_not_asked_is_not_sent(client: Client, gateway: ScriptedGateway
     assert client.invite(short).terms == short
     sent = gateway.requests[0]
     assert not sent.HasField("decide_within")
+    assert not sent.HasField("identity")
+    assert (sent.return_address, sent.return_state) == ("", "")
     assert not sent.terms.HasField("frequency")
     assert not sent.terms.HasField("not_before")
+
+
+def test_an_invitation_carries_a_way_back_and_whom_the_lender_expects(
+    client: Client, gateway: ScriptedGateway
+) -> None:
+    def made(request: Any, context: Any) -> Any:
+        reply = invitation(request, context)
+        reply.invitation.url = "https://people.example/i/x"
+        reply.invitation.return_address = request.return_address
+        reply.invitation.return_state = request.return_state
+        reply.qr_svg = "<svg/>"
+        return reply
+
+    gateway.script(made)
+    identity = Identity(name="王小明", document_number="A1", phone="+86 138 0013 8000")
+    found = client.invite(
+        TERMS, return_address="https://lender.example/back", return_state="s" * 22, identity=identity
+    )
+    assert (found.url, found.qr_svg) == ("https://people.example/i/x", "<svg/>")
+    assert (found.return_address, found.return_state) == ("https://lender.example/back", "s" * 22)
+    sent = gateway.requests[0].identity
+    assert (sent.name, sent.document_number, sent.phone) == ("王小明", "A1", "+86 138 0013 8000")
+    assert repr(identity) == "Identity()"
+
+
+def test_an_identity_of_another_type_is_named_and_not_quoted(
+    client: Client, gateway: ScriptedGateway
+) -> None:
+    wrong: Any = {"name": "王小明"}
+    with pytest.raises(ClientMisconfigured, match=r"^identity: give an Identity\(.*, not dict$"):
+        client.invite(TERMS, identity=wrong)
+    assert gateway.requests == []
+
+
+def test_a_mismatch_is_all_that_a_lender_hears(client: Client, gateway: ScriptedGateway) -> None:
+    ended = consent_pb2.ConsentInvitation(
+        handle="h" * 26, state=InvitationState.IDENTITY_MISMATCH.number, terms=TERMS.message()
+    )
+    gateway.script(say(consent_pb2.GetConsentInvitationResponse(invitation=ended)))
+    found = client.invitation("h" * 26)
+    assert (found.state, found.consent_id, found.subject_ref) == ("IDENTITY_MISMATCH", None, None)
+    assert found.qr_svg == ""
 
 
 def test_terms_are_checked_before_they_are_sent(client: Client, gateway: ScriptedGateway) -> None:

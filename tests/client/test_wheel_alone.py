@@ -108,3 +108,11 @@ def test_the_wheel_holds_the_rooms_and_no_tests(alone: Path) -> None:
     assert (alone / "gateway" / "migrations" / "script.py.mako").is_file()
     assert (alone / "scoring" / "data" / "uci_credit_card.csv.gz").is_file()
     assert not (alone / "tests").exists()
+
+
+def test_the_wheel_holds_every_template_style_and_catalogue_of_the_pages(alone: Path) -> None:
+    kinds = {".html", ".css", ".svg", ".po"}
+    pages = ROOT / "gateway" / "pages"
+    needed = {file.relative_to(ROOT) for file in pages.rglob("*") if file.suffix in kinds}
+    assert {file.suffix for file in needed} == kinds
+    assert {file for file in needed if not (alone / file).is_file()} == set()

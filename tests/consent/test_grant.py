@@ -24,7 +24,7 @@ from consent.grant import (
     period_of,
     window,
 )
-from scoregate.words import CalendarUnit, ConsentMode, Disclosure, Purpose
+from scoregate.words import CalendarUnit, ConsentMode, Disclosure, Mark, Purpose
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
@@ -269,6 +269,8 @@ def test_an_answer_counts_one_use_of_its_own_period(used_in: str, uses: int, aft
     assert before.used(NOON, 41) == Standing(State.ACTIVE, None, NOON, "2026-11-23", after)
     kept = replace(before, state=State.PAUSED, consumed_by=5)
     assert kept.used(NOON, 41) == Standing(State.PAUSED, 5, NOON, "2026-11-23", after)
+    marked = replace(before, marks=(Mark.DISPUTED,))
+    assert marked.used(NOON, 41) == replace(before.used(NOON, 41), marks=(Mark.DISPUTED,))
 
 
 def test_one_answer_uses_a_one_time_grant_up_and_names_its_entry() -> None:
@@ -286,6 +288,7 @@ def test_one_answer_uses_a_one_time_grant_up_and_names_its_entry() -> None:
         {"frozen_at": NOON},
         {"used_in": "2026-11-23"},
         {"uses": 1},
+        {"marks": (Mark.DISPUTED,)},
     ],
 )
 def test_a_grant_stands_as_its_row_does_now(change: dict[str, Any]) -> None:

@@ -14,7 +14,16 @@ from sqlalchemy.engine import Connection
 
 from consent import register
 from consent.grant import Change, Grant, MoveRefused, Standing, State, Terms
-from consent.register import Entry, Invitation, InvitationClosed, NotFound, RequestIdReused, SubjectIsFrozen
+from consent.identity import Trait
+from consent.register import (
+    Entry,
+    Invitation,
+    InvitationClosed,
+    NotFound,
+    NothingLeft,
+    RequestIdReused,
+    SubjectIsFrozen,
+)
 from consent.register.terms import NOTICE_VERSION, consent_digest
 from gateway.store import open_store
 from scoregate.instants import micros
@@ -109,6 +118,56 @@ def test_an_invitation_is_open_until_its_last_instant(connection: Connection) ->
         register.reject(connection, made.handle, now=NOON + DAY)
     assert closed.value.state == "EXPIRED"
     register.reject(connection, made.handle, now=NOON + DAY - TICK)
+
+
+def test_a_way_back_and_an_identity_are_kept_with_it(connection: Connection) -> None:
+    identity = {Trait.NAME: b"n" * 32, Trait.PHONE: b"p" * 32}
+    made, _ = invited(
+        connection, return_address="https://a.example/", return_state="state-of-mine", identity=identity
+    )
+    assert (made.return_address, made.return_state, made.identity) == (
+        "https://a.example/",
+        "state-of-mine",
+        identity,
+    )
+    assert register.invitation(connection, made.handle) == made
+    assert b"n" * 32 not in repr(made).encode()
+    plain, _ = invited(connection, request_id="request 2")
+    found = register.invitation(connection, plain.handle)
+    assert (found.return_address, found.return_state, found.identity) == ("", "", {})
+
+
+def test_a_mismatch_is_kept_and_is_the_last_word(connection: Connection) -> None:
+    made, other = invited(connection)[0], invited(connection, request_id="request 2")[0]
+    ended = replace(made, state="MISMATCH")
+    assert register.mismatch(connection, made.handle, now=NOON) == ended
+    assert register.invitation(connection, made.handle) == ended
+    assert register.invitation(connection, other.handle) == other
+    assert ended.state_at(NOON + DAY) == "MISMATCH"
+    with pytest.raises(InvitationClosed, match="MISMATCH"):
+        register.mismatch(connection, made.handle, now=NOON)
+    with pytest.raises(InvitationClosed, match="EXPIRED"):
+        register.mismatch(connection, other.handle, now=NOON + DAY)
+
+
+def test_what_a_person_excludes_is_added_to_what_was_asked(connection: Connection) -> None:
+    handle = invited(connection)[0].handle
+    more = frozenset({InputFamily.SOCIAL, InputFamily.CAPACITY})
+    grant = register.allow(
+        connection, handle, subject="uci-1", subject_ref="s1-x", now=NOON, excluded=more
+    ).grant
+    assert grant.terms == replace(DAILY, excluded_families=more)
+    assert grant.sha256 == consent_digest(grant, NOTICE_VERSION)
+    assert grant.sha256 != consent_digest(replace(grant, terms=DAILY), NOTICE_VERSION)
+    assert register.invitation(connection, handle).terms == DAILY
+
+
+def test_excluding_every_family_is_no_consent(connection: Connection) -> None:
+    handle = invited(connection)[0].handle
+    others = frozenset(InputFamily) - {InputFamily.SOCIAL}
+    with pytest.raises(NothingLeft):
+        register.allow(connection, handle, subject="uci-1", subject_ref="s1-x", now=NOON, excluded=others)
+    assert register.invitation(connection, handle).state == "PENDING"
 
 
 def test_a_no_is_kept_and_is_the_last_word(connection: Connection) -> None:

@@ -99,6 +99,17 @@ def test_it_shows_a_thousand_answers(told: Ended) -> None:
     assert "1,000 of 1,000 verified" in told.text
 
 
+def test_the_borrower_decides_on_the_real_pages(told: Ended) -> None:
+    link = re.search(r"link +(http://127\.0\.0\.1:\d+)/i/([a-z2-7]{26}) ", told.text)
+    assert link is not None
+    assert re.search(rf"people's pages +{link[1]} ", told.text)
+    assert "Meadow P2P Lending Ltd would like to see your credit score" in told.text
+    assert "There is nothing here for you" in told.text  # what somebody else reads
+    entry = re.search(r"receipt +entry (\d+) of", told.text)
+    assert entry is not None
+    assert re.search(rf"entry {entry[1]} +Meadow P2P Lending Ltd Answered: your number, \d+ ", told.text)
+
+
 def test_every_refusal_comes_with_its_remedy(told: Ended) -> None:
     tried = re.search(r"(\d+) tries, (\d+) reasons", told.text)
     assert tried is not None
@@ -119,7 +130,7 @@ def test_it_breaks_the_ledger_the_engine_and_a_gateway_and_mends_them(told: Ende
     engine = ["ENGINE_ANSWER_INVALID", "ENGINE_UNAVAILABLE"]
     assert reasons == ["AUDIT_UNAVAILABLE", *engine, "SERVER_BUSY", "DEADLINE_PASSED"]
     assert "under the request id refused three times" in told.text
-    assert len(gateway_processes(told.text)) == 2
+    assert len(gateway_processes(told.text)) == 3  # two gateways, and the pages
 
 
 def test_without_a_terminal_nothing_moves_and_nothing_is_coloured(told: Ended) -> None:
@@ -138,7 +149,7 @@ def test_a_log_that_was_changed_fails_the_step_by_name(tmp_path: Path) -> None:
     ended = run(sys.executable, script, str(tmp_path / "place"), tmp=tmp_path)
     assert ended.code == 1
     failure = ended.text.partition("Failed ─")[2]
-    assert re.search(r"chapter +12  Compliance recomputes the log", failure)
+    assert re.search(r"chapter +15  Compliance recomputes the log", failure)
     assert re.search(r"step +the pulled log recomputes", failure)
     assert "holds another leaf than entry" in " ".join(failure.split())
     assert "What was checked" not in ended.text

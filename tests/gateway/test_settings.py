@@ -49,6 +49,8 @@ trust_domain = "credit.example"
 issuer = "https://credit.example"
 log_origin = "credit.example/log/1"
 public_url = "https://credit.example"
+[pages]
+url = "https://my.credit.example"
 """
 DEVELOPMENT = 'mode = "development"\n'
 
@@ -274,6 +276,7 @@ def test_a_table_is_not_a_value(tmp_path: Path) -> None:
 BOUNDS = [
     ("attestation.life_seconds", 60, 86_400),
     ("database.patience_seconds", 1, 60),
+    ("pages.session_minutes", 5, 720),
     ("engine.timeout_ms", 10, 10_000),
     ("limits.max_queue", 1, 10_000),
     ("limits.default_deadline_ms", 100, 60_000),
@@ -564,8 +567,23 @@ def test_no_variable_at_all_escapes_as_anything_but_a_refusal(variables: dict[st
 def test_production_is_what_an_empty_file_means_and_it_asks_for_names_of_its_own(tmp_path: Path) -> None:
     problems = problems_of(tmp_path, "")
 
-    assert fields_of(problems) == ["trust_domain", "issuer", "log_origin", "public_url"]
+    assert fields_of(problems) == ["trust_domain", "issuer", "log_origin", "public_url", "pages.url"]
     assert problems[0].problem == "left at 'scoregate.local'; production refuses the names of development"
+
+
+@pytest.mark.parametrize(
+    ("line", "field"),
+    [
+        ('provider = "http://login.credit.example"', "pages.provider"),
+        ('provider = "login.credit.example"', "pages.provider"),
+        ('time_zone = "Asia/Peking"', "pages.time_zone"),
+        ('time_zone = "../etc/passwd"', "pages.time_zone"),
+        ('phone_region = "cn"', "pages.phone_region"),
+        ('client_id = ""', "pages.client_id"),
+    ],
+)
+def test_what_the_pages_can_not_use_is_named(tmp_path: Path, line: str, field: str) -> None:
+    assert fields_of(problems_of(tmp_path, OWN_NAMES + line)) == [field]
 
 
 def test_production_with_names_of_its_own_does_not_describe_itself(tmp_path: Path) -> None:
@@ -575,18 +593,21 @@ def test_production_with_names_of_its_own_does_not_describe_itself(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("own", "developments"),
+    ("field", "own", "developments"),
     [
-        ('trust_domain = "credit.example"', 'trust_domain = "scoregate.local"'),
-        ('issuer = "https://credit.example"', 'issuer = "https://eu.scoregate.local"'),
-        ('log_origin = "credit.example/log/1"', 'log_origin = "scoregate.local/log/2026h2"'),
-        ('public_url = "https://credit.example"', 'public_url = "http://credit.example"'),
+        ("trust_domain", 'trust_domain = "credit.example"', 'trust_domain = "scoregate.local"'),
+        ("issuer", 'issuer = "https://credit.example"', 'issuer = "https://eu.scoregate.local"'),
+        ("log_origin", 'log_origin = "credit.example/log/1"', 'log_origin = "scoregate.local/log/2026h2"'),
+        ("public_url", 'public_url = "https://credit.example"', 'public_url = "http://credit.example"'),
+        ("pages.url", 'url = "https://my.credit.example"', 'url = "http://my.credit.example"'),
     ],
 )
-def test_production_refuses_each_name_of_development(tmp_path: Path, own: str, developments: str) -> None:
+def test_production_refuses_each_name_of_development(
+    tmp_path: Path, field: str, own: str, developments: str
+) -> None:
     assert own in OWN_NAMES
     problems = problems_of(tmp_path, OWN_NAMES.replace(own, developments))
-    assert fields_of(problems) == [own.split(maxsplit=1)[0]]
+    assert fields_of(problems) == [field]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from gateway.engine import EmbeddedEngine, ModelCard
-from scoring.service import Engine, Family, NotScored, Query, Scored
+from scoring.service import Engine, Explanation, Family, NotScored, Query, Scored
 
 Outcomes = Sequence[Scored | NotScored]
 EPOCH = date(2005, 10, 6)
@@ -47,6 +47,10 @@ class ScriptedEngine:
         found = self._real.ask(queries, as_of=as_of, timeout=timeout).result()
         answer: Outcomes = self.reply(queries, found)
         return answer
+
+    def explain(self, subject: str, *, as_of: date, timeout: float) -> Explanation:
+        self.before()
+        return self._real.explain(subject, as_of=as_of, timeout=timeout)
 
     def model(self) -> ModelCard:
         return self.announces or self._real.model()

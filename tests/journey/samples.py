@@ -14,9 +14,10 @@ from scoregate.admin.v1 import consent_admin_pb2, operations_admin_pb2, partner_
 from scoregate.audit.v1 import audit_pb2
 from scoregate.partner.v1 import consent_pb2, receipt_pb2, score_pb2, types_pb2, usage_pb2
 from tests.journey.contract import BY_REQUEST
-from tests.world import CREDIT, Partner, contract, new_uuid, seconds, terms
+from tests.world import CREDIT, RETURN_ADDRESS, Partner, contract, new_uuid, seconds, terms
 
 SOMETHING = "a" * 26  # a well-formed consent id, subject reference or handle
+A_REFERENCE = "K7QM2XW9RT"  # of a dispute that nobody opened
 _, CSR = pki.new_key_and_request("sample")
 
 
@@ -56,7 +57,13 @@ def samples() -> dict[str, Message]:
     partner_id, why = "sample-lender", "a test"
     made = (
         consent_pb2.CreateConsentInvitationRequest(
-            request_id=new_uuid(), terms=good_terms(), partner_reference="ref 1", decide_within=seconds(3_600)
+            request_id=new_uuid(),
+            terms=good_terms(),
+            partner_reference="ref 1",
+            decide_within=seconds(3_600),
+            return_address=RETURN_ADDRESS,
+            return_state="s" * 22,
+            identity=consent_pb2.IdentityToMatch(name="王小明", document_number="A1", phone="+8613800138000"),
         ),
         consent_pb2.GetConsentInvitationRequest(handle=SOMETHING),
         consent_pb2.GetConsentRequest(consent_id=SOMETHING),
@@ -97,6 +104,10 @@ def samples() -> dict[str, Message]:
         consent_admin_pb2.ChangeConsentRequest(consent_id=SOMETHING, change="CONSENT_CHANGE_PAUSE"),
         consent_admin_pb2.SetFreezeRequest(subject="sample-1", frozen=True),
         consent_admin_pb2.ReopenMonthRequest(subject="sample-1", reason=why),
+        consent_admin_pb2.ListDisputesRequest(
+            with_resolved=True, page_size=3, page_token=token(f"0:1:{A_REFERENCE}")
+        ),
+        consent_admin_pb2.ResolveDisputeRequest(reference=A_REFERENCE, outcome="It was put right."),
         consent_admin_pb2.ListSubjectConsentsRequest(
             subject="sample-1", page_size=3, page_token=token(SOMETHING)
         ),
@@ -124,14 +135,25 @@ NAMING: dict[str, Callable[[Partner, str], Message]] = {
 
 
 def text_fields(message: Message, prefix: str = "") -> Iterator[tuple[str, Message, Any]]:
-    """(path, holder, field) of every text field, those of nested messages included."""
+    """(path, holder, field) of every text field, those of nested messages and of lists included."""
     for field in message.DESCRIPTOR.fields:
         if field.message_type is not None and field.message_type.full_name.startswith("google."):
             continue
-        if field.type == field.TYPE_STRING:
+        if field.type == field.TYPE_STRING and field.is_repeated:
+            for place in range(len(getattr(message, field.name))):
+                yield f"{prefix}{field.name}[{place}]", message, field
+        elif field.type == field.TYPE_STRING:
             yield prefix + field.name, message, field
         elif field.message_type is not None and field.is_repeated:
             for place, item in enumerate(getattr(message, field.name)):
                 yield from text_fields(item, f"{prefix}{field.name}[{place}].")
         elif field.message_type is not None:
             yield from text_fields(getattr(message, field.name), f"{prefix}{field.name}.")
+
+
+def put(holder: Message, field: Any, text: str) -> None:
+    """Set a text field; of a list, its only item."""
+    if field.is_repeated:
+        getattr(holder, field.name)[:] = [text]
+    else:
+        setattr(holder, field.name, text)

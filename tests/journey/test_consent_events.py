@@ -135,6 +135,19 @@ def test_a_lender_hears_of_its_own_alone(world: World, acme: Partner, zeta: Part
     assert told(zeta) == []
 
 
+def test_a_freeze_tells_no_two_lenders_that_they_mean_the_same_person(
+    world: World, acme: Partner, zeta: Partner
+) -> None:
+    for partner in (acme, zeta):
+        world.consent(partner, "uci-00302", **OFTEN)
+    starts = world.log_size()
+    world.freeze("uci-00302")
+    world.freeze("uci-00302", frozen=False)
+    indexes = [[event.log_index for event in events(partner, starts)] for partner in (acme, zeta)]
+    assert [len(each) for each in indexes] == [2, 2]
+    assert not set(indexes[0]) & set(indexes[1])
+
+
 def test_a_place_that_is_none_is_refused(acme: Partner) -> None:
     for request in (
         consent_pb2.ListConsentEventsRequest(start_index=-1),

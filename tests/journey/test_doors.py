@@ -212,6 +212,7 @@ PRODUCTION = {
     "SCOREGATE_ISSUER": "https://credit.example",
     "SCOREGATE_LOG_ORIGIN": "credit.example/log",
     "SCOREGATE_PUBLIC_URL": "https://credit.example",
+    "SCOREGATE_PAGES__URL": "https://people.credit.example",
 }
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.journey.conftest import STORES, Channels
 from tests.journey.contract import METHODS, Method, by_name
 from tests.journey.rows import require_explained
-from tests.journey.samples import samples, text_fields, token
+from tests.journey.samples import put, samples, text_fields, token
 from tests.wire import Failure, outcome, refused, send
 from tests.world import World
 
@@ -51,7 +51,7 @@ def test_odd_text_is_refused_by_the_name_of_its_field(
         for odd in ODD_TEXTS.values():
             request = samples()[path]
             ((holder, field),) = ((holder, field) for at, holder, field in text_fields(request) if at == name)
-            setattr(holder, field.name, odd)
+            put(holder, field, odd)
             failure = refused(send, channel, path, request.SerializeToString())
             require_explained(failure, "FIELD_INVALID", failure.request_id)
             assert failure.violations == (name,)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from consent import register
-from consent.grant import Change
+from consent.grant import Ask, Change, Grant
 from gateway import partners
 from gateway.ledger import (
     Denied,
@@ -16,6 +17,7 @@ from gateway.ledger import (
     Failed,
     Gone,
     Refusal,
+    Release,
     Released,
     Repeat,
     Replayed,
@@ -23,11 +25,11 @@ from gateway.ledger import (
     Transaction,
 )
 from gateway.ledger.answers import sweep
-from gateway.query import GET_SCORE
+from gateway.query import GET_SCORE, Caller
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.proof.leaf import LeafInvalid
-from scoregate.words import CalendarUnit, NotScoredReason
-from tests.agreed import periodic
+from scoregate.words import CalendarUnit, Disclosure, NotScoredReason, Purpose
+from tests.agreed import ONE_TIME, periodic
 from tests.ledger.conftest import Books, one_commit
 
 MONTHLY = periodic(2, CalendarUnit.MONTH)
@@ -318,3 +320,56 @@ def test_expired_answers_are_swept_and_kept_ones_are_not(books: Books) -> None:
     assert books.ledger.change(lambda tx: sweep(tx.connection, now=tx.now, limit=10)) == 1
     assert isinstance(books.submit(Repeat(acme, young))[0], Replayed)
     assert isinstance(books.submit(Repeat(acme, old))[0], Gone)
+
+
+# --- what a person asks about themself
+
+
+OWN = replace(ONE_TIME, purpose=Purpose.CONSUMER_SELF)
+
+
+def own_look(books: Books, caller: Caller, grant: Grant, **changes: Any) -> Release:
+    ask = Ask(caller.partner_id, Purpose.CONSUMER_SELF, Disclosure.SCORE, False, "")
+    return books.release(caller, grant, query=books.query(caller, grant, ask=ask), **changes)
+
+
+@pytest.mark.parametrize("not_scored", [None, NotScoredReason.NO_DATA])
+def test_a_persons_look_at_their_own_score_costs_no_unit(
+    books: Books, not_scored: NotScoredReason | None
+) -> None:
+    acme = books.caller(charge_not_scored=True)
+    [outcome] = books.submit(own_look(books, acme, books.grant(acme, terms=OWN), not_scored=not_scored))
+    assert isinstance(outcome, Released)
+    assert (outcome.usage.used_day, outcome.usage.used_month) == (0, 0)
+    [entry] = books.leaves()
+    assert (entry.purpose, entry.cost_units) == (Purpose.CONSUMER_SELF.number, 0)
+    assert list(entry.quota_periods) == []
+
+
+@pytest.mark.parametrize("units", [{"daily_units": 1}, {"monthly_units": 1}, {"daily_units": 0}])
+def test_a_persons_look_at_their_own_score_passes_on_an_exhausted_quota(
+    books: Books, units: dict[str, int]
+) -> None:
+    acme = books.caller(**units)
+    own, others = books.grant(acme, terms=OWN), [books.grant(acme, f"uci-0000{n}") for n in (2, 3)]
+    first, mine, second = books.submit(
+        books.release(acme, others[0]), own_look(books, acme, own), books.release(acme, others[1])
+    )
+    assert isinstance(mine, Released)
+    assert isinstance(second, Denied)
+    assert books.usage(acme).used_day == (1 if isinstance(first, Released) else 0)
+
+
+def test_a_persons_look_at_their_own_score_uses_the_grant_up_like_any_other(books: Books) -> None:
+    acme = books.caller()
+    grant = books.grant(acme, terms=OWN)
+    outcomes = books.submit(own_look(books, acme, grant), own_look(books, acme, grant))
+    assert isinstance(outcomes[0], Released)
+    assert outcomes[1] == Denied("CONSENT_CONSUMED", books.usage(acme))
+
+
+def test_no_other_consent_is_free_for_being_called_the_persons_own(books: Books) -> None:
+    acme = books.caller(daily_units=0)
+    [outcome] = books.submit(own_look(books, acme, books.grant(acme)))
+    assert isinstance(outcome, Denied)
+    assert outcome.reason == "CONSENT_PURPOSE_MISMATCH"

@@ -118,7 +118,7 @@ def test_each_bad_leaf_is_refused_by_its_field(path: Path) -> None:
         ("version", {"version": 0}),
         ("version", {"version": 2}),
         ("kind", {"kind": 0}),
-        ("kind", {"kind": 5}),
+        ("kind", {"kind": 6}),
         ("kind", {"kind": -1}),
         ("decision", {"decision": 4}),
         ("purpose", {"purpose": 9}),

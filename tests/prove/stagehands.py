@@ -1,4 +1,5 @@
-"""What several campaigns need: gateways in processes of their own over one store, and many grants at once.
+"""What several campaigns need: gateways and pages in processes of their own over one store, and many grants
+at once.
 
 Processes are spawned (one that has used gRPC can't be forked), write their log lines into a file beside the
 installation, and end with the block that started them, or when whoever started them is gone.
@@ -25,12 +26,15 @@ from consent.pairwise import Pairwise
 from gateway import founding
 from gateway.audit.private import Vault
 from gateway.ledger import Guards, Ledger, Transaction
+from gateway.pages.consumer.signin.provider import Resident
 from gateway.server import Gateway, Seams, wall_clock
+from gateway.server import pages as server_pages
 from gateway.settings import Settings, read_secret
 from gateway.store import open_store
 from scoregate.words import Disclosure
 from scoring.service import Engine, Query, Scored
 from tests import agreed
+from tests.pages.place import with_pages
 from tests.prove.campaign import Stage
 from tests.world import Clock, World, settings_for
 
@@ -104,20 +108,11 @@ def gateways(
     Raises:
         RuntimeError: One did not start; the message has what it said.
     """
-    context = get_context("spawn")
     with ExitStack() as closing:
         starting = []
         for each, clock in zip(guards, clocks or [wall_clock] * len(guards), strict=True):
-            ours, theirs = context.Pipe()
-            said = settings.home / f"gateway-{uuid4().hex[:8]}.log"
             seams = Seams(clock=clock, guards=each)
-            process = context.Process(
-                target=_serve, args=(theirs, settings, seams, said, set_up), daemon=True
-            )
-            process.start()
-            theirs.close()
-            closing.callback(_end, process, ours)
-            starting.append((process, ours, said))
+            starting.append(_spawn(closing, settings, "gateway", partial(_gateway, settings, seams, set_up)))
         started = [Elsewhere(process, ours, *_ports(ours, said)) for process, ours, said in starting]
         yield started
         for gateway in started:
@@ -126,12 +121,51 @@ def gateways(
             gateway.stop()
 
 
+@contextmanager
+def pages(
+    settings: Settings, residents: Sequence[Resident], *, set_up: Callable[[Seams], Seams] = as_it_is
+) -> Iterator[str]:
+    """The consumers' pages in a process of their own over an installation's database; their address.
+
+    ``residents`` sign in at development's own provider. ``set_up`` is as for gateways.
+
+    Raises:
+        RuntimeError: They did not start; the message has what they said.
+    """
+    settings = with_pages(settings)
+    with ExitStack() as closing:
+        serve = partial(_pages, settings, tuple(residents), set_up)
+        process, pipe, said = _spawn(closing, settings, "pages", serve)
+        _ports(pipe, said)
+        yield settings.pages.url
+        with suppress(OSError):
+            pipe.send("stop")
+        process.join(STOP_SECONDS)
+
+
+Served = tuple[list[int], Callable[[], None]]  # the ports, and how to stop
+
+
+def _spawn(
+    closing: ExitStack, settings: Settings, name: str, start: Callable[[], Served]
+) -> tuple[SpawnProcess, Connection, Path]:
+    """A process that serves, how to talk to it, and the file of what it says; killed with ``closing``."""
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    said = settings.home / f"{name}-{uuid4().hex[:8]}.log"
+    process = context.Process(target=_serve, args=(theirs, said, start), daemon=True)
+    process.start()
+    theirs.close()
+    closing.callback(_end, process, ours)
+    return process, ours, said
+
+
 def _ports(pipe: Connection, said: Path) -> list[int]:
     with suppress(EOFError):
         if pipe.poll(START_SECONDS):
             ports: list[int] = pipe.recv()
             return ports
-    raise RuntimeError(f"A gateway did not start: {said.read_text()[-2_000:]}")
+    raise RuntimeError(f"A process did not start: {said.read_text()[-2_000:]}")
 
 
 def _end(process: SpawnProcess, pipe: Connection) -> None:
@@ -140,10 +174,11 @@ def _end(process: SpawnProcess, pipe: Connection) -> None:
     pipe.close()
 
 
-def _serve(
-    pipe: Connection, settings: Settings, seams: Seams, said: Path, set_up: Callable[[Seams], Seams]
-) -> None:
-    """In the process: serve until told to stop, or until whoever would tell is gone."""
+# --- in the process
+
+
+def _serve(pipe: Connection, said: Path, start: Callable[[], Served]) -> None:
+    """Serve until told to stop, or until whoever would tell is gone."""
     from gateway.cli.logs import configure
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the campaign, which then ends this
@@ -151,12 +186,27 @@ def _serve(
         os.dup2(out.fileno(), 1)
         os.dup2(out.fileno(), 2)
     configure(development=False)
-    gateway = Gateway.start(settings, set_up(seams))
-    pipe.send([gateway.partner_port, gateway.admin_port, gateway.http_port])
+    ports, stop = start()
+    pipe.send(ports)
     with suppress(EOFError):
         pipe.recv()
-        gateway.stop(timedelta(seconds=0.2))
+        stop()
     os._exit(0)
+
+
+def _gateway(settings: Settings, seams: Seams, set_up: Callable[[Seams], Seams]) -> Served:
+    gateway = Gateway.start(settings, set_up(seams))
+    ports = [gateway.partner_port, gateway.admin_port, gateway.http_port]
+    return ports, partial(gateway.stop, timedelta(seconds=0.2))
+
+
+def _pages(settings: Settings, residents: tuple[Resident, ...], set_up: Callable[[Seams], Seams]) -> Served:
+    setattr(server_pages, "RESIDENTS", residents)  # noqa: B010  # no seam takes them
+    started = server_pages.ConsumerPages.start(settings, set_up(Seams()))
+    return [started.port], started.stop
+
+
+# --- the operator's side
 
 
 def settle(stage: Stage, store: str, **limits: int) -> Settings:

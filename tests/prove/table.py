@@ -143,6 +143,8 @@ def _listed(numbers: Mapping[str, float]) -> str:
 
 
 def _shown(number: float) -> str:
+    if not math.isfinite(number):
+        return "–"
     return f"{number:,.0f}" if number == int(number) else f"{number:,.2f}"
 
 

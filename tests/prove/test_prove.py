@@ -67,11 +67,14 @@ def test_a_row_has_these_fields_and_no_others(on: Ground, record: Record) -> Non
     }
 
 
-def test_a_figure_of_calls_that_failed_is_written_as_none(on: Ground, record: Record) -> None:
-    prove({"one": yielding(replace(KEPT, figures={"p99_ms": float("inf")}))}, on, record, silent())
+def test_a_figure_of_calls_that_failed_is_shown_as_a_dash_and_written_as_none(
+    on: Ground, record: Record
+) -> None:
+    rows = prove({"one": yielding(replace(KEPT, figures={"p99_ms": float("inf")}))}, on, record, silent())
 
     [row] = json.loads(record.path.read_text())
     assert row["figures"] == {"p99_ms": None}
+    assert "p99_ms –" in told(*rows)
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,46 @@ def test_remote_and_embedded_agree(
     assert list(told.outcomes) == [as_sent(outcome) for outcome in engine.score(asked, as_of=as_of)]
 
 
+@pytest.mark.parametrize("subject", ["uci-00001", "uci-00003", "nobody"])
+@pytest.mark.parametrize("as_of", [EPOCHS[0], LAST])
+def test_remote_and_embedded_explain_alike(
+    engine: Engine, stub: engine_pb2_grpc.EngineServiceStub, subject: str, as_of: date
+) -> None:
+    told = stub.Explain(engine_pb2.ExplainRequest(subject=subject, as_of=as_of.isoformat()), timeout=SECONDS)
+    found = engine.explain(subject, as_of=as_of)
+    assert [(each.epoch, each.WhichOneof("outcome")) for each in told.epochs] == [
+        (each.epoch.isoformat(), "not_scored" if each.score is None else "score") for each in found.epochs
+    ]
+    assert [each.score or each.not_scored for each in told.epochs] == [
+        each.score or each.not_scored for each in found.epochs
+    ]
+    assert [(each.code, each.family, each.points) for each in told.contributions] == [
+        (each.code, each.family.value, each.points) for each in found.contributions
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "names"),
+    [
+        ({}, "subject: 1 to 64 characters"),
+        ({"subject": "x" * 65}, "subject: 1 to 64 characters"),
+        ({"subject": "a", "as_of": "yesterday"}, "as_of"),
+    ],
+)
+def test_a_bad_wish_for_an_explanation_names_its_field(
+    channel: grpc.Channel, asked: dict[str, str], names: str
+) -> None:
+    body = engine_pb2.ExplainRequest(**asked).SerializeToString()
+    status, message = refusal(channel, body, "Explain")
+    assert status is grpc.StatusCode.INVALID_ARGUMENT
+    assert names in message
+
+
+def test_a_day_that_cannot_be_scored_is_not_explained_either(channel: grpc.Channel) -> None:
+    body = engine_pb2.ExplainRequest(subject="uci-00001", as_of="1999-01-01").SerializeToString()
+    assert refusal(channel, body, "Explain")[0] is grpc.StatusCode.FAILED_PRECONDITION
+
+
 def test_without_a_day_it_is_today(stub: engine_pb2_grpc.EngineServiceStub) -> None:
     request = engine_pb2.ScoreRequest(queries=[engine_pb2.SubjectQuery(subject="uci-00003")])
     assert stub.Score(request, timeout=SECONDS).outcomes[0].epoch == LAST.isoformat()

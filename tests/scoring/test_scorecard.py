@@ -111,6 +111,24 @@ def test_reasons_are_the_four_largest_real_shortfalls_in_order(
     assert list(reasons) == expected[:4]
 
 
+@given(cards_and_rows(most=1))
+def test_base_averages_and_contributions_make_the_score(made: tuple[Scorecard, list[list[int]]]) -> None:
+    scorecard, [row] = made
+    averages = sum(each.average_points for each in scorecard.characteristics)
+    total = scorecard.base_points + averages + sum(scorecard.contributions(row))
+    assert scorecard.score_row(row)[0] == min(max(total, LOWEST), HIGHEST)
+
+
+@given(cards_and_rows(most=1))
+def test_reasons_are_the_contributions_that_lower(made: tuple[Scorecard, list[list[int]]]) -> None:
+    scorecard, [row] = made
+    codes = [each.reason_code for each in scorecard.characteristics]
+    lowering = {code for code, points in zip(codes, scorecard.contributions(row), strict=True) if points < 0}
+    reasons = scorecard.score_row(row)[1]
+    assert lowering.issuperset(reasons)
+    assert len(reasons) == min(4, len(lowering))
+
+
 def test_somebody_exactly_average_has_no_reason() -> None:
     scorecard = card(characteristic(0, points=(5, 5), average_points=5))
     assert scorecard.score_row([1])[1] == ()

@@ -202,3 +202,66 @@ def test_our_words_are_the_contracts(
     theirs = dict(contract.items())  # type: ignore[attr-defined]
     assert theirs.pop(f"{prefix}UNSPECIFIED") == 0
     assert {f"{prefix}{word.name}": word.value for word in ours} == theirs
+
+
+# --- explanations
+
+
+@given(subjects, st.sampled_from(EPOCHS))
+def test_every_explained_epoch_is_what_was_scored_then(engine: Engine, subject: str, as_of: date) -> None:
+    found = engine.explain(subject, as_of=as_of)
+    assert [each.epoch for each in found.epochs] == [day for day in reversed(EPOCHS) if day <= as_of]
+    for each in found.epochs:
+        [outcome] = engine.score([Query(subject)], as_of=each.epoch)
+        if isinstance(outcome, Scored):
+            assert (each.score, each.not_scored) == (outcome.score, None)
+        else:
+            assert (each.score, each.not_scored) == (None, outcome.reason)
+
+
+@given(st.integers(1, 30_000))
+def test_contributions_make_the_newest_score_and_stand_by_weight(
+    engine: Engine, training: Training, number: int
+) -> None:
+    card, found = training.scorecard, engine.explain(f"uci-{number:05d}", as_of=LAST)
+    newest = found.epochs[0].score
+    if newest is None:
+        assert found.contributions == ()
+        return
+    averages = sum(each.average_points for each in card.characteristics)
+    total = card.base_points + averages + sum(each.points for each in found.contributions)
+    assert newest == min(max(total, 350), 950)
+    weights = [abs(each.points) for each in found.contributions]
+    assert weights == sorted(weights, reverse=True)
+    families = {each.reason_code: each.family for each in card.characteristics}
+    assert {each.code: each.family for each in found.contributions} == families
+
+
+def test_the_first_person_reads_what_lowers_the_score(engine: Engine) -> None:
+    found = engine.explain("uci-00001", as_of=LAST)
+    [outcome] = engine.score([Query("uci-00001")], as_of=LAST)
+    assert isinstance(outcome, Scored)
+    assert found.epochs[0].score == outcome.score == 455
+    lowering = [each.code for each in found.contributions if each.points < 0]
+    assert tuple(lowering[:4]) == outcome.reason_codes
+
+
+def test_no_more_epochs_are_explained_than_asked_for(engine: Engine) -> None:
+    assert len(engine.explain("uci-00003", as_of=LAST, epochs=2).epochs) == 2
+    assert len(engine.explain("uci-00003", as_of=LAST).epochs) == len(EPOCHS)
+
+
+def test_nobody_and_a_thin_file_are_explained_without_contributions(engine: Engine) -> None:
+    nobody = engine.explain("nobody", as_of=LAST)
+    assert {each.not_scored for each in nobody.epochs} == {NotScoredReason.NO_DATA}
+    thin = engine.explain("uci-00003", as_of=EPOCHS[0])
+    assert [each.not_scored for each in thin.epochs] == [NotScoredReason.THIN_FILE]
+    assert nobody.contributions == thin.contributions == ()
+
+
+@pytest.mark.parametrize(("as_of", "error"), [(SUNSET + DAY, ModelSunset), (EPOCHS[0] - DAY, EpochMissing)])
+def test_a_day_that_can_not_be_scored_is_not_explained(
+    engine: Engine, as_of: date, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        engine.explain("uci-00003", as_of=as_of)

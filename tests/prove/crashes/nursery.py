@@ -91,7 +91,8 @@ class Life:
     def kill(self) -> None:
         """No drain, no last words."""
         if self.exit_code is None:
-            os.kill(self.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # a named point has killed it, a moment ago
+                os.kill(self.pid, signal.SIGKILL)
 
     def end(self, seconds: float = PATIENCE_SECONDS) -> int:
         """Wait for its end; returns its exit code.

@@ -77,13 +77,14 @@ class Method:
 
 
 class Answering:
-    """A channel to such an engine."""
+    """A channel to such an engine; ``card`` is its answer where it describes its model beside another."""
 
-    def __init__(self, answer: bytes) -> None:
-        self._answer = answer
+    def __init__(self, answer: bytes, card: bytes | None = None) -> None:
+        self._answer, self._card = answer, card
 
-    def unary_unary(self, _path: str, **options: Any) -> Method:
-        return Method(options["response_deserializer"], self._answer)
+    def unary_unary(self, path: str, **options: Any) -> Method:
+        answer = self._card if self._card is not None and path.endswith("/GetModel") else self._answer
+        return Method(options["response_deserializer"], answer)
 
 
 def take_outcomes(data: bytes) -> None:
@@ -105,6 +106,21 @@ def take_outcomes_unguarded(data: bytes) -> None:
     for outcome in engine_pb2.ScoreResponse.FromString(data).outcomes:
         date.fromisoformat(outcome.epoch)
         [Family(each) for each in outcome.score.families]
+
+
+def take_explanation(data: bytes) -> None:
+    """What an engine says of one person to that person."""
+    [card] = card_seeds()
+    channel: Any = Answering(data, card)
+    found = RemoteEngine(channel).explain("uci-00001", as_of=AS_OF, timeout=1.0)
+    for each in found.contributions:
+        TEXTS[each.code]
+
+
+def take_explanation_unguarded(data: bytes) -> None:
+    """The guard that is off: a code is one of the model's before its text is looked up."""
+    for each in engine_pb2.ExplainResponse.FromString(data).contributions:
+        TEXTS[each.code]
 
 
 def take_card(data: bytes) -> None:
@@ -130,6 +146,16 @@ def outcome_seeds() -> Iterable[bytes]:
     yield response.SerializeToString()
 
 
+def explanation_seeds() -> Iterable[bytes]:
+    response = engine_pb2.ExplainResponse()
+    response.epochs.add(epoch="2005-10-06", score=612)
+    response.epochs.add(epoch="2005-09-06", not_scored=2)  # type: ignore[arg-type]
+    for points, code in zip((-30, 12, 0), TEXTS, strict=True):
+        response.contributions.add(code=code, family=1, points=points)  # type: ignore[arg-type]
+    yield response.SerializeToString()
+    yield engine_pb2.ExplainResponse(epochs=response.epochs[1:]).SerializeToString()
+
+
 def card_seeds() -> Iterable[bytes]:
     model = engine_pb2.GetModelResponse(
         model="card@1.0123abcd", artefact_sha256=bytes(32), reason_texts=TEXTS
@@ -139,6 +165,13 @@ def card_seeds() -> Iterable[bytes]:
 
 
 # --- what an engine is asked
+
+
+METHODS: dict[str, type[Message]] = {
+    "Score": engine_pb2.ScoreRequest,
+    "GetModel": engine_pb2.GetModelRequest,
+    "Explain": engine_pb2.ExplainRequest,
+}
 
 
 class Turned(Exception):
@@ -161,9 +194,9 @@ def take_question(place: Place) -> Take:
     """A question as the engine's own process reads it, on the trained scorecard."""
     servicer = EngineServicer(Engine.open(place.engine_folder), today=lambda: AS_OF, client_uri=None)
     handler: Any = servicer.handlers()
-    paths = [SimpleNamespace(method=f"/{SERVICE}/{name}") for name in ("Score", "GetModel")]
+    paths = [SimpleNamespace(method=f"/{SERVICE}/{name}") for name in METHODS]
     calls = [handler.service(each).unary_unary for each in paths]
-    return refusing(lambda data: calls[(data[0] if data else 0) % 2](data[1:], Context()), Turned)
+    return refusing(lambda data: calls[(data[0] if data else 0) % len(METHODS)](data[1:], Context()), Turned)
 
 
 def take_question_unguarded(_place: Place) -> Take:
@@ -183,6 +216,7 @@ def question_seeds() -> Iterable[bytes]:
         request.queries.add(subject=query.subject, excluded_families=[each.value for each in query.excluded])
     yield b"\x00" + request.SerializeToString()
     yield b"\x01"
+    yield b"\x02" + engine_pb2.ExplainRequest(subject="uci-00001", as_of="2005-10-06").SerializeToString()
 
 
 TARGETS = (
@@ -195,6 +229,16 @@ TARGETS = (
         share=60,
         change=message_of(lambda _: engine_pb2.ScoreResponse),
         words=("2005-10-06", "uci-00001", "card@1.0123abcd", *TEXTS),
+    ),
+    Target(
+        "engine-explanation",
+        ROOM,
+        anywhere(refusing(take_explanation, EngineAnswerInvalid, EngineUnavailable, EngineLate)),
+        anywhere(refusing(take_explanation_unguarded, DecodeError)),
+        explanation_seeds,
+        share=30,
+        change=message_of(lambda _: engine_pb2.ExplainResponse),
+        words=("2005-10-06", *TEXTS),
     ),
     Target(
         "engine-model",
@@ -212,8 +256,6 @@ TARGETS = (
         take_question_unguarded,
         question_seeds,
         share=40,
-        change=message_of(
-            lambda first: (engine_pb2.ScoreRequest, engine_pb2.GetModelRequest)[first[0] % 2], prefix=1
-        ),
+        change=message_of(lambda first: tuple(METHODS.values())[first[0] % len(METHODS)], prefix=1),
     ),
 )

@@ -11,9 +11,11 @@ from tests.prove.campaign import POSTGRESQL, Finding, Stage
 from tests.prove.revocation.deadlocks import Deadlocks
 from tests.prove.revocation.races import race
 from tests.prove.revocation.saturation import saturate
-from tests.prove.stagehands import GUARDED, open_house
+from tests.prove.revocation.visitors import visitors
+from tests.prove.stagehands import GUARDED, open_house, people
 
 WITHOUT = Guards(recheck=False)
+CROWD = 30  # people
 
 
 def revocation(stage: Stage) -> Iterator[Finding]:
@@ -21,7 +23,8 @@ def revocation(stage: Stage) -> Iterator[Finding]:
     deadlocks = Deadlocks(stage.new_database(POSTGRESQL)) if POSTGRESQL in stage.stores else None
     for store in stage.stores:
         with open_house(stage, store, (GUARDED, GUARDED, WITHOUT)) as (asked, other, bare):
-            yield race(stage, store, asked, other, bare)
+            with visitors(asked.settings, people(stage.engine_folder, CROWD)) as crowd:
+                yield race(stage, store, asked, other, bare, crowd)
             yield saturate(stage, store, asked, other)
     if deadlocks is not None:
         yield deadlocks.found()

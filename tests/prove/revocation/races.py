@@ -1,10 +1,11 @@
-"""Endings against calls, from two processes over one store.
+"""Endings against calls, from three processes over one store.
 
-One gateway is asked, the other takes the ending: a grant revoked or paused, a person frozen, a partner
-suspended, a certificate revoked. **One race** is one ending and the calls around it, by GetScore,
-CheckThreshold or BatchGetScores: one that is answered before; two that are sent within milliseconds of the
-ending, before or after it, one of them a replay; and two whose first byte is sent once the ending was
-acknowledged, one of them a replay. A race breaks the law
+One gateway is asked, another takes the ending: a grant revoked or paused, a person frozen, a partner
+suspended, a certificate revoked. What a person can end they also end themselves, by a form of the consumers'
+pages, which are a third process; it is acknowledged when the page sends them on. **One race** is one ending
+and the calls around it, by GetScore, CheckThreshold or BatchGetScores: one that is answered before; two that
+are sent within milliseconds of the ending, before or after it, one of them a replay; and two whose first byte
+is sent once the ending was acknowledged, one of them a replay. A race breaks the law
 
 - where a call begun after the acknowledgement brings a score, or
 - where the log has an answer, or the replay of one, behind the entry of the ending. That is the sharper half:
@@ -33,9 +34,10 @@ from scoregate.audit.v1 import leaf_pb2
 from scoregate.partner.v1 import consent_pb2
 from scoregate.proof import leaf
 from scoregate.words import CalendarUnit
-from tests.prove.callers import Outcome, answers, ask, batch, reasons
+from tests.prove.callers import Asked, Outcome, answers, ask, batch, reasons
 from tests.prove.campaign import Finding, Stage
-from tests.prove.stagehands import ENDLESS, allow, people, periodic
+from tests.prove.revocation.visitors import Acknowledged, Begin, Visitor
+from tests.prove.stagehands import ENDLESS, allow, periodic
 from tests.world import Partner, World
 
 LANES = 3
@@ -51,32 +53,45 @@ PATIENCE = 10  # times as many races, until what must occur has occurred
 
 
 class Ending(StrEnum):
-    """What was ended."""
+    """What was ended, and where: at the admin door unless it says otherwise."""
 
     REVOKED = "grant revoked"
     PAUSED = "grant paused"
     FROZEN = "person frozen"
     SUSPENDED = "partner suspended"
     CERTIFICATE = "certificate revoked"
+    REVOKED_ON_PAGE = "grant revoked on the page"
+    PAUSED_ON_PAGE = "grant paused on the page"
+    FROZEN_ON_PAGE = "person frozen on the page"
 
 
+R, P, F, S, C, R_PAGE, P_PAGE, F_PAGE = Ending
 ENTRY = {
-    Ending.REVOKED: leaf_pb2.LEAF_KIND_CONSENT_REVOKED,
-    Ending.PAUSED: leaf_pb2.LEAF_KIND_CONSENT_PAUSED,
-    Ending.FROZEN: leaf_pb2.LEAF_KIND_SUBJECT_FROZEN,
-    Ending.SUSPENDED: leaf_pb2.LEAF_KIND_PARTNER_SUSPENDED,
-    Ending.CERTIFICATE: leaf_pb2.LEAF_KIND_CERTIFICATE_REVOKED,
+    **dict.fromkeys((R, R_PAGE), leaf_pb2.LEAF_KIND_CONSENT_REVOKED),
+    **dict.fromkeys((P, P_PAGE), leaf_pb2.LEAF_KIND_CONSENT_PAUSED),
+    **dict.fromkeys((F, F_PAGE), leaf_pb2.LEAF_KIND_SUBJECT_FROZEN),
+    S: leaf_pb2.LEAF_KIND_PARTNER_SUSPENDED,
+    C: leaf_pb2.LEAF_KIND_CERTIFICATE_REVOKED,
 }
 REASON = {
-    Ending.REVOKED: "CONSENT_REVOKED",
-    Ending.PAUSED: "CONSENT_PAUSED",
-    Ending.FROZEN: "SUBJECT_FROZEN",
-    Ending.SUSPENDED: "PARTNER_SUSPENDED",
-    Ending.CERTIFICATE: "CERTIFICATE_REVOKED",
+    **dict.fromkeys((R, R_PAGE), "CONSENT_REVOKED"),
+    **dict.fromkeys((P, P_PAGE), "CONSENT_PAUSED"),
+    **dict.fromkeys((F, F_PAGE), "SUBJECT_FROZEN"),
+    S: "PARTNER_SUSPENDED",
+    C: "CERTIFICATE_REVOKED",
 }
-R, P, F, S, C = Ending
-TURNS = {0: (R, C, S, F, R, C, P, S), 1: (C, R, S, R, C, P, R, S), 2: (S, R, C, R, S, C, P, R)}
-"""By lane. A freeze is no partner's entry: only one lane has them, so that the log tells whose each is."""
+FORM = {
+    R_PAGE: "/consents/{consent_id}/revoke",
+    P_PAGE: "/consents/{consent_id}/pause",
+    F_PAGE: "/freeze/on",
+}
+TURNS = {
+    0: (R, F_PAGE, C, P_PAGE, F, R_PAGE, F_PAGE, P, S, F, R_PAGE, F_PAGE),
+    1: (C, R, P_PAGE, R_PAGE, R, P, S, R_PAGE, P_PAGE, R, R_PAGE, P),
+    2: (S, P_PAGE, R, R_PAGE, P, R_PAGE, C, R, P, R_PAGE, P_PAGE, R),
+}
+"""By lane; of twelve, ten are what a person can end. A freeze is no partner's entry: only one lane has them,
+so that the log tells whose each is."""
 
 
 @dataclass(eq=False, slots=True)
@@ -102,15 +117,22 @@ class Lane:
     """One lender's races, one after the other."""
 
     def __init__(
-        self, number: int, name: str, asked: World, other: World, subjects: Sequence[str], seed: int
+        self,
+        number: int,
+        name: str,
+        asked: World,
+        other: World,
+        visitors: Mapping[str, Visitor],
+        seed: int,
     ) -> None:
         self.races: list[Race] = []
         self.lender = asked.partner(name, **ENDLESS)
         self._number = number
         self._asked, self._other = asked, other
-        self._subject, *self._others = subjects
+        self._visitors = visitors
+        self._subject, *others = visitors
         [self._standing] = allow(asked.settings, [(self.lender.partner_id, self._subject, OFTEN)])
-        self._fresh = _fresh(asked.settings, self.lender.partner_id, self._others)
+        self._fresh = _fresh(asked.settings, self.lender.partner_id, others)
         self._chance = random.Random(f"{seed} {number}")  # noqa: S311
         self._admin = other.admin_channel(other.operator_certificate, other.operator_key)
 
@@ -119,9 +141,10 @@ class Lane:
         for _ in range(races):
             ending = TURNS[self._number][len(self.races) % len(TURNS[self._number])]
             race = Race(f"lane {self._number}, race {len(self.races)} ({ending})", ending)
-            consent_id = next(self._fresh) if ending is Ending.REVOKED else self._standing
+            is_fresh = ending in (Ending.REVOKED, Ending.REVOKED_ON_PAGE)
+            consent_id, subject = next(self._fresh) if is_fresh else (self._standing, self._subject)
             with self._caller(ending) as caller:
-                self._run(race, caller, consent_id)
+                self._run(race, caller, consent_id, self._end(ending, caller, consent_id, subject))
             self.races.append(race)
             self._undo(ending)
 
@@ -139,27 +162,27 @@ class Lane:
             for each in (enrolled, caller):
                 each.channel.close()
 
-    def _run(self, race: Race, caller: Partner, consent_id: str) -> None:
+    def _run(self, race: Race, caller: Partner, consent_id: str, end: Begin) -> None:
         first, fresh, late = (self._question(caller, consent_id) for _ in range(3))
         before = ask(caller.channel, first).answer()
         if not answers(before):
             raise RuntimeError(f"{race.name}: nothing was answered before: {reasons(before)}")
         race.note("before", before)
-        end = self._end(race.ending, caller, consent_id)
-        sends = [(self._admin, end), (caller.channel, fresh), (caller.channel, first)]
+        under_way: list[Asked] = []
+        sends: list[Message | None] = [None, fresh, first]  # None: the ending
         self._chance.shuffle(sends)
-        under_way = []
-        for channel, request in sends:
-            under_way.append(ask(channel, request))
+        for request in sends:
+            if request is None:
+                acknowledged = end()
+            else:
+                under_way.append(ask(caller.channel, request))
             time.sleep(self._chance.uniform(0, MOST_GAP_SECONDS))
-        [ended] = [each for each in under_way if each.request is end]
-        acknowledged = ended.answer()
+        refusals = acknowledged()
         behind = [ask(caller.channel, first), ask(caller.channel, late)]  # their first bytes leave now
-        if refusals := reasons(acknowledged):
+        if refusals:
             raise RuntimeError(f"{race.name}: the ending was refused: {refusals}")
         for each in under_way:
-            if each is not ended:
-                race.note("meanwhile", each.answer())
+            race.note("meanwhile", each.answer())
         for each, what in zip(behind, ("the replay of a", "a new"), strict=True):
             outcome = each.answer()
             race.note("afterwards", outcome)
@@ -177,7 +200,18 @@ class Lane:
             return batch(*(caller.query(consent_id) for _ in range(ITEMS)))
         return caller.query(consent_id)
 
-    def _end(self, ending: Ending, caller: Partner, consent_id: str) -> Message:
+    def _end(self, ending: Ending, caller: Partner, consent_id: str, subject: str) -> Begin:
+        if ending in FORM:
+            return self._visitors[subject].form(FORM[ending].format(consent_id=consent_id))
+        request = self._request(ending, caller, consent_id)
+
+        def begin() -> Acknowledged:
+            asked = ask(self._admin, request)
+            return lambda: reasons(asked.answer())
+
+        return begin
+
+    def _request(self, ending: Ending, caller: Partner, consent_id: str) -> Message:
         if ending is Ending.SUSPENDED:
             return partner_admin_pb2.SuspendPartnerRequest(partner_id=caller.partner_id, reason="a race")
         if ending is Ending.CERTIFICATE:
@@ -190,30 +224,35 @@ class Lane:
     def _undo(self, ending: Ending) -> None:
         if ending is Ending.SUSPENDED:
             self._other.resume(self.lender.partner_id)
-        elif ending is Ending.FROZEN:
+        elif ending in (Ending.FROZEN, Ending.FROZEN_ON_PAGE):
             self._other.freeze(self._subject, frozen=False)
-        elif ending is Ending.PAUSED:
+        elif ending in (Ending.PAUSED, Ending.PAUSED_ON_PAGE):
             request = consent_admin_pb2.ChangeConsentRequest(
                 consent_id=self._standing, change="CONSENT_CHANGE_RESUME"
             )
             self._other.people.ChangeConsent(request)
 
 
-def _fresh(settings: Settings, partner_id: str, subjects: Sequence[str]) -> Iterator[str]:
-    """Grants that nobody has used, made when they are needed."""
+def _fresh(settings: Settings, partner_id: str, subjects: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Grants that nobody has used, made when they are needed, each with whose it is."""
+    folks = [*subjects] * 5
     while True:
-        yield from allow(settings, [(partner_id, subject, OFTEN) for subject in subjects])
+        yield from zip(
+            allow(settings, [(partner_id, subject, OFTEN) for subject in folks]), folks, strict=True
+        )
 
 
 class Track:
-    """Two gateways, the lanes over them, and the log from the first race on."""
+    """Two gateways and the pages, the lanes over them, and the log from the first race on."""
 
-    def __init__(self, stage: Stage, what: str, name: str, asked: World, other: World) -> None:
+    def __init__(
+        self, stage: Stage, what: str, name: str, asked: World, other: World, crowd: Sequence[Visitor]
+    ) -> None:
         self._stage, self._what, self._world = stage, what, asked
         self._begin = asked.log_size()
-        folks = people(stage.engine_folder, LANES * 50)
         self._lanes = [
-            Lane(n, f"{name}-{n}", asked, other, folks[n::LANES], stage.seed) for n in range(LANES)
+            Lane(n, f"{name}-{n}", asked, other, {v.subject: v for v in crowd[n::LANES]}, stage.seed)
+            for n in range(LANES)
         ]
 
     @property
@@ -250,27 +289,27 @@ class Track:
             entered[entry.partner_id, entry.kind].append(index)
         whose: dict[int, tuple[Race, int]] = {}
         for lane in self._lanes:
-            endings = {
-                each: iter(entered["" if each is Ending.FROZEN else lane.lender.partner_id, ENTRY[each]])
-                for each in Ending
-            }
+            endings = {kind: iter(entered[lane.lender.partner_id, kind]) for kind in ENTRY.values()}
             for race in lane.races:
-                whose |= dict.fromkeys(race.placed, (race, next(endings[race.ending])))
+                whose |= dict.fromkeys(race.placed, (race, next(endings[ENTRY[race.ending]])))
         return whose
 
 
-def race(stage: Stage, store: str, asked: World, other: World, bare: World) -> Finding:
+def race(
+    stage: Stage, store: str, asked: World, other: World, bare: World, crowd: Sequence[Visitor]
+) -> Finding:
     """As many races as the law asks for, on until each outcome has occurred; and the control arm.
 
-    ``other`` takes the endings; ``bare`` is what ``asked`` is, without the look under the lock.
+    ``other``, or the pages by which ``crowd`` are signed in, takes the endings; ``bare`` is what ``asked``
+    is, without the look under the lock.
     """
-    total = stage.size(full=10_000, small=24)
-    track = Track(stage, f"races, {store}", "lender", asked, other)
+    total = stage.size(full=12_000, small=36)
+    track = Track(stage, f"races, {store}", "lender", asked, other, crowd)
     track.run(total, total)
     while not all(_outcomes(track.races).values()) and len(track.races) < PATIENCE * total:
         track.run(total, PATIENCE * total)
     track.look_into_log()
-    races, control = track.races, _control(stage, store, bare, other)
+    races, control = track.races, _control(stage, store, bare, other, crowd)
     return Finding(
         law="what was ended gives no score any more, replays included",
         store=store,
@@ -285,9 +324,9 @@ def race(stage: Stage, store: str, asked: World, other: World, bare: World) -> F
     )
 
 
-def _control(stage: Stage, store: str, asked: World, other: World) -> list[Race]:
-    few = stage.size(full=300, small=24)
-    track = Track(stage, f"control races, {store}", "unguarded", asked, other)
+def _control(stage: Stage, store: str, asked: World, other: World, crowd: Sequence[Visitor]) -> list[Race]:
+    few = stage.size(full=300, small=36)
+    track = Track(stage, f"control races, {store}", "unguarded", asked, other, crowd)
     while len(track.races) < PATIENCE * few:
         track.run(few, PATIENCE * few)
         for each in track.races:

@@ -150,9 +150,16 @@ class Gateway:
     def _staff(self, ground: Ground, signer: Signer) -> Handlers:
         frame = Frame(self.gate, help_url="", default_deadline=timedelta(seconds=10))
         now = self.ledger.now
-        people = ConsentAdminDoor(self.store, self.ledger, Pairwise(ground.pairwise), clock=now)
+        pairwise = Pairwise(ground.pairwise)
+        people = ConsentAdminDoor(self.store, self.ledger, pairwise, pages_url="", clock=now)
         lenders = PartnerAdminDoor(
-            self.store, self.ledger, authorities={}, server_ca_pem=b"", trust_domain="", clock=self.clock
+            self.store,
+            self.ledger,
+            authorities={},
+            server_ca_pem=b"",
+            trust_domain="",
+            development=False,
+            clock=self.clock,
         )
         usage = UsageDoor(self.store, self.gate, clock=now)
         operations = OperationsAdminDoor(self.store, self.ledger, signer, usage, self.engine)

@@ -146,10 +146,10 @@ class Standing:
                 self._tell(entry, [part.consent_id])
             case pb.LEAF_KIND_SUBJECT_FROZEN:
                 self.frozen.setdefault(part.subject, entry.at)
-                self._tell(entry, self._open_ones(part.subject))
+                self._tell(entry, self._open_ones(part.subject, leaf.partner_id))
             case pb.LEAF_KIND_SUBJECT_UNFROZEN:
                 self.frozen.pop(part.subject, None)
-                self._tell(entry, self._open_ones(part.subject))
+                self._tell(entry, self._open_ones(part.subject, leaf.partner_id))
             case pb.LEAF_KIND_MODEL_CHANGED:
                 self.models.setdefault(leaf.reason, entry.index)
             case pb.LEAF_KIND_KEY_CHANGED if leaf.reason.startswith("current"):
@@ -181,11 +181,13 @@ class Standing:
                 held.state, held.used_up_by = "CONSUMED", entry.index
                 self.events.append((entry.index, part.consent_id, "CONSUMED"))
 
-    def _open_ones(self, subject: str) -> list[str]:
+    def _open_ones(self, subject: str, partner_id: str) -> list[str]:
+        """Those that an entry tells of: one partner's, for no two may learn of a freeze from one entry."""
         return [
             consent_id
             for consent_id, held in self.consents.items()
-            if held.agreed.subject == subject and held.state in ("ACTIVE", "PAUSED")
+            if (held.agreed.subject, held.agreed.lender) == (subject, partner_id)
+            and held.state in ("ACTIVE", "PAUSED")
         ]
 
     def _tell(self, entry: Entry, consent_ids: list[str]) -> None:

@@ -3,13 +3,14 @@ that came out is searched for them.
 
 Searched are the gateway's log lines (production's, at DEBUG, all libraries included), /metrics, every refusal
 whole (status, message, details, trailers, headers, and those of batch items), every HTTP answer, what failing
-commands print, and the entries of the log as an officer pulls them. Looked for are subject id, name, phone,
-pairwise references, the lender's own reference, consent ids and handles (but in what commands print, which
-are told them), as they are and in the encodings of ``needles``. Answers to whom they are due are no leaks,
-and neither is what the database and the log's private parts hold.
+commands print, and the entries of the log as an officer pulls them; of the consumers' pages, where every
+seventh person signs in, the log lines, the refusals and all addresses. Looked for are subject id, name,
+phone, pairwise references, the lender's own reference, consent ids and handles (but in what commands print,
+which are told them, and in where people's pages lie), as they are and in the encodings of ``needles``.
+Answers to whom they are due are no leaks, and neither is what the database and the log's private parts hold.
 
-Control arm: a gateway that writes lines as in development, quotes causes in its errors, and labels its counts
-with what was sent (``chatty``).
+Control arm: a gateway and pages that write lines as in development, quote causes and forms in their errors,
+label counts with what was sent, and send people on to addresses with their names in them (``chatty``).
 """
 
 from __future__ import annotations
@@ -25,15 +26,29 @@ from gateway.server import wall_clock
 from gateway.store import open_store
 from tests.journey.samples import samples
 from tests.prove.campaign import SQLITE, Finding, Stage
-from tests.prove.stagehands import ENDLESS, GUARDED, OPERATOR, gateways, hang_up, meet, people, settle
+from tests.prove.stagehands import (
+    ENDLESS,
+    GUARDED,
+    OPERATOR,
+    gateways,
+    hang_up,
+    meet,
+    pages,
+    people,
+    settle,
+)
 from tests.prove.strangers.chatty import WHIMS, Chatty
 from tests.prove.strangers.mishaps import MISHAPS, PROVOKED
 from tests.prove.strangers.needles import Find, Needles
 from tests.prove.strangers.probes import PROBES, Desk, Prober, browse
 from tests.prove.strangers.scene import (
+    ADDRESSES,
     COMMANDS,
+    ERRORS,
     LINES,
     METRICS,
+    PAGES_LINES,
+    REFUSED_PAGES,
     SURFACES,
     TOLD_TO_OPERATORS,
     Ears,
@@ -41,13 +56,16 @@ from tests.prove.strangers.scene import (
     Scene,
     invent,
 )
+from tests.prove.strangers.visiting import visit
 
-CONTROL = "lines with words, errors that quote their cause, counts by what was sent"
-BLABBED = (LINES, METRICS, "errors")
+CONTROL = "lines with words, errors that quote their cause, counts by what was sent, names in addresses"
+BLABBED = (LINES, METRICS, ERRORS, PAGES_LINES, REFUSED_PAGES, ADDRESSES)
+TOLD = (COMMANDS, REFUSED_PAGES, ADDRESSES)
 MANY, FEW = 1_000, len(MISHAPS)
 ON_POSTGRESQL = 250  # whose words alone are others
 AT_THE_DESK = 5  # people whose data commands get to see
 WITH_A_CERTIFICATE = 20  # one in so many
+VISITING, FIRST_VISITOR = 7, 1  # one in so many, from this one on: in the end some with each mishap
 EVIDENCE = 5
 TIME = re.compile(rb'"timestamp": "[^"]*"')  # lines that differ in nothing else are one
 
@@ -86,8 +104,9 @@ def _live(stage: Stage, store: str, count: int, *, blabs: bool) -> tuple[Ears, l
     what = f"{count:,} people on {store}" if not blabs else f"people whom a gateway blabs about, {store}"
     with _open_scene(stage, store, crowd, blabs=blabs) as scene:
         _let_live(stage, what, scene, crowd, at_desk=0 if blabs else stage.size(full=AT_THE_DESK, small=1))
-    for file in sorted(scene.world.settings.home.glob("gateway-*.log")):
-        scene.ears.note(LINES, *(TIME.sub(b"", line) for line in file.read_bytes().splitlines()))
+    for name, where in (("gateway", LINES), ("pages", PAGES_LINES)):
+        for file in sorted(scene.world.settings.home.glob(f"{name}-*.log")):
+            scene.ears.note(where, *(TIME.sub(b"", line) for line in file.read_bytes().splitlines()))
     return scene.ears, _search(scene)
 
 
@@ -96,7 +115,7 @@ def _search(scene: Scene) -> list[tuple[str, Find]]:
     first: dict[tuple[str, str], Find] = {}
     for where in SURFACES:
         for find in scene.secret.found_in(scene.ears.hay(where)):
-            if where != COMMANDS or not find.label.startswith(TOLD_TO_OPERATORS):
+            if where not in TOLD or not find.label.startswith(TOLD_TO_OPERATORS):
                 first.setdefault((where, find.label), find)
     return [(where, find) for (where, _), find in first.items()]
 
@@ -117,11 +136,15 @@ def _open_scene(stage: Stage, store: str, crowd: Sequence[Person], *, blabs: boo
         for name in ("tag", "phone", "name", "subject", "reference"):
             secret.add(f"{name} of {person.tag}", getattr(person, name))
     try:
-        with gateways(settings, [GUARDED], set_up=chatty) as [started]:
+        residents = [person.resident for person in crowd]
+        with (
+            gateways(settings, [GUARDED], set_up=chatty) as [started],
+            pages(settings, residents, set_up=chatty) as url,
+        ):
             world = meet(settings, started)
             world.set_contract(OPERATOR, **ENDLESS)
             lender, other = (world.partner(name, **ENDLESS) for name in ("lender", "another"))
-            yield Scene(beside, world, lender, other, Ears(), secret)
+            yield Scene(beside, world, lender, other, Ears(), secret, url)
             hang_up(world)
     finally:
         beside.close()
@@ -134,6 +157,7 @@ def _let_live(stage: Stage, what: str, scene: Scene, crowd: Sequence[Person], *,
     again = samples()["/scoregate.admin.v1.PartnerAdminService/AddPartner"]
     for _ in range(2):  # by the second time it is there
         scene.ears.call(scene.world.partners.AddPartner, again)
+    foreign = scene.consent(scene.lender, crowd[0])
     fields = -(-len(PROBES) // len(crowd))  # each at least once
     for number, person in enumerate(crowd):
         stage.step(what, number, len(crowd))
@@ -145,5 +169,7 @@ def _let_live(stage: Stage, what: str, scene: Scene, crowd: Sequence[Person], *,
         if number % WITH_A_CERTIFICATE == 0:
             prober.show_certificate(person)
         MISHAPS[number % len(MISHAPS)](scene, person, mine, theirs)
+        if number % VISITING == FIRST_VISITOR:
+            visit(scene, person, mine.consent_id, (foreign.consent_id, foreign.handle))
     scene.ears.note(METRICS, scene.browse("/metrics"))
     desk.pull(scene)

@@ -147,6 +147,7 @@ def missing(field: str) -> str:
         "partner_id": "nobody-at-all",
         "fingerprint": "0" * 64,
         "subject": "nobody-00001",
+        "reference": "K7QM2XW9RT",
         "page_token": made_up_token(f"0:1:{2**52}:{'0' * 32}"),
     }
     return named.get(field) or new_id()
@@ -166,9 +167,22 @@ MALFORMED = {
     "fingerprint": "0" * 63,
     "subject": "a b",
     "page_token": "no token",
+    "reference": "0OI1L",
 }
 
 WORDS = frozenset(
-    {"nonce", "partner_reference", "time_zone", "legal_name", "legal_entity", "csr_pem", "reason"}
+    {
+        *(
+            "nonce",
+            "partner_reference",
+            "time_zone",
+            "legal_name",
+            "legal_entity",
+            "csr_pem",
+            "reason",
+            "outcome",
+        ),
+        *("return_address", "return_addresses", "return_state", "name", "document_number", "phone"),
+    }
 )
 """Text that names nothing."""

@@ -13,9 +13,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from urllib.parse import quote
 
 import structlog
 from google.rpc import status_pb2
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import Response
 
 from gateway.cli.logs import configure
 from gateway.doors import door
@@ -23,8 +27,9 @@ from gateway.doors.calls import Incoming
 from gateway.engine import EmbeddedEngine, EngineUnavailable, ModelCard, Outcomes
 from gateway.errors import Refused
 from gateway.metrics import CALLS
+from gateway.pages.consumer import frame
 from gateway.server import Seams
-from scoring.service import Engine, Query, Scored
+from scoring.service import Engine, Explanation, Query, Scored
 
 BREAKS, IS_AWAY, TALKS_RUBBISH, RAISES = "breaks", "is away", "talks rubbish", "raises"
 WHIMS = (BREAKS, IS_AWAY, TALKS_RUBBISH, RAISES)
@@ -89,6 +94,14 @@ class _Engine:
         future.set_result(named)
         return future
 
+    def explain(self, subject: str, *, as_of: date, timeout: float) -> Explanation:
+        whim = self.whims.get(subject, "")
+        if whim == IS_AWAY:
+            raise EngineUnavailable(f"asked about {subject}")
+        if whim:
+            raise RuntimeError(f"no room for {subject}")
+        return self.real.explain(self.known_as.get(subject, subject), as_of=as_of, timeout=timeout)
+
     def model(self) -> ModelCard:
         return self.real.model()
 
@@ -99,7 +112,7 @@ class _Engine:
 def _blab() -> None:
     """Lines with words in them, as in development; errors that quote causes, and counts by what was sent."""
     configure(development=True, stream=sys.stderr)
-    told, refuse = door.status_bytes, door.Frame._refuse
+    told, refuse, run = door.status_bytes, door.Frame._refuse, frame.Frame._run
 
     def quoting(refusal: Refused, request_id: str, help_url: str) -> bytes:
         made = status_pb2.Status.FromString(told(refusal, request_id, help_url))
@@ -107,9 +120,25 @@ def _blab() -> None:
         quoted: bytes = made.SerializeToString()
         return quoted
 
-    def counting(frame: door.Frame, incoming: Incoming, refusal: Refused) -> None:
+    def counting(doors: door.Frame, incoming: Incoming, refusal: Refused) -> None:
         CALLS.labels(incoming.method, base64.b64encode(incoming.body or b"").decode()).inc()
-        refuse(frame, incoming, refusal)
+        refuse(doors, incoming, refusal)
 
-    for place, name, part in ((door, "status_bytes", quoting), (door.Frame, "_refuse", counting)):
+    def telling(
+        pages: frame.Frame, request: Request, show: frame.Show, fields: QueryParams | None
+    ) -> Response:
+        answer = run(pages, request, show, fields)
+        said = fields.get("words", "") if fields else ""
+        if answer.status_code >= 400:
+            answer.body += repr(said).encode()
+            answer.headers["content-length"] = str(len(answer.body))
+        if "location" in answer.headers:
+            answer.headers["location"] += f"?of={quote(said)}"
+        return answer
+
+    for place, name, part in (
+        (door, "status_bytes", quoting),
+        (door.Frame, "_refuse", counting),
+        (frame.Frame, "_run", telling),
+    ):
         setattr(place, name, part)

@@ -208,7 +208,7 @@ def ids_of(method: Method) -> list[str]:
         LookupError: A field that nobody has said of whether it names anything.
     """
     sample = samples()[method.path]
-    names = {path: path.rpartition(".")[2] for path, _, _ in text_fields(sample)}
+    names = {path: path.rpartition(".")[2].partition("[")[0] for path, _, _ in text_fields(sample)}
     if unknown := set(names.values()) - MALFORMED.keys() - WORDS:
         raise LookupError(f"{method.path}: does {', '.join(sorted(unknown))} name anything?")
     return [path for path, name in names.items() if name in MALFORMED] or [""]

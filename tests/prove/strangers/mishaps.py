@@ -85,6 +85,17 @@ def a_freeze(scene: Scene, person: Person, mine: Consent, _: Consent) -> None:
     scene.admin("SetFreeze", consent_admin_pb2.SetFreezeRequest(subject=person.subject))
 
 
+def a_dispute(scene: Scene, person: Person, mine: Consent, _: Consent) -> None:
+    """A person says what is wrong; an operator reads it, answers them, and answers once again."""
+    reference = scene.world.dispute(person.subject, words=person.reference)
+    scene.ask(scene.lender, scene.lender.query(mine))
+    scene.admin("ListDisputes", consent_admin_pb2.ListDisputesRequest())
+    for outcome in (f"{person.reference}\n", person.reference, person.reference):
+        resolve = consent_admin_pb2.ResolveDisputeRequest(reference=reference, outcome=outcome)
+        scene.admin("ResolveDispute", resolve)
+    scene.admin("ListDisputes", consent_admin_pb2.ListDisputesRequest(with_resolved=True))
+
+
 def a_second_yes(scene: Scene, person: Person, mine: Consent, _: Consent) -> None:
     """An invitation that was decided is decided again, the other way too; and one that is nowhere."""
     for handle in (mine.handle, new_id()):
@@ -169,6 +180,7 @@ MISHAPS: tuple[Mishap, ...] = (
     _changed("PAUSE", "PAUSE", "RESUME"),
     _changed("REVOKE", "RESUME"),
     a_freeze,
+    a_dispute,
     a_second_yes,
     other_terms,
     a_crash,
@@ -187,6 +199,16 @@ PROVOKED = (
     *("CONSENT_PURPOSE_MISMATCH", "CONSENT_DISCLOSURE_NOT_ALLOWED", "SUBJECT_FROZEN", "REQUEST_ID_REUSED"),
     *("THRESHOLD_NOT_REGISTERED", "DAILY_QUOTA_EXHAUSTED", "MONTHLY_QUOTA_EXHAUSTED", "BURST_EXCEEDED"),
     *("ENGINE_UNAVAILABLE", "ENGINE_ANSWER_INVALID", "AUDIT_UNAVAILABLE", "INTERNAL", "METHOD_NOT_ALLOWED"),
-    "CERTIFICATE_UNKNOWN",
+    *(
+        "CERTIFICATE_UNKNOWN",
+        "page 200",
+        "page 303",
+        "page 400",
+        "page 403",
+        "page 404",
+        "page 409",
+        "page 413",
+    ),
+    *("page 500", "page 503"),
 )
-"""Refusals that must have been met."""
+"""Refusals that must have been met, and of the consumers' pages what they answered."""

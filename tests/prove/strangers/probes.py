@@ -18,12 +18,12 @@ from grpc_health.v1 import health_pb2
 
 from tests.cli.conftest import Terminal, whole_app
 from tests.journey.contract import METHODS, Method
-from tests.journey.samples import samples, text_fields
+from tests.journey.samples import put, samples, text_fields
 from tests.prove.strangers.scene import COMMANDS, ENTRIES, PAGES, Person, Scene
 from tests.roles import certify, connect
 from tests.world import Partner
 
-KEPT_AS_SENT = frozenset({"reason", "legal_name", "partner_reference", "partner_id"})
+KEPT_AS_SENT = frozenset({"reason", "legal_name", "partner_reference", "partner_id", "return_state"})
 """Words of an operator's or a lender's own, kept where they belong: here only sent so as to be refused."""
 
 
@@ -44,7 +44,7 @@ class Probe:
             request = samples()[self.method.path]
             for name, holder, field in list(text_fields(request)):
                 if name == self.path:
-                    setattr(holder, field.name, text)
+                    put(holder, field, text)
             yield request.SerializeToString()
         yield b"\xff" + person.reference.encode()  # no message at all
 

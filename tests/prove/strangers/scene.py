@@ -21,19 +21,22 @@ from tests.world import Partner, World, new_uuid, terms
 NAMES = ("Zoë", "José", "Łukasz", "Дмитрий", "美玲", "O'Neill & Søn")
 CALL_SECONDS = 20.0
 
-LINES, METRICS, ERRORS, PAGES, COMMANDS, ENTRIES = (
+LINES, METRICS, ERRORS, PAGES, COMMANDS, ENTRIES, PAGES_LINES, REFUSED_PAGES, ADDRESSES = (
     "log lines",
     "metrics",
     "errors",
     "HTTP answers",
     "failed commands",
     "log entries",
+    "log lines of the consumers' pages",
+    "refusals of the consumers' pages",
+    "addresses of the consumers' pages",
 )
-SURFACES = (LINES, METRICS, ERRORS, PAGES, COMMANDS, ENTRIES)
+SURFACES = (LINES, METRICS, ERRORS, PAGES, COMMANDS, ENTRIES, PAGES_LINES, REFUSED_PAGES, ADDRESSES)
 """All that is searched. Answers are not: whoever is due a datum gets it."""
 
 TOLD_TO_OPERATORS = ("consent_id", "handle")
-"""By commands."""
+"""By commands; and people's own stand in the addresses of their pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,11 @@ class Person:
     def subject(self) -> str:
         """What the gateway knows them by."""
         return f"{self.tag}@mail.example"
+
+    @property
+    def resident(self) -> tuple[str, str, str, str]:
+        """As whom they sign in: subject, name, document, phone."""
+        return self.subject, self.name, self.tag.upper(), self.phone
 
     @property
     def reference(self) -> str:
@@ -120,6 +128,7 @@ class Scene:
     other: Partner
     ears: Ears
     secret: Needles
+    pages: str  # the consumers' pages' address
 
     def ask(self, lender: Partner, query: score_pb2.GetScoreRequest) -> Any:
         """GetScore."""
