@@ -91,6 +91,7 @@ class Terms:
     time_zone: str
     data_life: timedelta
     excluded_families: frozenset[InputFamily]
+    thresholds: tuple[int, ...] = ()  # the lines that the person read; empty: whatever the contract lists
 
 
 @value
@@ -173,6 +174,16 @@ class Grant:
         if replay_of is None and self._is_used_up(now):
             raise ConsentDenied("CONSENT_FREQUENCY_EXHAUSTED")
 
+    def require_line(self, threshold: int | None) -> None:
+        """Return only if the person agreed to a yes or no at this line; None asks for none.
+
+        Raises:
+            ConsentDenied: They read other lines.
+        """
+        agreed = self.terms.thresholds
+        if threshold is not None and agreed and threshold not in agreed:
+            raise ConsentDenied("CONSENT_DISCLOSURE_NOT_ALLOWED")
+
     def _require_open(self, now: datetime, replay_of: int | None) -> None:
         state = self.state_at(now)
         if state is State.CONSUMED and replay_of is not None and replay_of == self.consumed_by:
@@ -188,11 +199,10 @@ class Grant:
         return often is not None and self.uses >= often.uses and self.used_in == self.period_at(now)
 
     def _passes_freeze(self, frozen_at: datetime) -> bool:
-        """The person's own questions, reviews that were agreed to before, and what it was lifted for."""
-        purpose = self.terms.purpose
-        if purpose is Purpose.CONSUMER_SELF or self.lifts == frozen_at:
+        """Reviews that were agreed to before, and what it was lifted for."""
+        if self.lifts == frozen_at:
             return True
-        return purpose is Purpose.ACCOUNT_REVIEW and self.granted_at < frozen_at
+        return self.terms.purpose is Purpose.ACCOUNT_REVIEW and self.granted_at < frozen_at
 
     def used(self, now: datetime, leaf_index: int) -> Standing:
         """How this grant stands after one more scored answer, whose entry is at ``leaf_index``."""

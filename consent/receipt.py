@@ -13,13 +13,17 @@ from consent.keys import SigningKey
 from consent.register import Entry
 from scoregate.proof import jws
 from scoregate.proof.consent_history import ConsentEvent
-from scoregate.proof.consent_receipt import TYP, ConsentReceipt
+from scoregate.proof.consent_receipt import MAX_EVENTS, TYP, ConsentReceipt
 from scoregate.proof.consent_terms import Processing
 from scoregate.words import ConsentEventKind
 
 
 class HistoryUnknown(Exception):
     """This consent was given before events were kept (revision 0007), so there is no receipt of it."""
+
+
+class HistoryTooLong(Exception):
+    """More has happened to this consent than a receipt holds (``MAX_EVENTS``)."""
 
 
 def receipt_of(
@@ -35,9 +39,12 @@ def receipt_of(
     """Return what a receipt says of a consent with these events, which are all of them, oldest first.
 
     Raises:
+        HistoryTooLong: There are more than a receipt holds.
         HistoryUnknown: It was given before events were kept.
-        ClaimInvalid: The events can't have happened so, or are more than a receipt holds.
+        ClaimInvalid: The events can't have happened so.
     """
+    if len(events) > MAX_EVENTS:
+        raise HistoryTooLong
     if not events or events[0].kind is not ConsentEventKind.GRANTED:
         raise HistoryUnknown
     grant = entry.grant
@@ -72,6 +79,7 @@ def _processing(entry: Entry) -> Processing:
         expires_at=grant.expires_at,
         data_life_seconds=terms.data_life // timedelta(seconds=1),
         excluded_families=terms.excluded_families,
+        thresholds=terms.thresholds,
         notice_version=entry.notice_version,
         consent_sha256=grant.sha256.hex(),
     )

@@ -15,8 +15,10 @@ from consent.identity import Matcher, Trait
 from consent.pairwise import Pairwise
 from consent.register import Entry, Event, Invitation, disputes
 from consent.register.disputes import Dispute, DisputeKind, plain_words
+from consent.register.terms import NOTICE_VERSION
+from gateway import partners
 from gateway.audit.log import Appended
-from gateway.audit.private import Vault, owner_subject
+from gateway.audit.private import Sealed, Vault, owner_subject
 from gateway.ledger import Transaction
 from gateway.query import Caller
 from gateway.quota.contract import Contract
@@ -78,6 +80,7 @@ def allow(
     excluded: frozenset[InputFamily] = frozenset(),
     traits: Mapping[Trait, str] | None = None,
     matcher: Matcher | None = None,
+    notice_version: str = NOTICE_VERSION,
 ) -> Entry | None:
     """A person allows an invitation; a consent comes of it.
 
@@ -86,7 +89,8 @@ def allow(
 
     ``lift_freeze``: where their file is frozen, they lift that freeze for this lender alone. ``excluded``:
     input families that they exclude beyond those of the invitation. ``traits`` are what their login says,
-    compared by ``matcher``; without both, nobody vouches for who they are.
+    compared by ``matcher``; without both, nobody vouches for who they are. ``notice_version`` names the words
+    that they saw.
 
     Raises:
         NotFound: No such invitation.
@@ -103,6 +107,7 @@ def allow(
             mismatch(tx, handle, actor=actor)
             return None
     reference = pairwise.reference(found.partner_id, subject)
+    partner = partners.partner(tx.connection, found.partner_id)
     entry = register.allow(
         tx.connection,
         handle,
@@ -111,6 +116,8 @@ def allow(
         now=tx.now,
         lift_freeze=lift_freeze,
         excluded=excluded,
+        thresholds=partner.contract.thresholds,
+        notice_version=notice_version,
     )
     tx.vault.ensure(tx.connection, owner_subject(subject))
     reason = CONSUMER_DECISION if entry.grant.lifts is None else FREEZE_LIFTED
@@ -217,14 +224,21 @@ def reopen_month(tx: Transaction, subject: str, *, reason: str, actor: str) -> i
 def open_dispute(tx: Transaction, subject: str, kind: DisputeKind, words: str, *, actor: str) -> Dispute:
     """A person disputes something, or asks for a human review; their answers are marked from now on.
 
-    ``words`` are the person's own, 1 to 2,000 characters.
+    ``words`` are the person's own, 1 to 2,000 characters. Who says the same again, while it is open, has the
+    one that there is: a button that was pressed twice.
 
     Raises:
         WordsRefused: Too few, too many, or not printable.
         TooManyOpen: As many of theirs are open as may be.
     """
     key = tx.vault.ensure(tx.connection, owner_subject(subject))
-    sealed = key.seal(plain_words(words).encode())
+    said = plain_words(words).encode()
+    mine = disputes.disputes_of_subject(tx.connection, subject, limit=disputes.MOST_OPEN, open_only=True)
+    for each in mine:
+        is_readable = each.key_id == key.key_id  # not sealed before they were erased
+        if each.kind is kind and is_readable and key.open(Sealed(each.key_id, each.words)) == said:
+            return each
+    sealed = key.seal(said)
     opened = disputes.open_dispute(
         tx.connection, subject, kind, key_id=sealed.key_id, words=sealed.data, now=tx.now
     )

@@ -41,7 +41,7 @@ class Checked:
             ("partner", f"{receipt.legal_name} ({receipt.partner_id})"),
             ("person", f"{receipt.subject_ref}, as this partner knows them"),
             ("purpose", f"{agreed.purpose}, a {agreed.inquiry} inquiry"),
-            ("shown", ", ".join(sorted(agreed.disclosures))),
+            ("shown", ", ".join(sorted(agreed.disclosures)) + _lines(agreed.thresholds)),
             (
                 "how often",
                 f"{often[0]:,} in each {often[1]} at most, {agreed.time_zone}" if often else "once",
@@ -78,6 +78,10 @@ _RECOMPUTED = {
     False: "which does not follow from the above: it is of an earlier form, or of other terms",
 }
 _LOGGED = "recomputed over every entry; each event is in it, and says the same"
+
+
+def _lines(thresholds: tuple[int, ...]) -> str:
+    return f"; yes or no at {', '.join(map(str, thresholds))}" if thresholds else ""
 
 
 def _second(at: datetime) -> str:

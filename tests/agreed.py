@@ -32,7 +32,15 @@ def periodic(uses: int, unit: Any, time_zone: str = "UTC", *, like: Terms = ONE_
     return replace(like, mode=ConsentMode.PERIODIC, frequency=frequency, time_zone=time_zone)
 
 
-def agree(tx: Transaction, partner_id: str, subject: str, terms: Terms, subject_ref: str) -> Grant:
+def agree(
+    tx: Transaction,
+    partner_id: str,
+    subject: str,
+    terms: Terms,
+    subject_ref: str,
+    *,
+    lines: tuple[int, ...] = (),
+) -> Grant:
     """One person's grant to one partner, by the register; it leaves no entry in the log."""
     invitation, _ = register.invite(
         tx.connection,
@@ -46,5 +54,10 @@ def agree(tx: Transaction, partner_id: str, subject: str, terms: Terms, subject_
     )
     tx.vault.ensure(tx.connection, owner_subject(subject))
     return register.allow(
-        tx.connection, invitation.handle, subject=subject, subject_ref=subject_ref, now=tx.now
+        tx.connection,
+        invitation.handle,
+        subject=subject,
+        subject_ref=subject_ref,
+        now=tx.now,
+        thresholds=lines,
     ).grant

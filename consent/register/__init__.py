@@ -5,7 +5,14 @@ ledger's head lock, so what is read here can't change before it is written. Look
 behalf of a partner are keyed by (partner, id): missing and foreign are one answer.
 """
 
-from consent.register.events import Event, events_of_consent, events_of_partner, open_grants, overdue, record
+from consent.register.events import (
+    Event,
+    events_of_partner,
+    latest_events_of_consent,
+    open_grants,
+    overdue,
+    record,
+)
 from consent.register.grants import (
     Entry,
     NotFound,
@@ -51,12 +58,12 @@ __all__ = [
     "entries_of_partner",
     "entries_of_subject",
     "entry",
-    "events_of_consent",
     "events_of_partner",
     "frozen_at",
     "grants_owned",
     "invitation",
     "invite",
+    "latest_events_of_consent",
     "latest_of_subject",
     "metadata",
     "mismatch",

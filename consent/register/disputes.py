@@ -160,10 +160,24 @@ def resolve_dispute(connection: Connection, reference: str, *, outcome: bytes, n
     return dispute(connection, reference)
 
 
-def disputes_of_subject(connection: Connection, subject: str, *, limit: int = 100) -> list[Dispute]:
-    """A person's own, the newest first."""
+def disputes_of_subject(
+    connection: Connection, subject: str, *, before: str = "", limit: int = 100, open_only: bool = False
+) -> list[Dispute]:
+    """A person's own, the newest first; those that come after the one of the reference ``before``.
+
+    Raises:
+        NotFound: They have none of that reference.
+    """
+    place = sa.tuple_(disputes.c.opened_at_us, disputes.c.reference)
     query = sa.select(disputes).where(disputes.c.subject == subject)
-    order = (disputes.c.opened_at_us.desc(), disputes.c.reference)
+    if open_only:
+        query = query.where(disputes.c.resolved_at_us.is_(None))
+    if before:
+        last = dispute(connection, before)
+        if last.subject != subject:
+            raise NotFound
+        query = query.where(place < sa.tuple_(sa.literal(micros(last.opened_at)), sa.literal(before)))
+    order = (disputes.c.opened_at_us.desc(), disputes.c.reference.desc())
     return [_dispute(row) for row in connection.execute(query.order_by(*order).limit(limit)).all()]
 
 

@@ -52,12 +52,14 @@ def events_of_partner(
     return [_event(row) for row in connection.execute(query.limit(limit)).all()]
 
 
-def events_of_consent(connection: Connection, partner_id: str, consent_id: str, *, limit: int) -> list[Event]:
-    """What happened to one grant of this partner, in the order of the log."""
+def latest_events_of_consent(
+    connection: Connection, partner_id: str, consent_id: str, *, limit: int
+) -> list[Event]:
+    """What happened to one grant of this partner, as many as ``limit`` of the latest, the latest first."""
     query = (
         sa.select(consent_events)
         .where(consent_events.c.partner_id == partner_id, consent_events.c.consent_id == consent_id)
-        .order_by(consent_events.c.leaf_index)
+        .order_by(consent_events.c.leaf_index.desc())
     )
     return [_event(row) for row in connection.execute(query.limit(limit)).all()]
 

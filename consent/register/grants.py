@@ -198,10 +198,16 @@ def set_freeze(connection: Connection, subject: str, *, frozen: bool, now: datet
 _STATES = {state.value: state for state in State}
 _NO_PERSON = ("", None, None)  # who neither froze nor marked anything has no row
 
-# By what the column holds, a bit for each, or by None where a person has no row.
-MARKS: dict[int | None, tuple[Mark, ...]] = {None: ()} | {
-    bits: tuple(mark for mark in Mark if bits >> mark.number - 1 & 1) for bits in range(1 << len(Mark))
-}
+
+class _Marks(dict[int | None, tuple[Mark, ...]]):
+    """By what the column holds: a bit for each, None where a person has no row. Other bits say nothing."""
+
+    def __missing__(self, bits: int | None) -> tuple[Mark, ...]:
+        marks = tuple(mark for mark in Mark if (bits or 0) >> mark.number - 1 & 1)
+        return self.setdefault(bits, marks)
+
+
+MARKS = _Marks()
 
 
 def _moment(micros: int | None) -> datetime | None:

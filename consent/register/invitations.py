@@ -19,7 +19,7 @@ from consent.register.grants import Entry, NotFound, entry, frozen_at
 from consent.register.tables import grants, invitations, standings
 from consent.register.terms import NOTICE_VERSION, consent_digest, dump, load
 from scoregate.instants import micros, moment
-from scoregate.words import InputFamily
+from scoregate.words import Disclosure, InputFamily
 
 
 class InvitationClosed(Exception):
@@ -177,11 +177,15 @@ def allow(
     now: datetime,
     lift_freeze: bool = False,
     excluded: frozenset[InputFamily] = frozenset(),
+    thresholds: tuple[int, ...] = (),
+    notice_version: str = NOTICE_VERSION,
 ) -> Entry:
     """Record a person's yes; a grant comes of it.
 
     ``lift_freeze``: where their file is frozen, they lift that freeze for this grant alone. ``excluded``:
-    input families that they exclude beyond those of the invitation.
+    input families that they exclude beyond those of the invitation. ``thresholds``: the lines that
+    they read, kept where the invitation asks for a yes or no. ``notice_version``: of the words that they saw,
+    1 to 16 characters.
 
     Raises:
         NotFound: No such invitation.
@@ -193,7 +197,10 @@ def allow(
     frozen = frozen_at(connection, subject)
     if frozen is not None and not lift_freeze:
         raise SubjectIsFrozen
-    terms = replace(pending.terms, excluded_families=pending.terms.excluded_families | excluded)
+    lines = thresholds if Disclosure.THRESHOLD in pending.terms.disclosures else ()
+    terms = replace(
+        pending.terms, excluded_families=pending.terms.excluded_families | excluded, thresholds=lines
+    )
     if terms.excluded_families == frozenset(InputFamily):
         raise NothingLeft
     not_before, expires_at = window(terms, now)
@@ -213,7 +220,7 @@ def allow(
         state=State.ACTIVE,
         lifts=frozen,
     )
-    grant = replace(grant, sha256=consent_digest(grant, NOTICE_VERSION))
+    grant = replace(grant, sha256=consent_digest(grant, notice_version))
     connection.execute(
         sa.insert(grants).values(
             consent_id=grant.consent_id,
@@ -224,7 +231,7 @@ def allow(
             handle=handle,
             partner_reference=pending.partner_reference,
             terms=dump(terms),
-            notice_version=NOTICE_VERSION,
+            notice_version=notice_version,
             sha256=grant.sha256,
             granted_at_us=micros(now),
             not_before_us=micros(not_before),

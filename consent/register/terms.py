@@ -13,7 +13,7 @@ from scoregate.proof.digest import consent_form
 from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Purpose
 
 NOTICE_VERSION = "2026-11"
-"""The version of the words that the person saw."""
+"""The version of the words that the person saw; those of a page add their language, as in 2026-11.zh-Hans."""
 
 
 def consent_digest(grant: Grant, notice_version: str) -> bytes:
@@ -36,25 +36,27 @@ def consent_digest(grant: Grant, notice_version: str) -> bytes:
         data_life=terms.data_life,
         excluded_families=terms.excluded_families,
         notice_version=notice_version,
+        thresholds=terms.thresholds,
     )
     return hashlib.sha256(form).digest()
 
 
 def dump(terms: Terms) -> str:
     """The terms as a column holds them."""
-    return json.dumps(
-        {
-            "purpose": terms.purpose,
-            "disclosures": sorted(terms.disclosures),
-            "mode": terms.mode,
-            "not_before_us": micros(terms.not_before) if terms.not_before else None,
-            "valid_for_s": int(terms.valid_for.total_seconds()),
-            "frequency": [terms.frequency.uses, terms.frequency.unit] if terms.frequency else None,
-            "time_zone": terms.time_zone,
-            "data_life_s": int(terms.data_life.total_seconds()),
-            "excluded_families": sorted(terms.excluded_families),
-        }
-    )
+    raw: dict[str, object] = {
+        "purpose": terms.purpose,
+        "disclosures": sorted(terms.disclosures),
+        "mode": terms.mode,
+        "not_before_us": micros(terms.not_before) if terms.not_before else None,
+        "valid_for_s": int(terms.valid_for.total_seconds()),
+        "frequency": [terms.frequency.uses, terms.frequency.unit] if terms.frequency else None,
+        "time_zone": terms.time_zone,
+        "data_life_s": int(terms.data_life.total_seconds()),
+        "excluded_families": sorted(terms.excluded_families),
+    }
+    if terms.thresholds:
+        raw["thresholds"] = terms.thresholds
+    return json.dumps(raw)
 
 
 @lru_cache(maxsize=4_096)
@@ -71,6 +73,7 @@ def load(text: str) -> Terms:
         time_zone=raw["time_zone"],
         data_life=timedelta(seconds=raw["data_life_s"]),
         excluded_families=frozenset(map(InputFamily.read, raw["excluded_families"])),
+        thresholds=tuple(raw.get("thresholds", ())),  # agreed to before lines were kept
     )
 
 

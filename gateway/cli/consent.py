@@ -273,6 +273,7 @@ def plain(consent: consent_pb2.Consent) -> dict[str, object]:
         else None,
         "time_zone": terms.time_zone,
         "excluded_families": [InputFamily.of(each) for each in terms.excluded_families],
+        "thresholds": list(terms.thresholds),
         "not_before": instant(consent.not_before),
         "expires_at": instant(consent.expires_at),
         "consent_sha256": consent.consent_sha256.hex(),

@@ -24,7 +24,7 @@ from gateway.registry import acting
 from gateway.store import Store
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.partner.v1 import consent_pb2, types_pb2
-from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Purpose
+from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily
 
 SERVICE = "scoregate.partner.v1.ConsentService"
 EVENT_TOKEN = re.compile(r"(\d{1,18}):([a-z2-7]{26})")
@@ -216,9 +216,9 @@ def subject_ref(tx: Transaction, invitation: Invitation) -> str:
 
 def read_terms(check: Check, given: consent_pb2.ConsentTerms, *, now: datetime) -> Terms:
     """Read the terms of an invitation; violations go to ``check``."""
-    purpose = check.word("terms.purpose", Purpose, given.purpose)
-    if purpose is Purpose.CONSUMER_SELF:
-        check.refuse("terms.purpose", "CONSUMER_SELF is a person's own; name what you need the score for")
+    purpose = check.purpose("terms.purpose", given.purpose)
+    if given.thresholds:
+        check.refuse("terms.thresholds", "must be left out: the lines are those of your contract")
     disclosures = check.words("terms.disclosures", Disclosure, given.disclosures, most=4)
     if not disclosures - {Disclosure.REASONS}:
         check.refuse("terms.disclosures", "must name SCORE, BAND or THRESHOLD")
@@ -229,7 +229,7 @@ def read_terms(check: Check, given: consent_pb2.ConsentTerms, *, now: datetime) 
     if not_before is not None and not_before > now + YEARS:
         check.refuse("terms.not_before", "must lie within the next 5 years")
     return Terms(
-        purpose=purpose or Purpose.CONSUMER_SELF,
+        purpose=purpose,
         disclosures=disclosures,
         mode=mode or ConsentMode.ONE_TIME,
         not_before=not_before,
@@ -265,6 +265,7 @@ def terms_message(terms: Terms) -> consent_pb2.ConsentTerms:
         time_zone=terms.time_zone,
         data_life=duration(terms.data_life),
         excluded_families=sorted(family.number for family in terms.excluded_families),
+        thresholds=terms.thresholds,
     )
     if terms.not_before is not None:
         message.not_before.CopyFrom(timestamp(terms.not_before))

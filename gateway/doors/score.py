@@ -155,8 +155,7 @@ def _shared(
     check.text(f"{prefix}nonce", request.nonce, NONCE, A_NONCE)
     if request.subject_ref:
         check.text(f"{prefix}subject_ref", request.subject_ref, SUBJECT, A_SUBJECT_REF)
-    purpose = check.word(f"{prefix}purpose", Purpose, request.purpose)
-    return purpose or Purpose.CONSUMER_SELF  # never used: ``finish`` raises
+    return check.purpose(f"{prefix}purpose", request.purpose)
 
 
 def _query(

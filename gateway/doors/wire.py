@@ -20,7 +20,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from consent import pairwise
 from gateway.errors import Refused, Violation
 from scoregate.errors import WordUnknown
-from scoregate.words import Word
+from scoregate.words import Purpose, Word
 
 M = TypeVar("M", bound=Message)
 W = TypeVar("W", bound=Word)
@@ -90,6 +90,13 @@ class Check:
         if not (least <= len(text) <= most and text.isprintable()):
             self.refuse(field, f"must have {least} to {most} printable characters")
         return text
+
+    def purpose(self, field: str, number: int) -> Purpose:
+        """What a lender may ask for; refused words read as CONSUMER_SELF, which none may."""
+        found = self.word(field, Purpose, number)
+        if found is Purpose.CONSUMER_SELF:
+            self.refuse(field, "CONSUMER_SELF is a person's own; name what you need the score for")
+        return found or Purpose.CONSUMER_SELF
 
     def word(self, field: str, kind: type[W], number: int) -> W | None:
         """An enum value that is set and known."""

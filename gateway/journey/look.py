@@ -19,7 +19,6 @@ from gateway.ledger import answers
 from gateway.quota import contract
 from gateway.quota.contract import Usage
 from gateway.thresholds.policy import require_listed
-from scoregate.words import Purpose
 
 QUOTAS = {"DAILY_QUOTA_EXHAUSTED": "day", "MONTHLY_QUOTA_EXHAUSTED": "month"}
 
@@ -92,5 +91,5 @@ def _check(
         return
     grant.require(query.ask, now=now)
     require_listed(query.threshold, inquiry.partner.contract)
-    if query.ask.purpose is not Purpose.CONSUMER_SELF:
-        contract.require(usage)
+    grant.require_line(query.threshold)
+    contract.require(usage)

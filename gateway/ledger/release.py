@@ -170,10 +170,11 @@ def _release(loaded: Loaded, attempt: Repeat | Release) -> Outcome:
         return Replayed(first.sealed, first.log_origin, first.leaf_index, first.leaf, usage)
     if isinstance(attempt, Repeat):
         return Gone()
-    # 5  a threshold that the contract lists, the person's marks, and what this month's first answer in cells
-    #    rested on
+    # 5  a threshold that the contract lists and the person read, the person's marks, and what this month's
+    #    first answer in cells rested on
     if guards.recheck:
         policy.require_listed(query.threshold, partner.contract)
+        grant.require_line(query.threshold)
         if grant.marks != attempt.seen.marks:
             return Overtaken()  # a dispute was opened or resolved since the answer was signed
     if guards.first_cell and not _rests_on_the_first(loaded, attempt.cell):
@@ -181,11 +182,9 @@ def _release(loaded: Loaded, attempt: Repeat | Release) -> Outcome:
     # 6  signed with today's key, for today's log?
     if (attempt.signing_kid, attempt.log_origin) != (tx.head.signing_kid, tx.head.origin):
         return Stale(tx.head.signing_kid, tx.head.origin)
-    # 7  contract quota; a person's look at their own score is none of its business
-    spent, cost = usage, 0
-    if query.ask.purpose is not Purpose.CONSUMER_SELF:
-        cost = 0 if attempt.not_scored and not partner.contract.charge_not_scored else 1
-        spent = contract.spend(usage if guards.debit_under_lock else attempt.seen_usage, cost)
+    # 7  contract quota
+    cost = 0 if attempt.not_scored and not partner.contract.charge_not_scored else 1
+    spent = contract.spend(usage if guards.debit_under_lock else attempt.seen_usage, cost)
     # 8  from here on the attempt is released, if the transaction commits
     return _append_release(loaded, attempt, name, grant, spent, cost)
 

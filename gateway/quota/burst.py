@@ -9,10 +9,23 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable
+from typing import Protocol
 
 from scoregate.values import value
 
 MICROS = 1_000_000
+
+
+class Pace(Protocol):
+    """What GCRA measures calls by."""
+
+    @property
+    def interval_us(self) -> int:
+        """Between conforming calls, when they keep coming."""
+
+    @property
+    def burst_calls(self) -> int:
+        """How many may come at once, after a rest."""
 
 
 @value
@@ -39,7 +52,7 @@ class Verdict:
     full_after_us: int  # until the whole burst is there again
 
 
-def decide(limit: Limit, arrival_us: int, now_us: int) -> Verdict:
+def decide(limit: Pace, arrival_us: int, now_us: int) -> Verdict:
     """Whether one call at ``now_us`` conforms, given the stored arrival time (0 for a new key)."""
     interval = limit.interval_us
     tolerance = interval * limit.burst_calls
@@ -56,10 +69,9 @@ class BurstExceeded(Exception):
 
     reason = "BURST_EXCEEDED"
 
-    def __init__(self, verdict: Verdict, limit: Limit) -> None:
+    def __init__(self, verdict: Verdict) -> None:
         super().__init__(self.reason)
         self.verdict = verdict
-        self.limit = limit
 
 
 class ConcurrencyExceeded(Exception):
@@ -99,7 +111,7 @@ class Admission:
                 raise ConcurrencyExceeded(in_flight)
             verdict = decide(limit, self._arrival_us.get(partner_id, 0), self._monotonic_us())
             if not verdict.allowed:
-                raise BurstExceeded(verdict, limit)
+                raise BurstExceeded(verdict)
             self._arrival_us[partner_id] = verdict.arrival_us
             self._in_flight[partner_id] = in_flight + 1
         return verdict

@@ -17,7 +17,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from gateway.settings.fields import Address, AddressField, PathField, Whole, is_encrypted, is_local, split_url
 
 DEVELOPMENT_DOMAIN = "scoregate.local"
-_WEB_ADDRESS = r"://[^\s/?#@]+(/[^\s/?#@]+)*$"
+_ORIGIN = r"://[^\s/?#@]+"
+_WEB_ADDRESS = rf"{_ORIGIN}(/[^\s/?#@]+)*$"
 
 
 class Section(BaseModel):
@@ -154,9 +155,9 @@ class Engine(Section):
 class Pages(Section):
     """The consumers' pages, and how people sign in to them."""
 
-    url: str = Field(default="http://127.0.0.1:8081", pattern="^https?" + _WEB_ADDRESS)
-    """Where people reach the pages, as invitations name it: an address without a slash at its end; https in
-    production."""
+    url: str = Field(default="http://127.0.0.1:8081", pattern=f"^https?{_ORIGIN}$")
+    """Where people reach the pages, as invitations name it: scheme, name and port alone, as the pages know no
+    path before their own; https in production."""
     provider: str = Field(default="", pattern=f"^(https?{_WEB_ADDRESS[:-1]})?$")
     """The issuer of the OpenID provider that people sign in with. Empty: development's own, which production
     refuses."""
@@ -178,6 +179,11 @@ class Pages(Section):
     """The zone in which the pages show times: an IANA name such as Asia/Shanghai."""
     session_minutes: Whole = Field(default=30, ge=5, le=720)
     """After how long people sign in anew, in minutes: 5 to 720."""
+    entries_per_hour: Whole = Field(default=120, ge=10, le=1_000_000)
+    """How many forms and looks at their own score one person has in an hour, in each process: 10 to 1000000.
+
+    Each may leave an entry in the log.
+    """
 
     @field_validator("time_zone")
     @classmethod

@@ -62,6 +62,7 @@ class Terms:
     not_before: datetime | None = None  # None: from the person's decision on
     time_zone: str = "UTC"  # IANA name
     excluded_families: tuple[InputFamily | str, ...] = ()
+    thresholds: tuple[int, ...] = ()  # told of a consent: the lines that the person read; never sent
 
     def message(self) -> consent_pb2.ConsentTerms:
         """Return them as they are sent.
@@ -109,6 +110,7 @@ class Terms:
             not_before=instant(message.not_before) if message.HasField("not_before") else None,
             time_zone=message.time_zone,
             excluded_families=tuple(map(InputFamily.of, message.excluded_families)),
+            thresholds=tuple(message.thresholds),
         )
 
 

@@ -128,6 +128,7 @@ class ConsentReceipt:
             time_zone=agreed.time_zone,
             data_life=timedelta(seconds=agreed.data_life_seconds),
             excluded_families=agreed.excluded_families,
+            thresholds=agreed.thresholds,
             notice_version=agreed.notice_version,
         )
         return sha256(form).hexdigest()

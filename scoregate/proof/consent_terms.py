@@ -13,6 +13,7 @@ from scoregate.errors import ClaimInvalid
 from scoregate.proof import shapes
 from scoregate.proof.claims import inquiry_of
 from scoregate.proof.digest import Json, spell_instant
+from scoregate.proof.results import SCORE_RANGE
 from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, InquiryType, Purpose
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -33,6 +34,7 @@ _PROCESSING = frozenset(
         *("frequency", "time_zone", "data_life_seconds", "notice_version", "consent_sha256"),
     )
 )
+_LINES = frozenset({"thresholds"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Processing:
     excluded_families: frozenset[InputFamily]
     notice_version: str  # of the words that the person saw
     consent_sha256: str  # hex; in every attestation under this consent
+    thresholds: tuple[int, ...] = ()  # the lines at which a yes or no may be told, rising
 
     def __post_init__(self) -> None:
         shapes.require_type("purpose", self.purpose, Purpose)
@@ -71,6 +74,13 @@ class Processing:
         shapes.require_integer("data_life_seconds", self.data_life_seconds, 1, _LONGEST_DATA_LIFE)
         shapes.require_text("notice_version", self.notice_version, _NOTICE_VERSION)
         shapes.require_text("consent_sha256", self.consent_sha256, _SHA256)
+        shapes.require_type("thresholds", self.thresholds, tuple)
+        for line in self.thresholds:
+            shapes.require_integer("thresholds", line, *SCORE_RANGE)
+        if list(self.thresholds) != sorted(set(self.thresholds)):
+            raise ClaimInvalid("thresholds", "they rise, each once")
+        if self.thresholds and Disclosure.THRESHOLD not in self.disclosures:
+            raise ClaimInvalid("thresholds", "they need THRESHOLD among the disclosures")
 
     def _require_frequency(self) -> None:
         if (self.frequency is None) == (self.mode is ConsentMode.PERIODIC):
@@ -87,7 +97,7 @@ class Processing:
 
     def members(self) -> dict[str, Json]:
         """Return it as a JSON object."""
-        return {
+        told: dict[str, Json] = {
             "purpose": self.purpose,
             "inquiry": self.inquiry,
             "disclosures": sorted(self.disclosures),
@@ -101,11 +111,12 @@ class Processing:
             "notice_version": self.notice_version,
             "consent_sha256": self.consent_sha256,
         }
+        return told | {"thresholds": self.thresholds} if self.thresholds else told
 
     @classmethod
     def read(cls, value: object) -> Self:
         """Return what a JSON object says."""
-        members = shapes.members("processing", value, _PROCESSING, _PROCESSING)
+        members = shapes.members("processing", value, _PROCESSING, _PROCESSING | _LINES)
         for name, kind in _WORDS.items():
             members[name] = shapes.word(name, members[name], kind)
         if members.pop("inquiry") is not inquiry_of(members["purpose"]):
@@ -116,6 +127,10 @@ class Processing:
             )
         for name in _INSTANTS:
             members[name] = shapes.instant(name, members[name])
+        if "thresholds" in members:
+            members["thresholds"] = tuple(shapes.items("thresholds", members["thresholds"]))
+            if not members["thresholds"]:
+                raise ClaimInvalid("thresholds", "left out where there are none")
         return cls(**members | {"frequency": _read_frequency(members["frequency"])})
 
 

@@ -15,7 +15,8 @@ request id is digested in lower case, however it was sent: one UUID is one id (R
                      "excluded_families":[…],"expires_at":…,"frequency":…,"mode":…,"not_before":…,
                      "notice_version":…,"partner_id":…,"purpose":…,"subject_ref":…,"time_zone":…}
 
-It covers whose consent it is and for whom, beside the terms, so no two consents share a digest.
+It covers whose consent it is and for whom, beside the terms, so no two consents share a digest. Where the
+person read lines at which they may be told yes or no, there is "thresholds":[…] too, in rising order.
 """
 
 import hashlib
@@ -125,6 +126,7 @@ def consent_form(
     data_life: timedelta,
     excluded_families: Iterable[InputFamily],
     notice_version: str,
+    thresholds: Iterable[int] = (),
 ) -> bytes:
     """Return the canonical form of a consent, which `consent_sha256` covers.
 
@@ -142,12 +144,14 @@ def consent_form(
         data_life: How long the partner may keep an answer; whole seconds.
         excluded_families: Families that the score leaves out, in any order.
         notice_version: The version of the text that the person saw.
+        thresholds: The lines that the person read, in any order; none for a consent to no yes or no.
 
     Raises:
         JsonRefused: An instant without time zone, or a data life with a fraction of a second.
     """
     if data_life % timedelta(seconds=1):
         raise JsonRefused("data_life: give whole seconds")
+    lines = sorted(thresholds)
     return canonical(
         {
             "consent_id": consent_id,
@@ -164,6 +168,7 @@ def consent_form(
             "excluded_families": sorted(excluded_families),
             "notice_version": notice_version,
         }
+        | ({"thresholds": lines} if lines else {})
     )
 
 

@@ -120,10 +120,12 @@ instants = st.datetimes(datetime(2026, 11, 24), datetime(2031, 1, 1)).map(lambda
 @st.composite
 def terms(draw: st.DrawFn) -> Processing:
     mode = draw(st.sampled_from(ConsentMode))
+    disclosures = draw(st.frozensets(st.sampled_from(Disclosure), min_size=1))
+    lines = st.frozensets(st.integers(350, 950), max_size=3).map(lambda some: tuple(sorted(some)))
     often = st.tuples(st.integers(1, 1_000_000), st.sampled_from(CalendarUnit))
     return Processing(
         purpose=draw(st.sampled_from(Purpose)),
-        disclosures=draw(st.frozensets(st.sampled_from(Disclosure), min_size=1)),
+        disclosures=disclosures,
         mode=mode,
         frequency=draw(often) if mode is ConsentMode.PERIODIC else None,
         time_zone=draw(st.sampled_from(["UTC", "Asia/Shanghai", "Etc/GMT+1", "America/Port-au-Prince"])),
@@ -133,6 +135,7 @@ def terms(draw: st.DrawFn) -> Processing:
         excluded_families=draw(st.frozensets(st.sampled_from(InputFamily))),
         notice_version=draw(st.from_regex(r"[!-~]{1,16}", fullmatch=True)),
         consent_sha256=draw(st.binary(min_size=32, max_size=32)).hex(),
+        thresholds=draw(lines) if Disclosure.THRESHOLD in disclosures else (),
     )
 
 
@@ -233,6 +236,36 @@ def test_nothing_odd_in_any_place_crashes_the_reader(data: st.DataObject) -> Non
     )
     with pytest.raises(AttestationMalformed):
         ConsentReceipt.decode(json.dumps(members).encode())
+
+
+LINES = replace(
+    TOLD.processing, disclosures=frozenset({Disclosure.THRESHOLD, Disclosure.SCORE}), thresholds=(500, 650)
+)
+
+
+def test_lines_that_the_person_read_are_listed_and_no_line_is_no_member() -> None:
+    assert LINES.members()["thresholds"] == (500, 650)
+    assert Processing.read(json.loads(json.dumps(LINES.members()))) == LINES
+    assert "thresholds" not in TOLD.processing.members()
+
+
+@pytest.mark.parametrize(
+    "lines", [(349,), (951,), (650, 500), (500, 500), (True,), ("500",), (500.0,), [500], None]
+)
+def test_lines_rise_once_each_on_the_scale(lines: Any) -> None:
+    with pytest.raises(ClaimInvalid, match="thresholds: "):
+        replace(LINES, thresholds=lines)
+    if lines != [500]:  # which JSON has no other form for
+        members = LINES.members() | {"thresholds": lines}
+        with pytest.raises(ClaimInvalid, match="thresholds: "):
+            Processing.read(json.loads(json.dumps(members)))
+
+
+def test_lines_are_left_out_where_there_are_none_or_no_yes_or_no_is_told() -> None:
+    with pytest.raises(ClaimInvalid, match="thresholds: "):
+        Processing.read(json.loads(json.dumps(LINES.members() | {"thresholds": []})))
+    with pytest.raises(ClaimInvalid, match="thresholds: "):
+        replace(LINES, disclosures=frozenset({Disclosure.SCORE}))
 
 
 # One rule broken at a time: made, and read.

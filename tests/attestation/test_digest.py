@@ -216,6 +216,7 @@ def test_the_order_of_disclosures_and_families_leaves_no_trace() -> None:
         {"data_life": timedelta(days=91)},
         {"excluded_families": ()},
         {"notice_version": "2026-12"},
+        {"thresholds": (600,)},
     ],
 )
 def test_whose_consent_it_is_and_every_term_are_bound(change: dict[str, Any]) -> None:
@@ -235,6 +236,13 @@ def test_terms_that_could_be_read_in_two_ways_are_refused(change: dict[str, Any]
         consent_form(**(CONSENT | change))
     rule = "give whole seconds" if field == "data_life" else "give the instant with its time zone"
     assert str(error.value) == f"{field}: {rule}"
+
+
+def test_lines_are_bound_in_rising_order_and_where_there_are_none_nothing_is_said() -> None:
+    assert consent_form(**(CONSENT | {"thresholds": (650, 600)})).endswith(
+        b'"thresholds":[600,650],"time_zone":"Asia/Shanghai"}'
+    )
+    assert consent_form(**(CONSENT | {"thresholds": ()})) == consent_form(**CONSENT)
 
 
 def test_an_odd_number_of_seconds_is_whole_too() -> None:

@@ -136,18 +136,32 @@ def test_a_freeze_that_was_lifted_for_one_grant_lets_it_pass_and_the_next_does_n
     assert denial(replace(lifted, lifts=None)) == "SUBJECT_FROZEN"
 
 
-def test_the_persons_own_questions_pass_any_freeze() -> None:
-    own = replace(GRANT, terms=replace(TERMS, purpose=Purpose.CONSUMER_SELF))
-    ask = replace(ASK, purpose=Purpose.CONSUMER_SELF)
-    for frozen_at in (NOON - TICK, NOON, NOON + TICK):
-        assert denial(replace(own, frozen_at=frozen_at), ask) == ""
-
-
 @pytest.mark.parametrize("purpose", list(Purpose))
-def test_two_purposes_alone_pass_a_freeze(purpose: Purpose) -> None:
+def test_one_purpose_alone_passes_a_freeze(purpose: Purpose) -> None:
     grant = replace(GRANT, terms=replace(TERMS, purpose=purpose), frozen_at=NOON + TICK)
-    passes = purpose in {Purpose.ACCOUNT_REVIEW, Purpose.CONSUMER_SELF}
+    passes = purpose is Purpose.ACCOUNT_REVIEW
     assert denial(grant, replace(ASK, purpose=purpose)) == ("" if passes else "SUBJECT_FROZEN")
+
+
+@pytest.mark.parametrize(
+    ("agreed", "line", "passes"),
+    [
+        ((500, 600), 500, True),
+        ((500, 600), 600, True),
+        ((500, 600), 550, False),
+        ((500,), None, True),
+        ((), 550, True),  # from before lines were kept
+    ],
+)
+def test_yes_or_no_is_told_at_the_lines_that_the_person_read(
+    agreed: tuple[int, ...], line: int | None, *, passes: bool
+) -> None:
+    grant = replace(GRANT, terms=replace(TERMS, thresholds=agreed))
+    if passes:
+        grant.require_line(line)
+    else:
+        with pytest.raises(ConsentDenied, match=r"^CONSENT_DISCLOSURE_NOT_ALLOWED$"):
+            grant.require_line(line)
 
 
 def test_a_stranger_learns_nothing_from_the_state() -> None:

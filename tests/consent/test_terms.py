@@ -93,6 +93,7 @@ def test_the_digest_is_that_of_the_consents_canonical_form() -> None:
         {"partner_id": "basin"},
         {"subject_ref": "s1-acme-two"},
         {"terms": replace(TERMS, purpose=Purpose.COLLECTION)},
+        {"terms": replace(TERMS, thresholds=(500,))},
         {"not_before": NOON + timedelta(microseconds=1)},
         {"expires_at": NOON + timedelta(days=31)},
     ],

@@ -277,6 +277,7 @@ BOUNDS = [
     ("attestation.life_seconds", 60, 86_400),
     ("database.patience_seconds", 1, 60),
     ("pages.session_minutes", 5, 720),
+    ("pages.entries_per_hour", 10, 1_000_000),
     ("engine.timeout_ms", 10, 10_000),
     ("limits.max_queue", 1, 10_000),
     ("limits.default_deadline_ms", 100, 60_000),
@@ -646,6 +647,15 @@ def test_production_reaches_a_database_over_the_network_by_tls_alone(
 def test_a_public_address_has_a_host_and_no_slash_at_its_end(tmp_path: Path, name: str, url: str) -> None:
     assert fields_of(problems_of(tmp_path, f'{DEVELOPMENT}{name} = "{url}"\n')) == [name]
     assert told(tmp_path, f'{DEVELOPMENT}{name} = "https://h:8/a/b"\n')
+
+
+@pytest.mark.parametrize(
+    "url", ["https://h/", "https://h/a", "https://", "ftp://h", "https://h?x", "https://u@h"]
+)
+def test_the_pages_have_a_name_of_their_own(tmp_path: Path, url: str) -> None:
+    """Their links know no path before theirs."""
+    assert fields_of(problems_of(tmp_path, f'{DEVELOPMENT}[pages]\nurl = "{url}"\n')) == ["pages.url"]
+    assert told(tmp_path, f'{DEVELOPMENT}[pages]\nurl = "https://h:8"\n')
 
 
 # --- secrets ----------------------------------------------------------------------------------------------

@@ -259,6 +259,7 @@ def test_an_unknown_enum_value_is_refused(world: World, acme: Partner, field: st
     ("change", "field"),
     [
         ({"purpose": 99}, "terms.purpose"),
+        ({"thresholds": [600]}, "terms.thresholds"),  # the contract has them
         ({"purpose": 8}, "terms.purpose"),  # CONSUMER_SELF is a person's own
         ({"disclosures": [99]}, "terms.disclosures[0]"),
         ({"disclosures": [1, 1]}, "terms.disclosures"),

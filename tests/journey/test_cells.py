@@ -16,7 +16,7 @@ from scoregate.partner.v1 import consent_pb2, score_pb2
 from scoring.service import Query
 from tests.journey.conftest import STORES, new_name
 from tests.journey.engines import EPOCH, ScriptedEngine, scored
-from tests.journey.rows import answered, ask, require_explained
+from tests.journey.rows import answered, ask, require_explained, turned_down
 from tests.wire import refused
 from tests.world import Partner, World
 
@@ -169,6 +169,21 @@ def test_a_legal_entity_has_its_thresholds_once_a_year(world: World) -> None:
     world.set_contract(first, thresholds=[600])
     failure = refused(world.add, new_name("third"), thresholds=[700], legal_entity=entity)
     assert failure.violations == ("partner.contract.thresholds",)
+
+
+def test_a_consent_is_to_the_lines_that_the_person_read(world: World, engine: ScriptedEngine) -> None:
+    acme = world.partner(new_name("acme"), thresholds=[600, 650])
+    world.set_contract(acme.partner_id, thresholds=[600])
+    consent = world.consent(acme, "uci-00216", **WITH_BOTH)
+    world.set_contract(acme.partner_id, thresholds=[600, 650])
+    assert list(consent.terms.thresholds) == [600]
+    turned_down(acme, acme.threshold_query(consent, threshold=650), "CONSENT_DISCLOSURE_NOT_ALLOWED")
+    answered(acme, acme.threshold_query(consent, threshold=600))
+    anew = world.consent(acme, "uci-00216", **WITH_BOTH)
+    assert list(anew.terms.thresholds) == [600, 650]
+    answered(acme, acme.threshold_query(anew, threshold=650))
+    unasked = world.consent(acme, "uci-00216", disclosures=["DISCLOSURE_SCORE"])
+    assert list(unasked.terms.thresholds) == []
 
 
 def test_a_threshold_that_was_taken_away_is_refused_under_the_lock(

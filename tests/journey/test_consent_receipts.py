@@ -171,6 +171,7 @@ def test_it_says_what_was_agreed_with_whom_and_as_whom(pages: Pages, acme: Partn
     assert agreed["data_life_seconds"] == 90 * 86_400
     assert agreed["expires_at"] == consent.expires_at.ToDatetime().isoformat(timespec="microseconds") + "Z"
     assert agreed["notice_version"] == consent.notice_version
+    assert agreed["thresholds"] == list(consent.terms.thresholds) != []
     assert told["log"] == pages.world.settings.log_origin
 
 

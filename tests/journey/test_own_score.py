@@ -1,4 +1,4 @@
-"""A person's own look at their score: free, on any quota, no inquiry; and no look at all moves a score."""
+"""A person's own look at their score is no lender's; and no look at all moves a score."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from gateway.audit.private import Vault
 from gateway.ledger import Ledger
 from gateway.settings import read_secret
 from gateway.store import open_store
-from scoregate.partner.v1 import score_pb2, types_pb2
+from scoregate.partner.v1 import score_pb2
 from scoregate.words import CalendarUnit, Purpose
 from scoring.service import Engine, Explanation, Query
 from tests.agreed import agree, periodic
-from tests.journey.conftest import STORES, new_name
+from tests.journey.conftest import STORES
 from tests.journey.engines import ScriptedEngine
-from tests.journey.rows import answered, turned_down
+from tests.journey.rows import answered, ask, turned_down
+from tests.wire import refused
 from tests.world import Partner, World
 
 PERSON = "uci-00003"
@@ -63,37 +64,17 @@ def grant(world: World, ledger: Ledger) -> Callable[..., Grant]:
     return give
 
 
-@pytest.mark.parametrize(
-    ("limit", "reason"),
-    [("daily_units", "DAILY_QUOTA_EXHAUSTED"), ("monthly_units", "MONTHLY_QUOTA_EXHAUSTED")],
-)
-def test_it_is_free_on_any_quota(
-    world: World, engine: ScriptedEngine, grant: Callable[..., Grant], limit: str, reason: str
+def test_no_lender_asks_what_is_a_persons_own(
+    world: World, acme: Partner, engine: ScriptedEngine, grant: Callable[..., Grant]
 ) -> None:
-    acme = world.partner(new_name("acme"), **{limit: 0})
-    request = acme.query(grant(acme).consent_id, **SELF)
-    with world.entries() as entries:
-        answer = answered(acme, request)
-        assert answered(acme, request).scored.score == answer.scored.score  # a repeat
-    assert engine.calls == 1
-    assert [entry.cost_units for entry in entries] == [0, 0]
-    assert list(entries[0].quota_periods) == []
-    assert acme.spent() == {"day": 0, "month": 0}
-    turned_down(acme, acme.query(world.consent(acme)), reason)
-
-
-def test_it_is_no_hard_inquiry(acme: Partner, grant: Callable[..., Grant]) -> None:
-    answer = answered(acme, acme.query(grant(acme).consent_id, **SELF))
-    assert answer.inquiry == types_pb2.INQUIRY_TYPE_SOFT
-
-
-def test_it_passes_a_freeze(world: World, acme: Partner, grant: Callable[..., Grant]) -> None:
+    """Not even with a consent from before invitations refused that purpose; nor does it pass a freeze."""
     consent = grant(acme)
-    world.freeze(PERSON)
-    try:
-        assert answered(acme, acme.query(consent.consent_id, **SELF)).HasField("scored")
-    finally:
-        world.freeze(PERSON, frozen=False)
+    for frozen in (False, True):
+        world.freeze(PERSON, frozen=frozen)
+        failure = refused(ask, acme, acme.query(consent.consent_id, **SELF))
+        assert (failure.reason, failure.violations) == ("FIELD_INVALID", ("purpose",))
+    world.freeze(PERSON, frozen=False)
+    assert engine.calls == 0
 
 
 def known(scorer: Engine, folder: Path) -> tuple[Explanation, object, dict[str, str]]:
@@ -109,7 +90,6 @@ def test_no_number_of_questions_about_a_person_moves_their_score(
     acme: Partner,
     zeta: Partner,
     ledger: Ledger,
-    grant: Callable[..., Grant],
     scorer: Engine,
     engine_folder: Path,
 ) -> None:
@@ -117,9 +97,8 @@ def test_no_number_of_questions_about_a_person_moves_their_score(
     newest = before[0].epochs[0]
     scores = set[int]()
     for caller in (acme, zeta):
-        own, hard = grant(caller), world.consent(caller, PERSON, mode="CONSENT_MODE_PERIODIC")
+        hard = world.consent(caller, PERSON, mode="CONSENT_MODE_PERIODIC")
         for _ in range(10):
-            scores.add(answered(caller, caller.query(own.consent_id, **SELF)).scored.score)
             scores.add(answered(caller, caller.query(hard)).scored.score)
             answered(caller, caller.query(hard, disclosure="DISCLOSURE_BAND", with_reasons=True))
             answered(caller, caller.threshold_query(hard))

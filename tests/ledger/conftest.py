@@ -95,9 +95,16 @@ class Books:
         self.ledger.change(add)
         return Caller(partner_id, fingerprint, new.legal_name, "ipv4:127.0.0.1:1")
 
-    def grant(self, caller: Caller, subject: str = "uci-00001", terms: Terms = ONE_TIME) -> Grant:
+    def grant(
+        self,
+        caller: Caller,
+        subject: str = "uci-00001",
+        terms: Terms = ONE_TIME,
+        *,
+        lines: tuple[int, ...] = (),
+    ) -> Grant:
         def allow(tx: Transaction) -> Grant:
-            return agree(tx, caller.partner_id, subject, terms, f"ref-{subject}")
+            return agree(tx, caller.partner_id, subject, terms, f"ref-{subject}", lines=lines)
 
         return self.ledger.change(allow)
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from consent import register
-from consent.grant import Ask, Change, Grant
+from consent.grant import Ask, Change
 from gateway import partners
 from gateway.ledger import (
     Denied,
@@ -17,7 +16,6 @@ from gateway.ledger import (
     Failed,
     Gone,
     Refusal,
-    Release,
     Released,
     Repeat,
     Replayed,
@@ -25,7 +23,7 @@ from gateway.ledger import (
     Transaction,
 )
 from gateway.ledger.answers import sweep
-from gateway.query import GET_SCORE, Caller
+from gateway.query import GET_SCORE
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.proof.leaf import LeafInvalid
 from scoregate.words import CalendarUnit, Disclosure, NotScoredReason, Purpose
@@ -322,54 +320,25 @@ def test_expired_answers_are_swept_and_kept_ones_are_not(books: Books) -> None:
     assert isinstance(books.submit(Repeat(acme, old))[0], Gone)
 
 
-# --- what a person asks about themself
-
-
-OWN = replace(ONE_TIME, purpose=Purpose.CONSUMER_SELF)
-
-
-def own_look(books: Books, caller: Caller, grant: Grant, **changes: Any) -> Release:
-    ask = Ask(caller.partner_id, Purpose.CONSUMER_SELF, Disclosure.SCORE, False, "")
-    return books.release(caller, grant, query=books.query(caller, grant, ask=ask), **changes)
-
-
-@pytest.mark.parametrize("not_scored", [None, NotScoredReason.NO_DATA])
-def test_a_persons_look_at_their_own_score_costs_no_unit(
-    books: Books, not_scored: NotScoredReason | None
+@pytest.mark.parametrize(("line", "reason"), [(500, ""), (600, "CONSENT_DISCLOSURE_NOT_ALLOWED")])
+def test_a_line_that_the_person_did_not_read_is_refused_under_the_lock(
+    books: Books, line: int, reason: str
 ) -> None:
-    acme = books.caller(charge_not_scored=True)
-    [outcome] = books.submit(own_look(books, acme, books.grant(acme, terms=OWN), not_scored=not_scored))
-    assert isinstance(outcome, Released)
-    assert (outcome.usage.used_day, outcome.usage.used_month) == (0, 0)
-    [entry] = books.leaves()
-    assert (entry.purpose, entry.cost_units) == (Purpose.CONSUMER_SELF.number, 0)
-    assert list(entry.quota_periods) == []
+    acme = books.caller(thresholds=(500, 600))
+    disclosures = frozenset({Disclosure.THRESHOLD})
+    grant = books.grant(acme, terms=replace(ONE_TIME, disclosures=disclosures), lines=(500,))
+    ask = Ask(acme.partner_id, ONE_TIME.purpose, Disclosure.THRESHOLD, False, "")
+    query = books.query(acme, grant, ask=ask, threshold=line)
+    [outcome] = books.submit(books.release(acme, grant, query=query))
+    assert getattr(outcome, "reason", "") == reason
+    assert isinstance(outcome, Denied if reason else Released)
 
 
-@pytest.mark.parametrize("units", [{"daily_units": 1}, {"monthly_units": 1}, {"daily_units": 0}])
-def test_a_persons_look_at_their_own_score_passes_on_an_exhausted_quota(
-    books: Books, units: dict[str, int]
-) -> None:
-    acme = books.caller(**units)
-    own, others = books.grant(acme, terms=OWN), [books.grant(acme, f"uci-0000{n}") for n in (2, 3)]
-    first, mine, second = books.submit(
-        books.release(acme, others[0]), own_look(books, acme, own), books.release(acme, others[1])
-    )
-    assert isinstance(mine, Released)
-    assert isinstance(second, Denied)
-    assert books.usage(acme).used_day == (1 if isinstance(first, Released) else 0)
-
-
-def test_a_persons_look_at_their_own_score_uses_the_grant_up_like_any_other(books: Books) -> None:
+@pytest.mark.parametrize("purpose", list(Purpose))
+def test_no_purpose_is_free(books: Books, purpose: Purpose) -> None:
     acme = books.caller()
-    grant = books.grant(acme, terms=OWN)
-    outcomes = books.submit(own_look(books, acme, grant), own_look(books, acme, grant))
-    assert isinstance(outcomes[0], Released)
-    assert outcomes[1] == Denied("CONSENT_CONSUMED", books.usage(acme))
-
-
-def test_no_other_consent_is_free_for_being_called_the_persons_own(books: Books) -> None:
-    acme = books.caller(daily_units=0)
-    [outcome] = books.submit(own_look(books, acme, books.grant(acme)))
-    assert isinstance(outcome, Denied)
-    assert outcome.reason == "CONSENT_PURPOSE_MISMATCH"
+    grant = books.grant(acme, terms=replace(ONE_TIME, purpose=purpose))
+    ask = Ask(acme.partner_id, purpose, Disclosure.SCORE, False, "")
+    [outcome] = books.submit(books.release(acme, grant, query=books.query(acme, grant, ask=ask)))
+    assert isinstance(outcome, Released)
+    assert (outcome.usage.used_day, outcome.usage.used_month) == (1, 1)

@@ -74,6 +74,9 @@ class Browser:
     def get(self, path: str, **given: object) -> httpx.Response:
         return self._client.get(path, **given)  # type: ignore[arg-type]
 
+    def head(self, path: str) -> httpx.Response:
+        return self._client.head(path)
+
     def post(
         self, path: str, fields: list[tuple[str, str]] | dict[str, str], **headers: str
     ) -> httpx.Response:

@@ -13,6 +13,8 @@ from gateway.settings import Settings
 from tests.pages.browser import Browser
 from tests.world import World, open_world
 
+PLENTY = 1_000_000
+
 
 @dataclass
 class Place:
@@ -44,7 +46,8 @@ def with_pages(settings: Settings, **changes: object) -> Settings:
     """These settings with pages on a port that was free a moment ago: their address must be known before."""
     port = free_port()
     listen = settings.listen.model_copy(update={"pages": type(settings.listen.pages)("127.0.0.1", port)})
-    pages = settings.pages.model_copy(update={"url": f"http://127.0.0.1:{port}", **changes})
+    address: dict[str, object] = {"url": f"http://127.0.0.1:{port}", "entries_per_hour": PLENTY}
+    pages = settings.pages.model_copy(update=address | changes)
     return settings.model_copy(update={"listen": listen, "pages": pages})
 
 

@@ -57,6 +57,34 @@ def test_what_can_not_be_taken_says_why(place: Place, fields: dict[str, str], wh
     assert why in text_of(refused)
 
 
+def test_a_button_that_is_pressed_twice_opens_one(place: Place) -> None:
+    browser = place.browser("uci-00002")
+    page = browser.get("/wrong")
+    fields = {"kind": "DISPUTE", "words": WORDS}
+    with place.world.entries() as entries:
+        first, second = (browser.press(page, "/tell", also=fields) for _ in range(2))
+        browser.press(page, "/tell", also=fields | {"kind": "REVIEW"})
+    assert (first.status_code, str(first.url)) == (200, str(second.url))
+    assert len(entries) == 2
+    assert len(re.findall(r"<code>[2-9A-Z]{10}</code>", browser.get("/wrong").text)) == 2
+
+
+def test_a_long_list_goes_on(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.pages.consumer.wrong.PAGE", 2)
+    made = [place.world.dispute("uci-00001", words=f"No. {n}") for n in range(5)]
+    browser = place.browser("uci-00001")
+    found, path = [], "/wrong"
+    while path:
+        page = browser.get(path).text
+        found += re.findall(r"<code>([2-9A-Z]{10})</code>", page)
+        more = re.search(r"/wrong[?]before=[2-9A-Z]{10}", page)
+        path = more[0] if more else ""
+    assert sorted(found) == sorted(made)
+    assert len(found) == 5
+    foreign = place.browser("uci-00002").get(f"/wrong?before={made[0]}")
+    assert foreign.status_code == 404
+
+
 def test_there_is_an_end_to_what_one_person_opens(place: Place) -> None:
     browser = place.browser("uci-00004")
     page = browser.get("/wrong")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from scoregate.audit.v1 import leaf_pb2
 from tests.pages.browser import text_of
-from tests.pages.place import Place
+from tests.pages.place import Place, open_place
+from tests.world import settings_for
 
 
 def test_the_number_is_the_one_that_lenders_get_and_each_look_is_a_free_entry(own_place: Place) -> None:
@@ -52,10 +54,33 @@ def test_whoever_is_not_signed_in_is_asked_to(place: Place) -> None:
         assert "/development/login" in str(browser.get(path).url)
 
 
-def test_looking_all_the_time_is_slowed_down(place: Place) -> None:
-    browser = place.browser("uci-00004")
-    statuses = [browser.get("/score").status_code for _ in range(40)]
-    assert statuses[:25] == [200] * 25
-    assert 429 in statuses
-    slow = browser.get("/score")
-    assert slow.status_code == 200 or int(slow.headers["retry-after"]) >= 1
+def test_nobody_fills_the_log_by_looking_or_pressing(
+    tmp_path: Path, database_url: str, engine_folder: Path
+) -> None:
+    """A person's looks and forms are counted together; what shows nothing, and what fails, is free."""
+    settings = settings_for(tmp_path / "home", database_url, engine_folder)
+    with open_place(settings, entries_per_hour=10) as place:
+        browser, other = place.browser("uci-00004"), place.browser("uci-00003")
+        freeze = browser.get("/freeze")
+        with place.world.entries() as entries:
+            for _ in range(5):
+                assert browser.get("/score").status_code == 200
+                assert browser.press(freeze, "/on").status_code == 200
+                assert browser.head("/score").status_code == 200
+                assert browser.post("/freeze/on", {}).status_code == 403
+            slowed = [browser.get("/score"), browser.press(freeze, "/on")]
+            assert [each.status_code for each in slowed] == [429, 429]
+            assert all(300 < int(each.headers["retry-after"]) <= 360 for each in slowed)
+            assert other.get("/score").status_code == 200
+            assert browser.get("/asked").status_code == 200
+        assert (
+            len(entries) == 5 + 1 + 1
+        )  # looks, the one press that changed something, the other person's look
+
+
+def test_what_shows_no_score_is_no_look(place: Place) -> None:
+    browser = place.browser("uci-00002")
+    with place.world.entries() as entries:
+        answer = browser.head("/score")
+    assert (answer.status_code, answer.content, entries) == (200, b"", [])
+    assert answer.headers["cache-control"] == "no-store"

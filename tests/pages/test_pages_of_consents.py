@@ -145,3 +145,62 @@ def test_the_receipt_is_the_persons_to_keep(place: Place, acme: Partner) -> None
     assert receipt.headers["content-disposition"].startswith('attachment; filename="consent-receipt-acme-')
     assert receipt.text.count(".") == 2
     assert "uci-00003" not in receipt.text
+
+
+def test_what_happened_names_who_did_it(own_place: Place) -> None:
+    """The person, our staff for them, or the lender; the latest first."""
+    world, acme = own_place.world, own_place.world.partner("acme")
+    consent = periodic(own_place, acme, "uci-00001")
+    browser = own_place.browser("uci-00001")
+    path = f"/consents/{consent.consent_id}"
+    browser.press(browser.get(path), "/pause")
+    world.change(consent, "RESUME")
+    acme.consents.RelinquishConsent(consent_pb2.RelinquishConsentRequest(consent_id=consent.consent_id))
+
+    listed = re.findall(r"<li><time.*?</time>(.*?)</li>", browser.get(path).text, flags=re.S)
+
+    told = [" ".join(re.sub(r"<[^>]*>", " ", each).split()).partition(" log entry")[0] for each in listed]
+    by_staff = "recorded for you by our staff"
+    assert told == [
+        "The lender gave it up",
+        f"You resumed it {by_staff}",
+        "You paused it",
+        f"You allowed it {by_staff}",
+    ]
+
+
+def test_the_latest_of_many_events_are_shown_and_a_receipt_says_when_it_is_too_long(
+    place: Place, acme: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consent = periodic(place, acme, "uci-00003")
+    for _ in range(3):
+        place.world.change(consent, "PAUSE")
+        place.world.change(consent, "RESUME")
+    browser = place.browser("uci-00003")
+    path = f"/consents/{consent.consent_id}"
+    monkeypatch.setattr("gateway.pages.consumer.consents.MOST_EVENTS", 2)
+    read = text_of(browser.get(path))
+    assert read.count("log entry") == 2
+    assert "You resumed it" in read
+    assert "You allowed it" not in read
+    assert "Earlier events stand in the signed receipt." in read
+
+    for most, status in ((7, 200), (6, 409)):
+        monkeypatch.setattr("consent.receipt.MAX_EVENTS", most)
+        answer = browser.get(f"{path}/receipt")
+        assert answer.status_code == status
+    assert "More has happened to this consent than one receipt holds." in text_of(answer)
+
+
+def test_a_log_that_tells_another_story_keeps_nobody_from_ending_a_consent(
+    place: Place, acme: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consent = periodic(place, acme, "uci-00003")
+    browser = place.browser("uci-00003")
+    path = f"/consents/{consent.consent_id}"
+    with monkeypatch.context() as broken:
+        broken.setattr("gateway.pages.consumer.consents.read_entries", lambda *_: {})
+        page = browser.get(path)
+    assert "You allowed it" in text_of(page)
+    assert browser.press(page, "/revoke").status_code == 200
+    assert "revoked" in refused(acme, consent)

@@ -74,6 +74,26 @@ def test_a_line_is_shown_with_its_figures_and_no_number_is_promised(place: Place
     assert "exact number" not in read
 
 
+def test_a_yes_is_to_the_lines_and_the_words_that_were_read(own_place: Place) -> None:
+    acme = own_place.world.partner("acme", thresholds=[550, 600])
+    own_place.world.set_contract("acme", thresholds=[600])
+    lines = terms(disclosures=["DISCLOSURE_THRESHOLD"])
+    handle = invite(acme, terms=lines).invitation.handle
+    browser = own_place.browser("uci-00001", **{"accept-language": "zh-CN"})
+    page = browser.get(f"/i/{handle}")
+    assert "600" in text_of(page)
+    own_place.world.set_contract("acme", thresholds=[550, 600])
+
+    late = browser.press(page, "/allow")
+
+    assert late.status_code == 409
+    assert state(acme, handle) == "PENDING"
+    browser.press(browser.get(f"/i/{handle}"), "/allow")
+    (consent,) = acme.consents.ListConsents(consent_pb2.ListConsentsRequest()).consents
+    assert list(consent.terms.thresholds) == [550, 600]
+    assert consent.notice_version == "2026-11.zh-Hans"
+
+
 def test_what_is_switched_off_stays_out_of_the_answer(place: Place, acme: Partner) -> None:
     handle = invite(acme).invitation.handle
     browser = place.browser("uci-00002")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 from consent.grant import Frequency, State, Terms
+from consent.register.terms import NOTICE_VERSION
 from gateway.pages import consumer
 from gateway.pages.consumer import words
 from scoregate.words import CalendarUnit, ConsentEventKind, ConsentMode, Disclosure, InputFamily, Purpose
@@ -100,3 +102,21 @@ def test_how_often_is_said_by_the_calendar() -> None:
     assert words.how_often(english, terms) == "At most 3 times a week"
     assert words.how_often(chinese, terms) == "每周最多 3 次"
     assert english.instant(datetime(2026, 11, 23, 23, 30, tzinfo=UTC), UTC) == "23 Nov 2026, 23:30:00"
+
+
+AGREED = ("invitation.html", "terms.html")
+NOTICE = "f3cb681da00c7cbdc4aaab452b222e479fb77427afe25a17e0c2d5900dec7034"
+"""SHA-256 of the words of NOTICE_VERSION 2026-11, in every language."""
+
+
+def test_the_words_that_people_agree_to_are_those_of_this_version() -> None:
+    """Where this fails, the words have changed: raise NOTICE_VERSION, and write the new digest here."""
+    pages = [(ROOM / "templates" / name).read_text() for name in AGREED]
+    maps = (words.PURPOSES, words.FAMILIES, words.DISCLOSURES, words.FREQUENCIES)
+    spoken = sorted(text for text in texts() if any(text in page for page in pages))
+    for each in maps:
+        for said in each.values():
+            spoken += [said] if isinstance(said, str) else said
+    translated = [language(text) for language in words.languages().values() for text in spoken]
+    digest = hashlib.sha256("\0".join([*pages, *translated]).encode()).hexdigest()
+    assert (NOTICE_VERSION, digest) == ("2026-11", NOTICE)

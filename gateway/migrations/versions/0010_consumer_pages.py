@@ -1,5 +1,7 @@
 """What the consumer's pages keep: who is signed in, what people dispute, and where a person's entries lie."""
 
+import json
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -62,3 +64,10 @@ def downgrade() -> None:
     op.drop_column("subjects", "marks")
     for name, _ in INVITATIONS[::-1]:
         op.drop_column("invitations", name)
+    contracts = op.get_bind().execute(sa.text("SELECT partner_id, contract FROM partners")).all()
+    for partner_id, text in contracts:
+        older = {name: term for name, term in json.loads(text).items() if name != "return_addresses"}
+        op.get_bind().execute(
+            sa.text("UPDATE partners SET contract = :contract WHERE partner_id = :partner_id"),
+            {"contract": json.dumps(older), "partner_id": partner_id},
+        )

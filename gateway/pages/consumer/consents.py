@@ -8,17 +8,22 @@ from starlette.routing import Route
 
 from consent import register
 from consent.grant import OPEN, Change, MoveRefused, State
-from consent.receipt import HistoryUnknown
-from consent.register import Entry, NotFound
+from consent.receipt import HistoryTooLong, HistoryUnknown
+from consent.register import Entry, Event, NotFound
 from gateway import decisions, partners
+from gateway.audit.log import read_entries
 from gateway.ledger import Transaction
 from gateway.pages.consumer.desk import CONSUMER, FormRefused, Visit
 from gateway.pages.consumer.frame import Frame, attached
 from gateway.pages.consumer.receipts import MEDIA_TYPE, consent_receipt
 from gateway.pages.consumer.words import N_
+from scoregate.errors import ClaimInvalid
+from scoregate.proof.consent_history import Beginner, event_in
+from scoregate.proof.leaf import LeafInvalid
 
 PAGE = 25
 TOO_OLD = N_("This consent is older than signed receipts are.")
+TOO_LONG = N_("More has happened to this consent than one receipt holds. Who asked has all of it.")
 MOST_EVENTS = 200
 MOVED = N_("This consent has changed since you opened the page. Nothing was done; look at it again.")
 CHANGES = {change.value.lower(): change for change in Change}
@@ -66,9 +71,7 @@ class ConsentPages:
         with self._desk.store.reading() as connection:
             entry = _own(connection, visit)
             partner = partners.partner(connection, entry.grant.partner_id)
-            events = register.events_of_consent(
-                connection, partner.partner_id, entry.grant.consent_id, limit=MOST_EVENTS
-            )
+            events = _happened(connection, entry)
             frozen = register.frozen_at(connection, visit.subject)
         state = entry.grant.state_at(visit.now)
         return self._frame.render(
@@ -78,7 +81,8 @@ class ConsentPages:
             entry=entry,
             partner=partner,
             terms=entry.grant.terms,
-            events=events,
+            events=events[:MOST_EVENTS],
+            are_more=len(events) > MOST_EVENTS,
             state=state,
             frozen=frozen,
             is_open=state in OPEN,
@@ -115,7 +119,24 @@ class ConsentPages:
                 )
         except HistoryUnknown as error:
             raise FormRefused(TOO_OLD, 404) from error
+        except HistoryTooLong as error:
+            raise FormRefused(TOO_LONG, 409) from error
         return Response(made.compact, media_type=MEDIA_TYPE, headers=attached(made.file_name))
+
+
+def _happened(connection: Connection, entry: Entry) -> list[tuple[Event, Beginner | None]]:
+    """The latest events and who began each, the latest first. None: its entry does not say so."""
+    partner_id, consent_id = entry.grant.partner_id, entry.grant.consent_id
+    events = register.latest_events_of_consent(connection, partner_id, consent_id, limit=MOST_EVENTS + 1)
+    entries = read_entries(connection, [event.leaf_index for event in events])
+    found: list[tuple[Event, Beginner | None]] = []
+    for event in events:
+        try:
+            told = event_in(entries.get(event.leaf_index, b""), event.leaf_index, partner_id)
+            found.append((event, told.by))
+        except (LeafInvalid, ClaimInvalid):  # the way to pause and end it stays open whatever the log says
+            found.append((event, None))
+    return found
 
 
 def _own(connection: Connection, visit: Visit) -> Entry:

@@ -25,6 +25,7 @@ from consent.register import NotFound
 from gateway.engine import EngineAnswerInvalid, EngineLate, EngineUnavailable
 from gateway.ledger import LedgerBusy, LedgerUnavailable
 from gateway.pages.consumer import forms, words
+from gateway.pages.consumer.attempts import Attempts, Hourly
 from gateway.pages.consumer.desk import Desk, FormRefused, Missing, SignInFirst, Visit
 from gateway.pages.consumer.signin.sessions import Session
 from gateway.pages.consumer.words import N_, Language
@@ -51,6 +52,9 @@ HEADERS = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
 
+UNKEPT = {"cache-control": "no-store"}
+"""The header of what is about a person."""
+
 log = structlog.get_logger()
 
 Show = Callable[[Visit], Response]
@@ -72,6 +76,7 @@ class Frame:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self._zone = ZoneInfo(desk.settings.pages.time_zone)
+        self._entries = Attempts(Hourly(desk.settings.pages.entries_per_hour))
         self._environments = {tag: _environment(each, self._zone) for tag, each in words.languages().items()}
 
     def page(self, show: Show) -> Endpoint:
@@ -89,6 +94,14 @@ class Frame:
             return await run_in_threadpool(self._run, request, act, await forms.read(request))
 
         return endpoint
+
+    def leaves_an_entry(self, subject: str) -> None:
+        """Count what a person leaves in the log: nobody fills it, or keeps its lock from others.
+
+        Raises:
+            BurstExceeded: More than an hour has room for.
+        """
+        self._entries.spend(subject)
 
     async def require_form(self, request: Request, session: Session) -> None:
         """Return only if what was sent is a form of ours, for this session.
@@ -125,7 +138,7 @@ class Frame:
                 **({"here": ""} | given),
             )
         )
-        return HTMLResponse(text, status, {"cache-control": "no-store"})
+        return HTMLResponse(text, status, UNKEPT)
 
     def problem(self, request: Request, status: int, title: str, text: str) -> Response:
         """A page that says what went wrong; ``title`` and ``text`` as the catalogues have them."""
@@ -141,6 +154,7 @@ class Frame:
             visit = self._visit(request)
             if fields is not None:
                 forms.require_own(request, visit.signed_in, fields, self.desk.settings.pages.url)
+                self.leaves_an_entry(visit.subject)
                 chosen = frozenset(name for name, value in fields.multi_items() if value == "on")
                 visit = replace(visit, form=fields, chosen=chosen)
             return show(visit)
@@ -153,7 +167,7 @@ class Frame:
         match error:
             case SignInFirst():
                 query = urlencode({"next": "/" if is_form else visit.path})
-                return RedirectResponse(f"/login?{query}", 303, {"cache-control": "no-store"})
+                return RedirectResponse(f"/login?{query}", 303, UNKEPT)
             case Missing() | NotFound():
                 said = 404, *NOT_HERE
             case FormRefused():
@@ -201,7 +215,7 @@ OUR_FAULT = (
 
 def attached(name: str) -> dict[str, str]:
     """The headers of something to download."""
-    return {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
+    return {"content-disposition": f'attachment; filename="{name}"'} | UNKEPT
 
 
 def _hidden(session: Session | None, path: str) -> Markup:
@@ -238,7 +252,7 @@ def _environment(language: Language, zone: ZoneInfo) -> jinja2.Environment:
         family_text=lambda family: language(words.FAMILIES[family][1]),
         disclosure=lambda disclosure: language(words.DISCLOSURES[disclosure]),
         state=lambda state: language(words.STATES[state]),
-        event=lambda kind: language(words.EVENTS[kind]),
+        event=lambda told: language(words.event(*told)),
     )
     environment.globals.update(families=tuple(InputFamily), Disclosure=Disclosure, zone=zone.key)
     return environment

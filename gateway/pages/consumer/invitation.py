@@ -13,6 +13,7 @@ from starlette.routing import Route
 from consent import register
 from consent.grant import window
 from consent.register import Entry, Invitation, InvitationClosed, NotFound, NothingLeft, SubjectIsFrozen
+from consent.register.terms import NOTICE_VERSION
 from gateway import decisions, partners
 from gateway.ledger import Transaction
 from gateway.pages.consumer import forms
@@ -34,6 +35,9 @@ Allow = Callable[[Transaction], Entry | None]
 NOT_OPEN = N_("This question is not open any more. Nothing was changed.")
 FROZEN = N_("Your file is frozen. To allow this, tick the box that lifts the freeze for this one.")
 SUSPENDED = N_("This lender may not ask at the moment. Nothing was changed.")
+LINES_CHANGED = N_(
+    "The lender's lines have changed since you opened the page. Nothing was done; look at it again."
+)
 UNKNOWN = N_(
     "The lender has named a person, and your sign-in does not say enough to tell whether that is you. "
     "Ask the lender to invite you again."
@@ -117,9 +121,10 @@ class InvitationPages:
             traits=visit.signed_in.person.traits,
             matcher=self._desk.matcher,
             excluded=frozenset(InputFamily) - chosen,
+            notice_version=f"{NOTICE_VERSION}.{visit.language.tag}",
         )
         try:
-            work = partial(_unless_suspended, allow=allow, handle=handle)
+            work = partial(_as_shown, allow=allow, handle=handle, lines=visit.form.get("lines", ""))
             decisions.require_met(self._desk.ledger.change(work))
         except SubjectIsFrozen as error:
             raise FormRefused(FROZEN, 409) from error
@@ -181,15 +186,17 @@ class InvitationPages:
             raise
 
 
-def _unless_suspended(tx: Transaction, allow: Allow, handle: str) -> Entry | None:
-    """Nobody allows anything to a lender who was stopped.
+def _as_shown(tx: Transaction, allow: Allow, handle: str, lines: str) -> Entry | None:
+    """Nobody allows anything to a lender who was stopped, nor a yes or no at lines that they have not read.
 
     Raises:
-        FormRefused: It is suspended.
+        FormRefused: It is suspended, or its lines have changed.
     """
-    partner_id = register.invitation(tx.connection, handle).partner_id
-    if partners.partner(tx.connection, partner_id).suspended:
+    partner = partners.partner(tx.connection, register.invitation(tx.connection, handle).partner_id)
+    if partner.suspended:
         raise FormRefused(SUSPENDED, 409)
+    if lines.split() != [str(line) for line in partner.contract.thresholds]:
+        raise FormRefused(LINES_CHANGED, 409)
     return allow(tx)
 
 

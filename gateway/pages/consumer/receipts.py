@@ -37,7 +37,7 @@ def consent_receipt(
     Raises:
         NotFound: There is no such consent, or it is somebody else's.
         HistoryUnknown: It was given before events were kept.
-        ClaimInvalid: More has happened to it than a receipt holds.
+        HistoryTooLong: More has happened to it than a receipt holds.
         LeafInvalid: The log and the register tell different stories; nothing is signed.
     """
     entry = register.entry(connection, consent_id)
@@ -60,7 +60,7 @@ def consent_receipt(
 
 
 def _events(connection: Connection, partner_id: str, consent_id: str) -> list[ConsentEvent]:
-    told = register.events_of_consent(connection, partner_id, consent_id, limit=MAX_EVENTS + 1)
+    told = register.latest_events_of_consent(connection, partner_id, consent_id, limit=MAX_EVENTS + 1)[::-1]
     entries = read_entries(connection, [event.leaf_index for event in told])
     found = [event_in(entries.get(each.leaf_index, b""), each.leaf_index, partner_id) for each in told]
     if [event.kind for event in found] != [event.what for event in told]:

@@ -11,15 +11,10 @@ from starlette.routing import Route
 from gateway import decisions
 from gateway.engine import today
 from gateway.pages.consumer import chart, words
-from gateway.pages.consumer.attempts import Attempts
 from gateway.pages.consumer.desk import CONSUMER, Visit
-from gateway.pages.consumer.frame import Frame
+from gateway.pages.consumer.frame import UNKEPT, Frame
 from gateway.pages.consumer.words import N_
-from gateway.quota.burst import Limit
 from scoregate.proof.results import band_of
-
-LOOKS = Limit(calls_per_second=1, burst_calls=30)
-"""Each leaves an entry: nobody fills the log with their own."""
 
 MOST_SHOWN = 4
 A_MONTH_LATE = timedelta(days=62)
@@ -31,7 +26,6 @@ class ScorePages:
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
         self._desk = frame.desk
-        self._looks = Attempts(LOOKS)
 
     def routes(self) -> list[Route]:
         """The pages' addresses."""
@@ -44,7 +38,9 @@ class ScorePages:
 
     def _show(self, visit: Visit) -> Response:
         subject = visit.subject
-        self._looks.spend(subject)
+        if visit.request.method == "HEAD":  # nothing is shown, so nobody looked
+            return Response(headers=UNKEPT)
+        self._frame.leaves_an_entry(subject)
         timeout = self._desk.settings.engine.timeout_ms / 1_000
         found = self._desk.engine.explain(subject, as_of=today(visit.now), timeout=timeout)
         newest = found.epochs[0]

@@ -16,6 +16,7 @@ from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 
 from consent.grant import State, Terms
+from scoregate.proof.consent_history import Beginner
 from scoregate.words import CalendarUnit, ConsentEventKind, Disclosure, InputFamily, Purpose
 
 CATALOGUES = Path(__file__).parent / "locale"
@@ -152,12 +153,20 @@ EVENTS = {
     ConsentEventKind.GRANTED: N_("You allowed it"),
     ConsentEventKind.PAUSED: N_("You paused it"),
     ConsentEventKind.RESUMED: N_("You resumed it"),
-    ConsentEventKind.REVOKED: N_("It was ended"),
+    ConsentEventKind.REVOKED: N_("You ended it"),
     ConsentEventKind.EXPIRED: N_("Its time was over"),
     ConsentEventKind.CONSUMED: N_("It gave its one answer"),
     ConsentEventKind.FROZEN: N_("You froze your file"),
     ConsentEventKind.UNFROZEN: N_("You unfroze your file"),
 }
+GIVEN_UP = N_("The lender gave it up")
+
+
+def event(kind: ConsentEventKind, by: Beginner | None) -> str:
+    """What happened to a consent; ``by`` whom, where that is known."""
+    return GIVEN_UP if (kind, by) == (ConsentEventKind.REVOKED, Beginner.PARTNER) else EVENTS[kind]
+
+
 FREQUENCIES = {
     CalendarUnit.DAY: (N_("At most once a day"), N_("At most %(n)d times a day")),
     CalendarUnit.WEEK: (N_("At most once a week"), N_("At most %(n)d times a week")),

@@ -16,6 +16,7 @@ from gateway.pages.consumer.frame import Frame
 from gateway.pages.consumer.words import N_
 from scoregate.errors import WordUnknown
 
+PAGE = 25
 CHOOSE = N_("Please choose what you would like.")
 SAY = N_("Please say in a few words what is wrong: 1 to 2,000 characters.")
 ENOUGH = N_("You have several open already. Please wait for an answer to one of them.")
@@ -37,11 +38,14 @@ class WrongPages:
         ]
 
     def _show(self, visit: Visit) -> Response:
+        before = visit.request.query_params.get("before", "")
         with self._desk.store.reading() as connection:
-            found = told(
-                connection, self._desk.vault, disputes.disputes_of_subject(connection, visit.subject)
-            )
-        return self._frame.render(visit, "wrong.html", here="wrong", disputes=found, kinds=DisputeKind)
+            found = disputes.disputes_of_subject(connection, visit.subject, before=before, limit=PAGE + 1)
+            page = told(connection, self._desk.vault, found[:PAGE])
+        older = found[PAGE - 1].reference if len(found) > PAGE else ""
+        return self._frame.render(
+            visit, "wrong.html", here="wrong", disputes=page, older=older, kinds=DisputeKind
+        )
 
     def _tell(self, visit: Visit) -> Response:
         try:

@@ -44,7 +44,7 @@ CONSENT_STATE_EXPIRED: ConsentState
 CONSENT_STATE_CONSUMED: ConsentState
 
 class ConsentTerms(_message.Message):
-    __slots__ = ("purpose", "disclosures", "mode", "not_before", "valid_for", "frequency", "time_zone", "data_life", "excluded_families")
+    __slots__ = ("purpose", "disclosures", "mode", "not_before", "valid_for", "frequency", "time_zone", "data_life", "excluded_families", "thresholds")
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
     DISCLOSURES_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
@@ -54,6 +54,7 @@ class ConsentTerms(_message.Message):
     TIME_ZONE_FIELD_NUMBER: _ClassVar[int]
     DATA_LIFE_FIELD_NUMBER: _ClassVar[int]
     EXCLUDED_FAMILIES_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLDS_FIELD_NUMBER: _ClassVar[int]
     purpose: _types_pb2.Purpose
     disclosures: _containers.RepeatedScalarFieldContainer[_types_pb2.Disclosure]
     mode: _types_pb2.ConsentMode
@@ -63,7 +64,8 @@ class ConsentTerms(_message.Message):
     time_zone: str
     data_life: _duration_pb2.Duration
     excluded_families: _containers.RepeatedScalarFieldContainer[_types_pb2.InputFamily]
-    def __init__(self, purpose: _Optional[_Union[_types_pb2.Purpose, str]] = ..., disclosures: _Optional[_Iterable[_Union[_types_pb2.Disclosure, str]]] = ..., mode: _Optional[_Union[_types_pb2.ConsentMode, str]] = ..., not_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., valid_for: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., frequency: _Optional[_Union[_types_pb2.Frequency, _Mapping]] = ..., time_zone: _Optional[str] = ..., data_life: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., excluded_families: _Optional[_Iterable[_Union[_types_pb2.InputFamily, str]]] = ...) -> None: ...
+    thresholds: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, purpose: _Optional[_Union[_types_pb2.Purpose, str]] = ..., disclosures: _Optional[_Iterable[_Union[_types_pb2.Disclosure, str]]] = ..., mode: _Optional[_Union[_types_pb2.ConsentMode, str]] = ..., not_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., valid_for: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., frequency: _Optional[_Union[_types_pb2.Frequency, _Mapping]] = ..., time_zone: _Optional[str] = ..., data_life: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., excluded_families: _Optional[_Iterable[_Union[_types_pb2.InputFamily, str]]] = ..., thresholds: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class ConsentInvitation(_message.Message):
     __slots__ = ("handle", "state", "terms", "partner_reference", "expires_at", "consent_id", "subject_ref", "url", "return_address", "return_state")

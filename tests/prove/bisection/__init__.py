@@ -63,6 +63,7 @@ def bisection(stage: Stage) -> Iterator[Finding]:
             control="one reference for all lenders",
             control_runs=2 * few,
             control_violations=len(found),
+            figures={"events": attack.events},
             evidence=tuple(same[:EVIDENCE]),
         )
 
@@ -90,6 +91,7 @@ def _attack(stage: Stage, world: World, engine: Moved, people: int, months: int)
     for month in range(months):
         stage.step("months", month, months)
         attack.month(month, IN_FLIGHT)
+    attack.freezes()
     return attack
 
 

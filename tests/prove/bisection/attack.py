@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from random import Random
 
 from google.protobuf.message import Message
 
-from scoregate.partner.v1 import score_pb2
+from scoregate.partner.v1 import consent_pb2, score_pb2
 from tests.prove.bisection.engine import HIGHEST, LOWEST, Moved
 from tests.prove.callers import Asked, ask, reasons
 from tests.world import Partner, World
@@ -21,6 +21,7 @@ FARTHEST = 150  # points that a refresh moves a score at most
 FIRST_YEAR = 2024
 
 Answer = score_pb2.GetScoreResponse | score_pb2.CheckThresholdResponse
+Held = Answer | consent_pb2.ConsentEvent
 
 
 @dataclass(slots=True)
@@ -103,8 +104,8 @@ class Attack:
         self._pairs = pairs
         self._engine = engine
         self.told_apart: list[str] = []  # a line for each month in which twins were
-        self.held: dict[str, dict[str, list[Answer]]] = {lender: {} for lender in lenders}
-        self.yes = self.no = self.refreshes = self.questions = 0
+        self.held: dict[str, dict[str, list[Held]]] = {lender: {} for lender in lenders}
+        self.yes = self.no = self.refreshes = self.questions = self.events = 0
 
     def month(self, number: int, in_flight: int) -> None:
         """One month: scores wander, then the lenders ask about everybody, round by round."""
@@ -129,6 +130,19 @@ class Attack:
                     person.hear(step, self._said(person, step, each))
         for pair in self._pairs:
             self._compare(pair, before[pair.number], number)
+
+    def freezes(self) -> None:
+        """One of each pair freezes and unfreezes their file; the lenders read what they are told of it."""
+        for pair in self._pairs:
+            for frozen in (True, False):
+                self._world.freeze(pair.subjects[0], frozen=frozen)
+        for name, lender in self._lenders.items():
+            whose = {
+                consent_id: subject for (of, subject), consent_id in self._consent_ids.items() if of == name
+            }
+            for event in _events(lender):
+                self.held[name].setdefault(whose[event.consent_id], []).append(event)
+                self.events += 1
 
     def _ask(self, person: Person, step: Step) -> Asked:
         lender = self._lenders[step.lender]
@@ -160,3 +174,14 @@ class Attack:
                 f"pair {pair.number}, month {month}, scores {pair.scores}: {one[place]} and {other[place]}"
             )
         pair.is_apart = True
+
+
+def _events(lender: Partner) -> Iterator[consent_pb2.ConsentEvent]:
+    token = ""
+    while True:
+        request = consent_pb2.ListConsentEventsRequest(page_size=500, page_token=token)
+        page = lender.consents.ListConsentEvents(request)
+        yield from page.events
+        token = page.next_page_token
+        if not token:
+            return

@@ -1,4 +1,9 @@
-"""Two lenders lay what they hold side by side: does anything say who is the same person?"""
+"""Two lenders lay what they hold side by side: does anything say who is the same person?
+
+They compare every text and byte string of answers, attestations and events, and the entries that events
+name. When something happened is none of it: whoever freezes their file is frozen to all their lenders in one
+moment, and a lender who asks all the time learns that moment from refusals alone.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +16,13 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from tests.prove.bisection.attack import Answer
+from scoregate.partner.v1 import consent_pb2
+from tests.prove.bisection.attack import Held
 
 SHORTEST = 16  # characters or bytes: shorter ones are words and dates, which many share
 
 
-def matches(held: Mapping[str, Mapping[str, Sequence[Answer]]]) -> list[str]:
+def matches(held: Mapping[str, Mapping[str, Sequence[Held]]]) -> list[str]:
     """A line for each value that two lenders hold of one person each, and of nobody else."""
     named = {lender: _of_one_person(of_people) for lender, of_people in held.items()}
     found = []
@@ -26,14 +32,22 @@ def matches(held: Mapping[str, Mapping[str, Sequence[Answer]]]) -> list[str]:
     return found
 
 
-def _of_one_person(of_people: Mapping[str, Sequence[Answer]]) -> dict[str | bytes, str]:
+def _of_one_person(of_people: Mapping[str, Sequence[Held]]) -> dict[str | bytes, str]:
     whose = defaultdict[str | bytes, set[str]](set)
-    for subject, answers in of_people.items():
-        for answer in answers:
-            for value in (*_scalars(answer), *_scalars(_claims(answer.attestation))):
+    for subject, things in of_people.items():
+        for thing in things:
+            for value in _values(thing):
                 if len(value) >= SHORTEST:
                     whose[value].add(subject)
     return {value: next(iter(subjects)) for value, subjects in whose.items() if len(subjects) == 1}
+
+
+def _values(thing: Held) -> Iterator[str | bytes]:
+    yield from _scalars(thing)
+    if isinstance(thing, consent_pb2.ConsentEvent):
+        yield f"the log's entry {thing.log_index}"
+    else:
+        yield from _scalars(_claims(thing.attestation))
 
 
 def _claims(attestation: str) -> Any:
