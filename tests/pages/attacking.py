@@ -24,7 +24,8 @@ from tests.world import Partner, contract
 ADA, CHEN, BO, CLEO, DEE = (resident[0] for resident in RESIDENTS)
 NOWHERE = "a" * 26  # a handle, or a consent's id, that nobody gave out
 FORM = "application/x-www-form-urlencoded"
-ON = [(family, "on") for family in ("HISTORY", "BEHAVIOUR", "CAPACITY", "IDENTITY")]
+FAMILIES = [(family, "on") for family in ("HISTORY", "BEHAVIOUR", "CAPACITY", "IDENTITY")]
+ON = [*FAMILIES, ("lines", "600 650")]  # those of the contract of a lender in tests
 
 _lenders = count(1)
 

@@ -16,7 +16,7 @@ import pytest
 
 from gateway.pki import create_private
 from tests.pages.foreign import npm_folder
-from tests.pages.login_house import Browser, House, new_socket, open_house
+from tests.pages.login_house import FORM, Browser, House, new_socket, open_house
 
 HERE = Path(__file__).parent / "oidc"
 SECRET = "an odd secret: +/%&"
@@ -83,8 +83,9 @@ def leave_the_provider(browser: Named, response: httpx.Response) -> str:
     assert response.status_code == 200, response.text
     (form,) = re.findall(r"<form[^>]*>.*?</form>", response.text, re.DOTALL)
     (action,) = re.findall(r'action="([^"]*)"', form)
-    (prompt,) = re.findall(r'name="prompt" value="([^"]*)"', form)
-    given = {"prompt": prompt} | ({"login": browser.name, "password": "any"} if prompt == "login" else {})
+    given = dict(re.findall(r'name="([^"]*)" value="([^"]*)"', form))
+    if given.get("prompt") == "login":
+        given |= {"login": browser.name, "password": "any"}
     return leave_the_provider(browser, browser.client.post(urljoin(at, action), data=given))
 
 
@@ -107,6 +108,20 @@ def test_whoever_signs_in_at_a_certified_provider_is_who_it_says(
     traits = {"name": "Person uci-00003", "document": "D1", "phone": "+8613800138000"}
     assert browser.me() == ["uci-00003", traits]
     assert browser.client.get(returning).status_code == 400
+
+
+def test_whoever_signed_out_is_asked_who_they_are_the_next_time(new_house: Callable[[str], House]) -> None:
+    """The provider still knows them by its own cookie; the phone may be somebody else's by now."""
+    house = new_house("ES256")
+    browser, returning = at_the_provider(house)
+    browser.client.get(returning)
+    for signs_out, who in ((False, "uci-00003"), (True, "uci-00004"), (False, "uci-00004")):
+        if signs_out:
+            assert browser.client.post("/logout", data={"token": FORM}).status_code == 303
+            browser.name = "uci-00004"
+        browser.begin()
+        browser.client.get(leave_the_provider(browser, browser.client.get(browser.asked)))
+        assert browser.me()[0] == who
 
 
 def test_a_certified_provider_sends_back_whoever_says_no(new_house: Callable[[str], House]) -> None:

@@ -150,13 +150,13 @@ def test_a_session_ends_when_its_time_is_over(house: House) -> None:
 def test_cookies_are_kept_from_scripts_from_other_sites_and_over_https_from_plain_http(
     tmp_path: Path,
 ) -> None:
-    name = "https://credit.example/people"
+    name = "https://credit.example"
     with open_house(tmp_path, SCOREGATE_PAGES__URL=name) as house:
         browser = house.browser()
         response = browser.client.get("/login")
         (begun,) = response.headers.get_list("set-cookie")
         assert begun.startswith("__Secure-scoregate-login=")
-        for mark in ("HttpOnly", "SameSite=lax", "Secure", "Path=/people/login", "Max-Age=600"):
+        for mark in ("HttpOnly", "SameSite=lax", "Secure", "Path=/login", "Max-Age=600"):
             assert mark in begun.split("; ")
         asked = httpx.URL(response.headers["location"]).params
         assert asked["redirect_uri"] == f"{name}/login/callback"

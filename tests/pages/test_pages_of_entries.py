@@ -8,8 +8,10 @@ import re
 
 import grpc
 import pytest
+import sqlalchemy as sa
 
 from gateway.pages.consumer import asked
+from gateway.store import open_store
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.proof import leaf
 from tests.pages.browser import text_of
@@ -106,3 +108,18 @@ def test_the_report_of_a_year_holds_all_of_it_and_nothing_of_another(
 
 def test_a_person_of_whom_nothing_is_known_reads_so(place: Place) -> None:
     assert "Nobody has asked for your score." in text_of(place.browser("nobody-yet").get("/asked"))
+
+
+def test_what_can_not_be_opened_is_said_on_a_page(own_place: Place) -> None:
+    """A person's key that can't be unwrapped: a report that breaks off half-way is told by nobody."""
+    world = own_place.world
+    world.consent(world.partner("acme"), "uci-00001")
+    store = open_store(world.settings.database.url)
+    with store.writer.begin() as connection:
+        connection.execute(sa.text("UPDATE data_keys SET wrapped = :wrapped"), {"wrapped": bytes(40)})
+    store.close()
+    browser = own_place.browser("uci-00001")
+    for path in ("/asked", "/asked/report", "/asked/report.json", "/asked/0"):
+        answer = browser.get(path)
+        assert answer.status_code == 500
+        assert "Something went wrong on our side" in text_of(answer)

@@ -100,17 +100,19 @@ class AskedPages:
 
     def _report_json(self, visit: Visit) -> Response:
         subject, year = visit.subject, self._year(visit)
+        # The first page is read before anything is sent: what can't be read at all is said on a page.
+        first, older = self._of_year(subject, year, None, CHUNK)
 
         def lines() -> Iterator[str]:
             yield json.dumps({"year": year, "made_at": visit.now.isoformat()})[:-1] + ', "entries": ['
-            before, between = None, "\n"
+            page, before, between = first, older, "\n"
             while True:
-                page, before = self._of_year(subject, year, before, CHUNK)
                 for entry in page:
                     yield between + json.dumps(entry.plain())
                     between = ",\n"
                 if before is None:
                     break
+                page, before = self._of_year(subject, year, before, CHUNK)
             yield "\n]}\n"
 
         return StreamingResponse(

@@ -11,7 +11,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import structlog
 from starlette.concurrency import run_in_threadpool
@@ -44,6 +44,7 @@ log = structlog.get_logger()
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 MOST_OF_A_PATH = 1_024
+DAY_SECONDS = 86_400
 # A path of our own: what a browser might read as another host, or as two lines, is none.
 OWN_PATH = re.compile(rf"/(?!/)(?!.*//)[!-\[\]-~]{{0,{MOST_OF_A_PATH - 1}}}")
 
@@ -96,10 +97,10 @@ class Login:
         self._attempts = attempts or Attempts()
         self._beginnings = Beginnings(vault.derive("login"))
         self._secure = settings.pages.url.startswith("https:")
-        self._path = urlsplit(settings.pages.url).path  # where a proxy put us, mostly ""
         # RFC 6265bis 4.1.3: with the prefix no other host of the domain can plant one.
         self.cookie = "__Host-scoregate" if self._secure else "scoregate"
         self.begun_cookie = "__Secure-scoregate-login" if self._secure else "scoregate-login"
+        self.left_cookie = "__Secure-scoregate-left" if self._secure else "scoregate-left"
         self._wanted = {
             Trait.NAME: settings.pages.name_claim,
             Trait.DOCUMENT: settings.pages.document_claim,
@@ -165,13 +166,14 @@ class Login:
         return response
 
     def _try_again(self, request: Request, next_path: str) -> None:
-        request.state.try_again = f"{self._path}/login?next={quote(next_path, safe='/')}"
+        request.state.try_again = f"/login?next={quote(next_path, safe='/')}"
 
     async def _to_the_provider(self, request: Request) -> Response:
         question = new_question()
         now = self._clock()
         wanted = [self._pages.subject_claim, *self._wanted.values()]
-        address = await self._issuer.address(question, wanted=wanted, now=now)
+        has_left = bool(request.cookies.get(self.left_cookie))
+        address = await self._issuer.address(question, wanted=wanted, now=now, anew=has_left)
         begun = Begun(question, own_path(request.query_params.get("next", "")))
         response = RedirectResponse(address, 303)
         self._set_begun(response, self._beginnings.seal(begun, now=now), int(LIFE.total_seconds()))
@@ -200,6 +202,8 @@ class Login:
         response = RedirectResponse(f"{self._pages.url}{begun.next}", 303)
         self.begin_cookie(response, session)
         self._set_begun(response, "", 0)
+        if request.cookies.get(self.left_cookie):
+            self._set_left(response, "", 0)
         return response
 
     def _replace(self, old: str, person: Person, now: datetime) -> Session:
@@ -231,6 +235,8 @@ class Login:
         await self._require_form(request, session)
         await run_in_threadpool(self._forget, session)
         self.clear_cookie(response)
+        # The provider may still know them. On a phone that somebody else holds next, it shall ask again.
+        self._set_left(response, "yes", DAY_SECONDS)
         return response
 
     def _forget(self, session: Session) -> None:
@@ -239,7 +245,10 @@ class Login:
             sessions.end(connection, session.token)
 
     def _set_begun(self, response: Response, value: str, max_age: int) -> None:
-        self._set(response, self.begun_cookie, value, path=f"{self._path}/login", max_age=max_age)
+        self._set(response, self.begun_cookie, value, path="/login", max_age=max_age)
+
+    def _set_left(self, response: Response, value: str, max_age: int) -> None:
+        self._set(response, self.left_cookie, value, path="/login", max_age=max_age)
 
     def _set(self, response: Response, name: str, value: str, *, path: str, max_age: int) -> None:
         response.set_cookie(

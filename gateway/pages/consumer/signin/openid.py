@@ -93,14 +93,18 @@ class Issuer:
         self._tls = ssl.create_default_context()
         self._known: _Known | None = None
 
-    async def address(self, question: Question, *, wanted: Iterable[str], now: datetime) -> str:
+    async def address(
+        self, question: Question, *, wanted: Iterable[str], now: datetime, anew: bool = False
+    ) -> str:
         """Where to send the browser; ``wanted`` are claims to ask for.
+
+        ``anew``: whom the provider still knows signs in there again (OpenID Connect Core 1.0, 3.1.2.1).
 
         Raises:
             ProviderFailed: It does not answer as it should.
         """
         known = await self._discover(now)
-        asked: dict[str, Any] = {}
+        asked: dict[str, Any] = {"prompt": "login"} if anew else {}
         if known.takes_claims:
             named = dict.fromkeys(wanted)
             asked["claims"] = json.dumps({"id_token": named, "userinfo": named})
