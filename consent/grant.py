@@ -91,7 +91,8 @@ class Terms:
     time_zone: str
     data_life: timedelta
     excluded_families: frozenset[InputFamily]
-    thresholds: tuple[int, ...] = ()  # the lines that the person read; empty: whatever the contract lists
+    # The lines that the person read. None: nobody has yet, or they were not kept then: the contract's count.
+    thresholds: tuple[int, ...] | None = None
 
 
 @value
@@ -181,7 +182,7 @@ class Grant:
             ConsentDenied: They read other lines.
         """
         agreed = self.terms.thresholds
-        if threshold is not None and agreed and threshold not in agreed:
+        if threshold is not None and agreed is not None and threshold not in agreed:
             raise ConsentDenied("CONSENT_DISCLOSURE_NOT_ALLOWED")
 
     def _require_open(self, now: datetime, replay_of: int | None) -> None:

@@ -80,8 +80,10 @@ _RECOMPUTED = {
 _LOGGED = "recomputed over every entry; each event is in it, and says the same"
 
 
-def _lines(thresholds: tuple[int, ...]) -> str:
-    return f"; yes or no at {', '.join(map(str, thresholds))}" if thresholds else ""
+def _lines(thresholds: tuple[int, ...] | None) -> str:
+    if thresholds is None:
+        return ""
+    return f"; yes or no at {', '.join(map(str, thresholds)) or 'no line'}"
 
 
 def _second(at: datetime) -> str:

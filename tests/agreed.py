@@ -39,7 +39,7 @@ def agree(
     terms: Terms,
     subject_ref: str,
     *,
-    lines: tuple[int, ...] = (),
+    lines: tuple[int, ...] | None = None,
 ) -> Grant:
     """One person's grant to one partner, by the register; it leaves no entry in the log."""
     invitation, _ = register.invite(

@@ -47,7 +47,10 @@ MOST_OPEN = 5
 MOST_CHARACTERS = 2_000
 
 _MARKS = {DisputeKind.DISPUTE: Mark.DISPUTED, DisputeKind.REVIEW: Mark.UNDER_REVIEW}
-_BLANKS = str.maketrans({"\t": " ", "\u00a0": " ", "\u3000": " "})  # what keyboards give for a space
+_JOINERS = str.maketrans(dict.fromkeys("\u200c\u200d"))  # within words of Persian, and within emoji
+_UNSEEN = dict.fromkeys("\u00ad\u200b\u200e\u200f\u2060\ufeff")  # what comes along with pasted text
+_SPACES = dict.fromkeys("\t\u00a0\u2002\u2003\u2007\u2008\u2009\u200a\u202f\u205f\u3000", " ")
+_PLAIN = str.maketrans(_UNSEEN | _SPACES)
 
 
 class WordsRefused(Exception):
@@ -93,11 +96,14 @@ class Dispute:
 def plain_words(text: str) -> str:
     """A person's words as they are kept: line ends as one character, blanks as spaces, none around them.
 
+    What pasted text brings along unseen is left out; joiners stay, for words are written with them.
+
     Raises:
         WordsRefused: Too few, too many, or not printable.
     """
-    kept = text.replace("\r\n", "\n").translate(_BLANKS).strip()
-    if not 0 < len(kept) <= MOST_CHARACTERS or not kept.replace("\n", "").isprintable():
+    kept = text.replace("\r\n", "\n").translate(_PLAIN).strip()
+    seen = kept.replace("\n", "").translate(_JOINERS)
+    if not 0 < len(kept) <= MOST_CHARACTERS or not seen or not seen.isprintable():
         raise WordsRefused
     return kept
 

@@ -177,7 +177,7 @@ def allow(
     now: datetime,
     lift_freeze: bool = False,
     excluded: frozenset[InputFamily] = frozenset(),
-    thresholds: tuple[int, ...] = (),
+    thresholds: tuple[int, ...] | None = None,
     notice_version: str = NOTICE_VERSION,
 ) -> Entry:
     """Record a person's yes; a grant comes of it.
@@ -197,7 +197,7 @@ def allow(
     frozen = frozen_at(connection, subject)
     if frozen is not None and not lift_freeze:
         raise SubjectIsFrozen
-    lines = thresholds if Disclosure.THRESHOLD in pending.terms.disclosures else ()
+    lines = thresholds if Disclosure.THRESHOLD in pending.terms.disclosures else None
     terms = replace(
         pending.terms, excluded_families=pending.terms.excluded_families | excluded, thresholds=lines
     )

@@ -54,7 +54,7 @@ def dump(terms: Terms) -> str:
         "data_life_s": int(terms.data_life.total_seconds()),
         "excluded_families": sorted(terms.excluded_families),
     }
-    if terms.thresholds:
+    if terms.thresholds is not None:
         raw["thresholds"] = terms.thresholds
     return json.dumps(raw)
 
@@ -73,7 +73,7 @@ def load(text: str) -> Terms:
         time_zone=raw["time_zone"],
         data_life=timedelta(seconds=raw["data_life_s"]),
         excluded_families=frozenset(map(InputFamily.read, raw["excluded_families"])),
-        thresholds=tuple(raw.get("thresholds", ())),  # agreed to before lines were kept
+        thresholds=tuple(raw["thresholds"]) if "thresholds" in raw else None,
     )
 
 

@@ -24,10 +24,11 @@ from gateway.registry import acting
 from gateway.store import Store
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.partner.v1 import consent_pb2, types_pb2
-from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily
+from scoregate.words import CalendarUnit, ConsentEventKind, ConsentMode, Disclosure, InputFamily
 
 SERVICE = "scoregate.partner.v1.ConsentService"
 EVENT_TOKEN = re.compile(r"(\d{1,18}):([a-z2-7]{26})")
+OF_THE_PERSON = frozenset({ConsentEventKind.FROZEN, ConsentEventKind.UNFROZEN})
 DECIDE_WITHIN = timedelta(days=7)
 MINUTE, DAY, YEARS = timedelta(minutes=1), timedelta(days=1), timedelta(days=5 * 365)
 
@@ -265,7 +266,7 @@ def terms_message(terms: Terms) -> consent_pb2.ConsentTerms:
         time_zone=terms.time_zone,
         data_life=duration(terms.data_life),
         excluded_families=sorted(family.number for family in terms.excluded_families),
-        thresholds=terms.thresholds,
+        thresholds=terms.thresholds or (),
     )
     if terms.not_before is not None:
         message.not_before.CopyFrom(timestamp(terms.not_before))
@@ -297,11 +298,15 @@ def invitation_message(
 
 def event_message(event: Event) -> consent_pb2.ConsentEvent:
     """An event on the wire."""
+    at = event.at
+    if event.what in OF_THE_PERSON:
+        # Two lenders shall not know each other's people by the moment of a freeze: they are told its day.
+        at = at.replace(hour=0, minute=0, second=0, microsecond=0)
     return consent_pb2.ConsentEvent(
         log_index=event.leaf_index,
         consent_id=event.consent_id,
         kind=event.what.number,
-        time=timestamp(event.at),
+        time=timestamp(at),
     )
 
 

@@ -180,10 +180,8 @@ class Pages(Section):
     session_minutes: Whole = Field(default=30, ge=5, le=720)
     """After how long people sign in anew, in minutes: 5 to 720."""
     entries_per_hour: Whole = Field(default=120, ge=10, le=1_000_000)
-    """How many forms and looks at their own score one person has in an hour, in each process: 10 to 1000000.
-
-    Each may leave an entry in the log.
-    """
+    """How many looks at their own score one person has in an hour in each process, and how many forms that
+    stop nobody: 10 to 1000000. Each may leave an entry in the log."""
 
     @field_validator("time_zone")
     @classmethod

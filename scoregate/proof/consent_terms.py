@@ -56,7 +56,7 @@ class Processing:
     excluded_families: frozenset[InputFamily]
     notice_version: str  # of the words that the person saw
     consent_sha256: str  # hex; in every attestation under this consent
-    thresholds: tuple[int, ...] = ()  # the lines at which a yes or no may be told, rising
+    thresholds: tuple[int, ...] | None = None  # the lines at which a yes or no may be told, rising
 
     def __post_init__(self) -> None:
         shapes.require_type("purpose", self.purpose, Purpose)
@@ -74,12 +74,16 @@ class Processing:
         shapes.require_integer("data_life_seconds", self.data_life_seconds, 1, _LONGEST_DATA_LIFE)
         shapes.require_text("notice_version", self.notice_version, _NOTICE_VERSION)
         shapes.require_text("consent_sha256", self.consent_sha256, _SHA256)
-        shapes.require_type("thresholds", self.thresholds, tuple)
-        for line in self.thresholds:
+        if self.thresholds is not None:
+            self._require_lines(self.thresholds)
+
+    def _require_lines(self, thresholds: tuple[int, ...]) -> None:
+        shapes.require_type("thresholds", thresholds, tuple)
+        for line in thresholds:
             shapes.require_integer("thresholds", line, *SCORE_RANGE)
-        if list(self.thresholds) != sorted(set(self.thresholds)):
+        if list(thresholds) != sorted(set(thresholds)):
             raise ClaimInvalid("thresholds", "they rise, each once")
-        if self.thresholds and Disclosure.THRESHOLD not in self.disclosures:
+        if Disclosure.THRESHOLD not in self.disclosures:
             raise ClaimInvalid("thresholds", "they need THRESHOLD among the disclosures")
 
     def _require_frequency(self) -> None:
@@ -111,7 +115,7 @@ class Processing:
             "notice_version": self.notice_version,
             "consent_sha256": self.consent_sha256,
         }
-        return told | {"thresholds": self.thresholds} if self.thresholds else told
+        return told if self.thresholds is None else told | {"thresholds": self.thresholds}
 
     @classmethod
     def read(cls, value: object) -> Self:
@@ -129,8 +133,6 @@ class Processing:
             members[name] = shapes.instant(name, members[name])
         if "thresholds" in members:
             members["thresholds"] = tuple(shapes.items("thresholds", members["thresholds"]))
-            if not members["thresholds"]:
-                raise ClaimInvalid("thresholds", "left out where there are none")
         return cls(**members | {"frequency": _read_frequency(members["frequency"])})
 
 

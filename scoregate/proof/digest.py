@@ -16,7 +16,7 @@ request id is digested in lower case, however it was sent: one UUID is one id (R
                      "notice_version":…,"partner_id":…,"purpose":…,"subject_ref":…,"time_zone":…}
 
 It covers whose consent it is and for whom, beside the terms, so no two consents share a digest. Where the
-person read lines at which they may be told yes or no, there is "thresholds":[…] too, in rising order.
+person agreed to be told yes or no, there is "thresholds":[…] too: the lines that they read, rising.
 """
 
 import hashlib
@@ -126,7 +126,7 @@ def consent_form(
     data_life: timedelta,
     excluded_families: Iterable[InputFamily],
     notice_version: str,
-    thresholds: Iterable[int] = (),
+    thresholds: Iterable[int] | None = None,
 ) -> bytes:
     """Return the canonical form of a consent, which `consent_sha256` covers.
 
@@ -144,14 +144,13 @@ def consent_form(
         data_life: How long the partner may keep an answer; whole seconds.
         excluded_families: Families that the score leaves out, in any order.
         notice_version: The version of the text that the person saw.
-        thresholds: The lines that the person read, in any order; none for a consent to no yes or no.
+        thresholds: The lines that the person read, in any order; None for a consent to no yes or no.
 
     Raises:
         JsonRefused: An instant without time zone, or a data life with a fraction of a second.
     """
     if data_life % timedelta(seconds=1):
         raise JsonRefused("data_life: give whole seconds")
-    lines = sorted(thresholds)
     return canonical(
         {
             "consent_id": consent_id,
@@ -168,7 +167,7 @@ def consent_form(
             "excluded_families": sorted(excluded_families),
             "notice_version": notice_version,
         }
-        | ({"thresholds": lines} if lines else {})
+        | ({} if thresholds is None else {"thresholds": sorted(thresholds)})
     )
 
 

@@ -135,7 +135,7 @@ def terms(draw: st.DrawFn) -> Processing:
         excluded_families=draw(st.frozensets(st.sampled_from(InputFamily))),
         notice_version=draw(st.from_regex(r"[!-~]{1,16}", fullmatch=True)),
         consent_sha256=draw(st.binary(min_size=32, max_size=32)).hex(),
-        thresholds=draw(lines) if Disclosure.THRESHOLD in disclosures else (),
+        thresholds=draw(st.none() | lines) if Disclosure.THRESHOLD in disclosures else None,
     )
 
 
@@ -250,7 +250,7 @@ def test_lines_that_the_person_read_are_listed_and_no_line_is_no_member() -> Non
 
 
 @pytest.mark.parametrize(
-    "lines", [(349,), (951,), (650, 500), (500, 500), (True,), ("500",), (500.0,), [500], None]
+    "lines", [(349,), (951,), (650, 500), (500, 500), (True,), ("500",), (500.0,), [500]]
 )
 def test_lines_rise_once_each_on_the_scale(lines: Any) -> None:
     with pytest.raises(ClaimInvalid, match="thresholds: "):
@@ -261,9 +261,11 @@ def test_lines_rise_once_each_on_the_scale(lines: Any) -> None:
             Processing.read(json.loads(json.dumps(members)))
 
 
-def test_lines_are_left_out_where_there_are_none_or_no_yes_or_no_is_told() -> None:
+def test_having_read_no_line_is_listed_and_lines_need_a_yes_or_no() -> None:
+    none = Processing.read(json.loads(json.dumps(LINES.members() | {"thresholds": []})))
+    assert none == replace(LINES, thresholds=())
     with pytest.raises(ClaimInvalid, match="thresholds: "):
-        Processing.read(json.loads(json.dumps(LINES.members() | {"thresholds": []})))
+        Processing.read(json.loads(json.dumps(LINES.members() | {"thresholds": None})))
     with pytest.raises(ClaimInvalid, match="thresholds: "):
         replace(LINES, disclosures=frozenset({Disclosure.SCORE}))
 

@@ -225,7 +225,7 @@ def test_words_are_kept_as_they_were_meant(text: str, kept: str) -> None:
         "a\x1b[31mb",
         "a\rb",
         "a\u202eb",
-        "a\u200bb",
+        "\u200b\u200d",
         "a\u2028b",
         "a\ud800b",
     ],

@@ -150,11 +150,12 @@ def test_one_purpose_alone_passes_a_freeze(purpose: Purpose) -> None:
         ((500, 600), 600, True),
         ((500, 600), 550, False),
         ((500,), None, True),
-        ((), 550, True),  # from before lines were kept
+        ((), 550, False),  # the lender had none
+        (None, 550, True),  # from before lines were kept
     ],
 )
 def test_yes_or_no_is_told_at_the_lines_that_the_person_read(
-    agreed: tuple[int, ...], line: int | None, *, passes: bool
+    agreed: tuple[int, ...] | None, line: int | None, *, passes: bool
 ) -> None:
     grant = replace(GRANT, terms=replace(TERMS, thresholds=agreed))
     if passes:

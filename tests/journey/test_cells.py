@@ -182,6 +182,11 @@ def test_a_consent_is_to_the_lines_that_the_person_read(world: World, engine: Sc
     anew = world.consent(acme, "uci-00216", **WITH_BOTH)
     assert list(anew.terms.thresholds) == [600, 650]
     answered(acme, acme.threshold_query(anew, threshold=650))
+    world.add(lineless := new_name("lineless"), thresholds=[])
+    later = world.enroll(lineless)
+    consent = world.consent(later, "uci-00216", **WITH_BOTH)
+    world.set_contract(lineless, thresholds=[600])
+    turned_down(later, later.threshold_query(consent, threshold=600), "CONSENT_DISCLOSURE_NOT_ALLOWED")
     unasked = world.consent(acme, "uci-00216", disclosures=["DISCLOSURE_SCORE"])
     assert list(unasked.terms.thresholds) == []
 

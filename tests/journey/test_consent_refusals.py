@@ -209,7 +209,7 @@ def test_a_change_at_one_gateway_holds_at_every_other_from_the_next_call_on(
 # --- what was agreed
 
 
-@pytest.mark.parametrize("purpose", ["PREQUALIFICATION", "ACCOUNT_REVIEW", "CONSUMER_SELF"])
+@pytest.mark.parametrize("purpose", ["PREQUALIFICATION", "ACCOUNT_REVIEW"])
 def test_another_purpose_than_the_agreed_one_is_refused(
     world: World, acme: Partner, unasked: ScriptedEngine, purpose: str
 ) -> None:

@@ -101,7 +101,7 @@ class Books:
         subject: str = "uci-00001",
         terms: Terms = ONE_TIME,
         *,
-        lines: tuple[int, ...] = (),
+        lines: tuple[int, ...] | None = None,
     ) -> Grant:
         def allow(tx: Transaction) -> Grant:
             return agree(tx, caller.partner_id, subject, terms, f"ref-{subject}", lines=lines)

@@ -105,7 +105,7 @@ def test_of_a_person_who_was_erased_nothing_is_told(books: Books) -> None:
     ("spoil", "error"),
     [
         (lambda books: opened(books, words="\x00"), WordsRefused),
-        (lambda books: [opened(books) for _ in range(6)], TooManyOpen),
+        (lambda books: [opened(books, words=f"No. {n}") for n in range(6)], TooManyOpen),
         (lambda books: resolved(books, "K7QM2XW9RT"), NotFound),
     ],
 )

@@ -132,8 +132,24 @@ def test_signing_out_takes_our_form_and_ends_the_session_everywhere(
         assert house.sessions() == 0
 
 
+@pytest.mark.parametrize(("site", "asks"), [("same-origin", True), ("cross-site", False)])
+def test_whoever_signs_out_too_late_is_asked_anew_as_well(
+    tmp_path: Path, database_url: str, site: str, *, asks: bool
+) -> None:
+    """A phone that lay about before it was handed on; another site's form has nobody asked."""
+    with open_house(tmp_path, database_url) as house:
+        browser = house.browser()
+        browser.sign_in()
+        assert "prompt" not in browser.begin()
+        house.clock.move(minutes=31)
+        browser.client.post("/logout", data={"token": FORM}, headers={"sec-fetch-site": site})
+        assert ("prompt" in browser.begin()) == asks
+
+
 def test_a_form_of_another_site_comes_without_the_cookie_and_signs_nobody_out(house: House) -> None:
-    response = house.browser().client.post("/logout", data={"token": FORM})
+    response = house.browser().client.post(
+        "/logout", data={"token": FORM}, headers={"sec-fetch-site": "cross-site"}
+    )
     assert response.status_code == 303
     assert "set-cookie" not in response.headers
 

@@ -9,6 +9,7 @@ import pytest
 from scoregate.admin.v1 import consent_admin_pb2
 from scoregate.partner.v1 import types_pb2
 from tests.pages.browser import text_of
+from tests.pages.phone import new_address
 from tests.pages.place import Place
 
 WORDS = "My limit is wrong.\nIt was raised in May."
@@ -51,10 +52,27 @@ def test_a_dispute_marks_answers_until_it_is_answered(own_place: Place) -> None:
     ],
 )
 def test_what_can_not_be_taken_says_why(place: Place, fields: dict[str, str], why: str) -> None:
-    browser = place.browser("uci-00003")
+    browser = place.browser("uci-00003", **new_address())
     refused = browser.press(browser.get("/wrong"), "/tell", also=fields)
     assert refused.status_code == 400
     assert why in text_of(refused)
+    said = fields["words"].strip()
+    assert said == WORDS or why != "choose"
+    assert said in refused.text  # what was typed is not lost
+
+
+def test_what_phones_type_is_taken(place: Place) -> None:
+    browser = place.browser("nobody-yet")
+    for words in (
+        "错了 \U0001f468\u200d\U0001f469\u200d\U0001f467",  # a family
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",  # Persian, as it is spelt
+        "pasted\u200btext",
+        "narrow\u202fspace",
+        "soft\u00adhyphen",
+    ):
+        told = browser.press(browser.get("/wrong"), "/tell", also={"kind": "DISPUTE", "words": words})
+        assert told.status_code == 200, ascii(words)
+        assert "You will be answered by" in text_of(told)
 
 
 def test_a_button_that_is_pressed_twice_opens_one(place: Place) -> None:

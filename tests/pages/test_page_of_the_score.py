@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from scoregate.audit.v1 import leaf_pb2
 from tests.pages.browser import text_of
 from tests.pages.place import Place, open_place
@@ -57,25 +59,35 @@ def test_whoever_is_not_signed_in_is_asked_to(place: Place) -> None:
 def test_nobody_fills_the_log_by_looking_or_pressing(
     tmp_path: Path, database_url: str, engine_folder: Path
 ) -> None:
-    """A person's looks and forms are counted together; what shows nothing, and what fails, is free."""
+    """What shows nothing is no look, and what stops somebody is never refused."""
     settings = settings_for(tmp_path / "home", database_url, engine_folder)
     with open_place(settings, entries_per_hour=10) as place:
         browser, other = place.browser("uci-00004"), place.browser("uci-00003")
-        freeze = browser.get("/freeze")
+        acme = place.world.partner("acme")
+        consent = place.world.consent(acme, "uci-00004", mode="CONSENT_MODE_PERIODIC")
+        freeze, thaw = browser.get("/freeze"), browser.press(browser.get("/freeze"), "/on")
         with place.world.entries() as entries:
-            for _ in range(5):
+            for _ in range(10):
                 assert browser.get("/score").status_code == 200
-                assert browser.press(freeze, "/on").status_code == 200
                 assert browser.head("/score").status_code == 200
-                assert browser.post("/freeze/on", {}).status_code == 403
-            slowed = [browser.get("/score"), browser.press(freeze, "/on")]
+            for _ in range(10):
+                assert browser.press(thaw, "/off").status_code == 200
+            slowed = [browser.get("/score"), browser.press(thaw, "/off")]
             assert [each.status_code for each in slowed] == [429, 429]
             assert all(300 < int(each.headers["retry-after"]) <= 360 for each in slowed)
+            for _ in range(20):
+                assert browser.press(freeze, "/on").status_code == 200
+            page = browser.get(f"/consents/{consent.consent_id}")
+            for _ in range(20):
+                assert browser.press(page, "/revoke").status_code == 200
             assert other.get("/score").status_code == 200
-            assert browser.get("/asked").status_code == 200
-        assert (
-            len(entries) == 5 + 1 + 1
-        )  # looks, the one press that changed something, the other person's look
+        assert [entry.kind for entry in entries] == [
+            *[leaf_pb2.LEAF_KIND_SELF_INQUIRY] * 10,
+            leaf_pb2.LEAF_KIND_SUBJECT_UNFROZEN,
+            leaf_pb2.LEAF_KIND_SUBJECT_FROZEN,
+            leaf_pb2.LEAF_KIND_CONSENT_REVOKED,
+            leaf_pb2.LEAF_KIND_SELF_INQUIRY,
+        ]
 
 
 def test_what_shows_no_score_is_no_look(place: Place) -> None:
@@ -84,3 +96,23 @@ def test_what_shows_no_score_is_no_look(place: Place) -> None:
         answer = browser.head("/score")
     assert (answer.status_code, answer.content, entries) == (200, b"", [])
     assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("header", [{"sec-purpose": "prefetch;prerender"}, {"sec-fetch-site": "cross-site"}])
+def test_neither_a_look_ahead_nor_another_site_makes_a_person_look(
+    own_place: Place, header: dict[str, str]
+) -> None:
+    browser = own_place.browser("uci-00002")
+    own_place.world.clock.move(seconds=61)
+    with own_place.world.entries() as entries:
+        answer = browser.get("/score", headers=header)
+    assert entries == []
+    assert 'class="figure"' not in answer.text
+    if "sec-fetch-site" in header:
+        assert (answer.status_code, "See my score" in text_of(answer)) == (200, True)
+
+
+def test_whoever_comes_from_their_sign_in_sees_their_score(place: Place) -> None:
+    """The provider is another site, and a browser says so of the whole way back from it."""
+    browser = place.browser("uci-00002")
+    assert 'class="figure"' in browser.get("/score", headers={"sec-fetch-site": "cross-site"}).text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 import grpc
 import pytest
@@ -204,3 +205,31 @@ def test_a_log_that_tells_another_story_keeps_nobody_from_ending_a_consent(
     assert "You allowed it" in text_of(page)
     assert browser.press(page, "/revoke").status_code == 200
     assert "revoked" in refused(acme, consent)
+
+
+def test_a_button_pressed_after_the_session_says_that_nothing_was_done(own_place: Place) -> None:
+    """A browser that holds forms to our address would stop on the way to a provider elsewhere."""
+    world, acme = own_place.world, own_place.world.partner("acme")
+    consent = periodic(own_place, acme, "uci-00001")
+    browser = own_place.browser("uci-00001")
+    path = f"/consents/{consent.consent_id}"
+    pages = {path: "/revoke", "/freeze": "/on", f"/i/{acme.invite().handle}": "/allow", "/wrong": "/tell"}
+    shown = {page: browser.get(page) for page in pages}
+    world.clock.move(minutes=31)
+    with world.entries() as entries:
+        for page, action in pages.items():
+            answer = browser.press(shown[page], action)
+            assert (answer.status_code, answer.history) == (403, [])
+            assert "Nothing was done" in text_of(answer)
+            assert f'href="/login?next={quote(page, safe="")}"' in answer.text
+    assert entries == []
+
+
+@pytest.mark.parametrize("change", ["pause", "revoke"])
+def test_what_is_pressed_twice_was_pressed_once(place: Place, acme: Partner, change: str) -> None:
+    consent = periodic(place, acme, "uci-00002")
+    browser = place.browser("uci-00002")
+    page = browser.get(f"/consents/{consent.consent_id}")
+    with place.world.entries() as entries:
+        assert [browser.press(page, f"/{change}").status_code for _ in range(2)] == [200, 200]
+    assert len(entries) == 1

@@ -265,3 +265,15 @@ def test_a_look_ahead_ends_nothing(own_place: Place) -> None:
     assert state(acme, handle) == "PENDING"
     assert other.get(f"/i/{handle}").status_code == 404
     assert state(acme, handle) == "IDENTITY_MISMATCH"
+
+
+def test_a_yes_that_is_pressed_twice_is_one(place: Place, acme: Partner) -> None:
+    handle = invite(acme).invitation.handle
+    browser = place.browser("uci-00001")
+    page = browser.get(f"/i/{handle}")
+    first, second = (browser.press(page, "/allow") for _ in range(2))
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert first.url == second.url
+    other = place.browser("uci-00002")
+    late = other.press(page, "/allow")  # with somebody else's token
+    assert late.status_code == 403

@@ -105,7 +105,7 @@ def test_how_often_is_said_by_the_calendar() -> None:
 
 
 AGREED = ("invitation.html", "terms.html")
-NOTICE = "f3cb681da00c7cbdc4aaab452b222e479fb77427afe25a17e0c2d5900dec7034"
+NOTICE = "28c1adc10bdbfa719b87c73f1c41b281e3d45d845baf056f82d1be1b68b31069"
 """SHA-256 of the words of NOTICE_VERSION 2026-11, in every language."""
 
 

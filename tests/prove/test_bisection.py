@@ -15,8 +15,13 @@ def test_no_score_is_narrowed_below_its_cell_and_nobody_is_recognised(stage: Sta
     assert [finding.store for finding in found] == [SQLITE] * 2 + [POSTGRESQL] * 2
 
 
-def test_an_entry_that_two_lenders_share_gives_a_person_away() -> None:
-    one, other = (consent_pb2.ConsentEvent(consent_id=name * 26, log_index=7) for name in "ab")
-    apart = consent_pb2.ConsentEvent(consent_id="c" * 26, log_index=8)
-    assert len(matches({"left": {"ann": [one]}, "right": {"bea": [other]}})) == 1
-    assert matches({"left": {"ann": [one]}, "right": {"bea": [apart]}}) == []
+def test_what_two_lenders_share_gives_a_person_away() -> None:
+    one, other, apart = (
+        consent_pb2.ConsentEvent(consent_id=name * 26, log_index=index, time={"seconds": seconds})
+        for name, index, seconds in (("a", 7, 0), ("b", 7, 60), ("c", 8, 0))
+    )
+    (by_entry,) = matches({"left": {"ann": [one]}, "right": {"bea": [other]}})
+    assert "the log's entry 7" in by_entry
+    (by_instant,) = matches({"left": {"ann": [one]}, "right": {"bea": [apart]}})
+    assert "the instant 1970" in by_instant
+    assert matches({"left": {"ann": [other]}, "right": {"bea": [apart]}}) == []

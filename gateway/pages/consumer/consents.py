@@ -26,6 +26,7 @@ TOO_OLD = N_("This consent is older than signed receipts are.")
 TOO_LONG = N_("More has happened to this consent than one receipt holds. Who asked has all of it.")
 MOST_EVENTS = 200
 MOVED = N_("This consent has changed since you opened the page. Nothing was done; look at it again.")
+LEADS_TO = {Change.PAUSE: State.PAUSED, Change.RESUME: State.ACTIVE, Change.REVOKE: State.REVOKED}
 CHANGES = {change.value.lower(): change for change in Change}
 
 
@@ -94,6 +95,9 @@ class ConsentPages:
         if what not in CHANGES:
             raise NotFound
 
+        if CHANGES[what] is Change.RESUME:
+            self._frame.acts.spend(visit.subject)
+
         def change(tx: Transaction) -> Entry:
             _own(tx.connection, visit)
             return decisions.change(tx, consent_id, CHANGES[what], actor=CONSUMER)
@@ -101,7 +105,8 @@ class ConsentPages:
         try:
             self._desk.ledger.change(change)
         except MoveRefused as error:
-            raise FormRefused(MOVED, 409) from error
+            if error.state is not LEADS_TO[CHANGES[what]]:  # else it was pressed twice
+                raise FormRefused(MOVED, 409) from error
         return RedirectResponse(f"/consents/{consent_id}", 303)
 
     def _receipt(self, visit: Visit) -> Response:

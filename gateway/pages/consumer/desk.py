@@ -76,6 +76,13 @@ class Visit:
         query = self.request.url.query
         return self.request.url.path + (f"?{query}" if query else "")
 
+    @property
+    def page(self) -> str:
+        """The page that this is about, with its query: a form goes to one step below its own page."""
+        if self.request.method == "POST":
+            return self.request.url.path.rpartition("/")[0] or "/"
+        return self.path
+
 
 class SignInFirst(Exception):
     """The page is for whoever is signed in."""

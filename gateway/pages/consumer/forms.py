@@ -60,11 +60,11 @@ def require_own(request: Request, session: Session, fields: QueryParams, url: st
     Raises:
         FormRefused: It isn't.
     """
-    if not (_is_own(request.headers, url) and holds(session, request.url.path, fields.get(FIELD, ""))):
+    if not (is_own(request.headers, url) and holds(session, request.url.path, fields.get(FIELD, ""))):
         raise FormRefused(FOREIGN, 403)
 
 
-def _is_own(headers: Mapping[str, str], url: str) -> bool:
+def is_own(headers: Mapping[str, str], url: str) -> bool:
     """Whether a form came from a page of ours, as far as the browser says. ``url`` is our address."""
     site = headers.get("sec-fetch-site")
     if site is not None:

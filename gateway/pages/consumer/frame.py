@@ -76,7 +76,9 @@ class Frame:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self._zone = ZoneInfo(desk.settings.pages.time_zone)
-        self._entries = Attempts(Hourly(desk.settings.pages.entries_per_hour))
+        most = Hourly(desk.settings.pages.entries_per_hour)
+        # Of one person. What stops somebody is in neither: it is never refused, and bounded by itself.
+        self.looks, self.acts = Attempts(most), Attempts(most)
         self._environments = {tag: _environment(each, self._zone) for tag, each in words.languages().items()}
 
     def page(self, show: Show) -> Endpoint:
@@ -94,14 +96,6 @@ class Frame:
             return await run_in_threadpool(self._run, request, act, await forms.read(request))
 
         return endpoint
-
-    def leaves_an_entry(self, subject: str) -> None:
-        """Count what a person leaves in the log: nobody fills it, or keeps its lock from others.
-
-        Raises:
-            BurstExceeded: More than an hour has room for.
-        """
-        self._entries.spend(subject)
 
     async def require_form(self, request: Request, session: Session) -> None:
         """Return only if what was sent is a form of ours, for this session.
@@ -154,7 +148,6 @@ class Frame:
             visit = self._visit(request)
             if fields is not None:
                 forms.require_own(request, visit.signed_in, fields, self.desk.settings.pages.url)
-                self.leaves_an_entry(visit.subject)
                 chosen = frozenset(name for name, value in fields.multi_items() if value == "on")
                 visit = replace(visit, form=fields, chosen=chosen)
             return show(visit)
@@ -166,8 +159,11 @@ class Frame:
         said: tuple[int, str, str]
         match error:
             case SignInFirst():
-                query = urlencode({"next": "/" if is_form else visit.path})
-                return RedirectResponse(f"/login?{query}", 303, UNKEPT)
+                sign_in = f"/login?{urlencode({'next': visit.page})}"
+                if not is_form:
+                    return RedirectResponse(sign_in, 303, UNKEPT)
+                # A browser that holds forms to our own address stops where one is sent on to the provider.
+                return self.render(visit, "signed_out.html", 403, sign_in=sign_in)
             case Missing() | NotFound():
                 said = 404, *NOT_HERE
             case FormRefused():
@@ -180,7 +176,7 @@ class Frame:
             case _:
                 log.error("unexpected failure on a page", page=_shape(visit.request), exc_info=error)
                 said = 500, *OUR_FAULT
-        response = self._problem(visit, *said)
+        response = self._problem(visit, *said, back=visit.page if is_form and said[0] != 404 else "")
         if isinstance(error, BurstExceeded):
             response.headers["retry-after"] = str(-(-error.verdict.retry_after_us // MICROS))
         return response
@@ -190,9 +186,9 @@ class Frame:
         session = self.sessions.session_of(request) if with_session else None
         return Visit(request, words.preferred(accepted, chosen), self.desk.clock(), session)
 
-    def _problem(self, visit: Visit, status: int, title: str, text: str) -> Response:
+    def _problem(self, visit: Visit, status: int, title: str, text: str, *, back: str = "") -> Response:
         again = getattr(visit.request.state, "try_again", "")
-        return self.render(visit, "problem.html", status, title=title, text=text, again=again)
+        return self.render(visit, "problem.html", status, title=title, text=text, again=again, back=back)
 
 
 NOT_HERE = (
@@ -201,7 +197,7 @@ NOT_HERE = (
 )
 TOO_OFTEN = (
     N_("That was often"),
-    N_("You have tried many times just now. Please wait a minute."),
+    N_("That was many times. Please try again later; pausing, ending and freezing still work."),
 )
 NOT_NOW = (
     N_("This can't be shown just now"),

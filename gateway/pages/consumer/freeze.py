@@ -36,6 +36,8 @@ class FreezePages:
 
     def _set(self, visit: Visit, *, frozen: bool) -> Response:
         subject = visit.subject
+        if not frozen:
+            self._frame.acts.spend(subject)
         self._desk.ledger.change(
             partial(decisions.set_freeze, subject=subject, frozen=frozen, actor=CONSUMER)
         )

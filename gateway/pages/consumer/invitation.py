@@ -110,6 +110,7 @@ class InvitationPages:
 
     def _allow(self, visit: Visit) -> Response:
         handle = self._found(visit).handle
+        self._frame.acts.spend(visit.subject)
         chosen = {family for family in InputFamily if family.value in visit.chosen}
         allow = partial(
             decisions.allow,
@@ -129,7 +130,8 @@ class InvitationPages:
         except SubjectIsFrozen as error:
             raise FormRefused(FROZEN, 409) from error
         except InvitationClosed as error:
-            raise FormRefused(NOT_OPEN, 409) from error
+            if not self._is_theirs(visit, self._found(visit)):  # else it was pressed twice
+                raise FormRefused(NOT_OPEN, 409) from error
         except decisions.IdentityMismatch as error:
             raise Missing from error
         except NothingLeft as error:
@@ -164,11 +166,16 @@ class InvitationPages:
         return self._frame.render(visit, "decided.html", entry=entry, partner=partner, back=back)
 
     def _over(self, visit: Visit, found: Invitation) -> Response:
-        if found.consent_id:
-            with self._desk.store.reading() as connection:
-                if register.entry(connection, found.consent_id).grant.subject == visit.subject:
-                    return RedirectResponse(f"/consents/{found.consent_id}", 303)
+        if self._is_theirs(visit, found):
+            return RedirectResponse(f"/consents/{found.consent_id}", 303)
         raise Missing
+
+    def _is_theirs(self, visit: Visit, found: Invitation) -> bool:
+        """Whether it is this person who allowed it."""
+        if not found.consent_id:
+            return False
+        with self._desk.store.reading() as connection:
+            return register.entry(connection, found.consent_id).grant.subject == visit.subject
 
     def _meets(self, visit: Visit, found: Invitation) -> bool:
         """Whether the person is whom the partner expects."""

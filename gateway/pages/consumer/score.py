@@ -17,6 +17,7 @@ from gateway.pages.consumer.words import N_
 from scoregate.proof.results import band_of
 
 MOST_SHOWN = 4
+JUST_NOW = timedelta(minutes=1)
 A_MONTH_LATE = timedelta(days=62)
 
 
@@ -36,11 +37,21 @@ class ScorePages:
             return self._frame.render(visit, "welcome.html", back="/score", asked=False)
         return RedirectResponse("/score", 303)
 
+    def _has_just_signed_in(self, visit: Visit) -> bool:
+        """Whether it is the provider's site that they come from."""
+        life = timedelta(minutes=self._desk.settings.pages.session_minutes)
+        return visit.now - (visit.signed_in.expires_at - life) < JUST_NOW
+
     def _show(self, visit: Visit) -> Response:
         subject = visit.subject
+        headers = visit.request.headers
         if visit.request.method == "HEAD":  # nothing is shown, so nobody looked
             return Response(headers=UNKEPT)
-        self._frame.leaves_an_entry(subject)
+        if "sec-purpose" in headers:  # a browser looks ahead, and comes again when somebody does look
+            return Response(status_code=503, headers=UNKEPT)
+        if headers.get("sec-fetch-site") == "cross-site" and not self._has_just_signed_in(visit):
+            return self._frame.render(visit, "look.html", here="score")  # another site sent them
+        self._frame.looks.spend(subject)
         timeout = self._desk.settings.engine.timeout_ms / 1_000
         found = self._desk.engine.explain(subject, as_of=today(visit.now), timeout=timeout)
         newest = found.epochs[0]

@@ -11,14 +11,14 @@ from consent.register import disputes
 from consent.register.disputes import DisputeKind, TooManyOpen, WordsRefused
 from gateway import decisions
 from gateway.disputes import told
-from gateway.pages.consumer.desk import CONSUMER, FormRefused, Visit
+from gateway.pages.consumer.desk import CONSUMER, Visit
 from gateway.pages.consumer.frame import Frame
 from gateway.pages.consumer.words import N_
 from scoregate.errors import WordUnknown
 
 PAGE = 25
 CHOOSE = N_("Please choose what you would like.")
-SAY = N_("Please say in a few words what is wrong: 1 to 2,000 characters.")
+SAY = N_("Please say in a few words what is wrong: 1 to 2,000 characters, and no invisible ones.")
 ENOUGH = N_("You have several open already. Please wait for an answer to one of them.")
 
 
@@ -38,26 +38,41 @@ class WrongPages:
         ]
 
     def _show(self, visit: Visit) -> Response:
+        return self._page(visit)
+
+    def _page(self, visit: Visit, status: int = 200, **said: str) -> Response:
+        """What was told so far, and the form; with what was ``said`` and ``why`` it can't be taken."""
         before = visit.request.query_params.get("before", "")
         with self._desk.store.reading() as connection:
             found = disputes.disputes_of_subject(connection, visit.subject, before=before, limit=PAGE + 1)
             page = told(connection, self._desk.vault, found[:PAGE])
         older = found[PAGE - 1].reference if len(found) > PAGE else ""
+        told_words = {"kind": "", "words": "", "why": ""} | said
         return self._frame.render(
-            visit, "wrong.html", here="wrong", disputes=page, older=older, kinds=DisputeKind
+            visit,
+            "wrong.html",
+            status,
+            here="wrong",
+            disputes=page,
+            older=older,
+            kinds=DisputeKind,
+            **told_words,
         )
 
     def _tell(self, visit: Visit) -> Response:
+        given, words = visit.form.get("kind", ""), visit.form.get("words", "")
+        again = partial(self._page, visit, kind=given, words=words)
+        self._frame.acts.spend(visit.subject)
         try:
-            kind = DisputeKind.read(visit.form.get("kind", ""))
-        except WordUnknown as error:
-            raise FormRefused(CHOOSE) from error
-        words = visit.form.get("words", "").replace("\r\n", "\n").strip()
-        tell = partial(decisions.open_dispute, subject=visit.subject, kind=kind, words=words, actor=CONSUMER)
-        try:
+            kind = DisputeKind.read(given)
+            tell = partial(
+                decisions.open_dispute, subject=visit.subject, kind=kind, words=words, actor=CONSUMER
+            )
             made = self._desk.ledger.change(tell)
-        except WordsRefused as error:
-            raise FormRefused(SAY) from error
-        except TooManyOpen as error:
-            raise FormRefused(ENOUGH, 409) from error
+        except WordUnknown:
+            return again(400, why=CHOOSE)
+        except WordsRefused:
+            return again(400, why=SAY)
+        except TooManyOpen:
+            return again(409, why=ENOUGH)
         return RedirectResponse(f"/wrong#{made.reference}", 303)

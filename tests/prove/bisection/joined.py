@@ -1,8 +1,8 @@
 """Two lenders lay what they hold side by side: does anything say who is the same person?
 
-They compare every text and byte string of answers, attestations and events, and the entries that events
-name. When something happened is none of it: whoever freezes their file is frozen to all their lenders in one
-moment, and a lender who asks all the time learns that moment from refusals alone.
+They compare every text and byte string of answers, attestations and events, the entries that events name,
+and when these happened. They do not guess: whoever freezes their file is frozen to all their lenders in one
+moment, the entries of it stand side by side in the log, and a lender who asks all the time sees the refusals.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ def _values(thing: Held) -> Iterator[str | bytes]:
     yield from _scalars(thing)
     if isinstance(thing, consent_pb2.ConsentEvent):
         yield f"the log's entry {thing.log_index}"
+        yield f"the instant {thing.time.ToJsonString()}"
     else:
         yield from _scalars(_claims(thing.attestation))
 

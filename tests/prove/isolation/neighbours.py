@@ -102,7 +102,7 @@ def neighbours(stage: Stage, house: House) -> Iterator[Finding]:
     pace = Pace(healthy, consents, stage)
     pace.keep(0.5)  # caches
     # Of a lender's own calls beside its own flood one in seven or so finds no place: enough to see it.
-    seconds, rounds, control_seconds = (20.0, 4, 5.0) if stage.full else (0.5, 1, 2.0)
+    seconds, rounds, control_seconds = (16.0, 4, 5.0) if stage.full else (0.5, 1, 2.0)
     troubles = TROUBLES if stage.full else TROUBLES[:IN_A_TEST]
     for number, trouble in enumerate(troubles):
         stage.step(f"beside {trouble.what}", number, len(troubles))

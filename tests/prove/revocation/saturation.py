@@ -87,7 +87,7 @@ class Busy:
 def saturate(stage: Stage, store: str, busy: World, other: World) -> Finding:
     """As many revocations as it takes to know their p99, and the control arm."""
     with _saturated(stage, store, (busy, other)) as crowd:
-        found = crowd.revoke(stage.size(full=1_000, small=24), "revocations")
+        found = crowd.revoke(stage.size(full=500, small=24), "revocations")
         with crowd.held():
             control = crowd.revoke(stage.size(full=100, small=16), "revocations behind a held lock")
     return Finding(
@@ -179,7 +179,7 @@ def _saturated(stage: Stage, store: str, worlds: Sequence[World]) -> Iterator[Cr
         wanted = [(name, subject, often) for subject in folks[n :: len(LENDERS)]]
         callers.append((lender, allow(worlds[0].settings, wanted)))
     worlds[0].add("bystander")
-    victims = stage.size(full=1_100, small=40)
+    victims = stage.size(full=600, small=40)
     grants = [("bystander", folks[n % len(folks)], often) for n in range(victims)]
     consent_ids = allow(worlds[0].settings, grants)
     with load(callers, IN_FLIGHT) as loaded:

@@ -17,6 +17,7 @@ from tests.pages.browser import Browser
 from tests.prove.strangers.scene import ADDRESSES, REFUSED_PAGES, Person, Scene
 
 ADDRESS = re.compile(r'(?:href|src|action|content)="([^"]*)"')
+TYPED = re.compile(rb'<textarea.*?</textarea>|<p class="said">.*?</p>', re.DOTALL)
 LOOKS = ("/", "/score", "/consents", "/asked", "/asked/report", "/asked/report.json", "/wrong", "/freeze")
 DISPUTE = "DISPUTE"
 MOST_BYTES = 70_000  # of a form, and more than is taken
@@ -40,7 +41,9 @@ class Visitor:
             if each.headers.get("content-type", "").startswith("text/html"):
                 ears.note(ADDRESSES, *ADDRESS.findall(each.text))
             if each.status_code >= 400:
-                ears.note(REFUSED_PAGES, f"{each.status_code}", str(each.headers.multi_items()), each.content)
+                # What they have told, now or before, comes back to them alone.
+                shown = TYPED.sub(b"", each.content)
+                ears.note(REFUSED_PAGES, f"{each.status_code}", str(each.headers.multi_items()), shown)
         return page
 
     def look(self, path: str) -> httpx.Response:
@@ -102,6 +105,6 @@ def _say_what_is_wrong(visitor: Visitor) -> None:
         ("REVIEW", words),
     ):
         visitor.note(press(page, "/wrong/tell", also={"kind": kind, "words": text}))
-    for _ in range(12):  # until there are too many
-        if visitor.note(press(page, "/wrong/tell", also={"kind": DISPUTE, "words": words})).is_error:
+    for n in range(12):  # until there are too many
+        if visitor.note(press(page, "/wrong/tell", also={"kind": DISPUTE, "words": f"{words} {n}"})).is_error:
             break

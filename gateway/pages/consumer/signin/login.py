@@ -22,6 +22,7 @@ from starlette.routing import Route
 from consent.identity import MOST_CHARACTERS, Trait
 from consent.pairwise import SUBJECT
 from gateway.audit.private import Vault
+from gateway.pages.consumer import forms
 from gateway.pages.consumer.attempts import Attempts
 from gateway.pages.consumer.signin import sessions
 from gateway.pages.consumer.signin.begun import LIFE, Beginnings, Begun, NotBegun
@@ -231,7 +232,10 @@ class Login:
         response = RedirectResponse(f"{self._pages.url}/", 303)
         session = await run_in_threadpool(self.session_of, request)
         if session is None:
-            return response  # and no cookie is cleared: other sites' forms come without one
+            # No cookie is cleared, for other sites' forms come without one. But a session may have run out.
+            if forms.is_own(request.headers, self._pages.url):
+                self._set_left(response, "yes", DAY_SECONDS)
+            return response
         await self._require_form(request, session)
         await run_in_threadpool(self._forget, session)
         self.clear_cookie(response)
