@@ -29,8 +29,8 @@ prove: .venv/dev  ## the laws at full size, beside arms that must fail; ONLY=nam
 mutate: .venv/dev  ## how much of a wrong program the tests notice; ONLY=name for one group, AGAIN=1 for what was missed
 	@$(BIN)/python -m tests.mutate $(if $(ONLY),--only $(ONLY)) $(if $(AGAIN),--again)
 
-bench: .venv/dev  ## what a score costs, beside an empty echo and a usual service; ONLY=name for one part
-	@$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY))
+bench: .venv/dev  ## what a score costs, beside an empty echo and a usual service; ONLY=name, AGAINST=commit
+	@$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(AGAINST),--against $(AGAINST))
 
 protos: .venv/dev  ## write the stubs again from protos/
 	@tools/stubs scoregate

@@ -20,6 +20,7 @@ from tests.bench.failed import BenchFailed
 from tests.bench.figures import AIO, BATCH, JOURNEY, PEER, POSTGRES, SYNC, Findings, Spread
 from tests.bench.honesty import Auditor
 from tests.bench.load import Connections
+from tests.bench.parts.against import against
 from tests.bench.parts.latency import latency
 from tests.bench.parts.million import million
 from tests.bench.parts.pages import pages
@@ -43,8 +44,10 @@ ALONE = {"latency": latency, "processes": processes, "start": starting, "pages":
 LONG = {"million"}
 
 
-def bench(plan: Plan, arms: Sequence[str], folder: Path, run: dict[str, object]) -> Report:
-    """Whatever is wanted of it."""
+def bench(
+    plan: Plan, arms: Sequence[str], folder: Path, run: dict[str, object], revision: str = ""
+) -> Report:
+    """Whatever is wanted of it; beside an earlier ``revision``, if one is named."""
     server_core, generator_core = circumstances.require_two_cores()
     engine = engine_speed.measure(folder / "engine")
     made = installation.found(folder / "home", folder / "engine")
@@ -55,6 +58,8 @@ def bench(plan: Plan, arms: Sequence[str], folder: Path, run: dict[str, object])
     if beside := [BESIDE[name] for name in arms if name in BESIDE]:
         ground.say("GetScore and what runs beside it")
         found |= side_by_side(ground, set().union(*beside))
+    if revision:
+        found |= against(ground, revision)
     for name, part in ALONE.items():
         if name in arms:
             ground.say(name)
@@ -100,7 +105,9 @@ def main() -> None:
     chosen = _parser().parse_args()
     names = (*BESIDE, *ALONE)
     arms = chosen.only or [name for name in names if not (chosen.quick and name in LONG)]
-    run = {"quick": chosen.quick, "arms": arms}
+    if chosen.against and not chosen.only:
+        arms = []
+    run = {"quick": chosen.quick, "arms": arms, "against": chosen.against}
     build, console = ROOT / "build", Console()
     if not console.is_terminal:
         console.width = WIDTH
@@ -112,7 +119,7 @@ def main() -> None:
             if chosen.profile:
                 profile(Path(folder), console)
                 return
-            report = bench(QUICK if chosen.quick else FULL, arms, Path(folder), run)
+            report = bench(QUICK if chosen.quick else FULL, arms, Path(folder), run, chosen.against)
     except BenchFailed as failure:
         sys.exit(f"The bench failed: {failure}")
     except KeyboardInterrupt:
@@ -131,6 +138,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="ARM",
         choices=(*BESIDE, *ALONE),
         help=f"of {', '.join((*BESIDE, *ALONE))}",
+    )
+    parser.add_argument(
+        "--against",
+        metavar="REVISION",
+        default="",
+        help="GetScore beside that of a commit",
     )
     parser.add_argument("--profile", action="store_true", help="show where GetScore's time goes instead")
     return parser

@@ -73,6 +73,10 @@ PROMISES = {
         least=0.95,
     ),
     "getscore_beside_pages_throughput": Promise("answers a second while they read / while nobody does"),
+    "getscore_over_before": Promise(
+        "server CPU of GetScore at an earlier revision / of GetScore now, in the same rounds", least=0.95
+    ),
+    "getscore_over_before_throughput": Promise("answers a second of GetScore now / at that revision"),
     "rss_mb": Promise("the most memory of `scoregate serve` under single queries and batches", most=200),
     "rss_growth_mb": Promise("its growth over 1,000,000 queries, once it was warm", most=10),
     "start_s": Promise("from `scoregate serve` to its first answer", most=3),
