@@ -16,7 +16,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from consent import keys
 from consent.pairwise import Pairwise
 from gateway import migrations, pki
+from gateway.audit.log import read_head
 from gateway.audit.private import Vault
+from gateway.audit.tree import signing
+from gateway.audit.tree.tables import begin_tree, read_origins
 from gateway.keys import begin_log, record_key
 from gateway.ledger import Transaction
 from gateway.partners import Partner, Role
@@ -26,9 +29,16 @@ from gateway.registry import add_partner, enroll_certificate
 from gateway.settings import Settings, create_secret
 from gateway.store import Store, StoreUnavailable, open_store
 from scoregate.proof.jwk import Algorithm
+from scoregate.proof.note import VerifierKey
 
 OPERATOR = "operator"
 SERVER_DAYS = OPERATOR_DAYS = 397
+NO_WITNESSES = b"""\
+# Who must have seen a checkpoint of this log: C2SP tlog-policy, without the log's own line. For example
+#   witness compliance VKEY http://127.0.0.1:8090
+#   quorum compliance
+quorum none
+"""
 LEDGER_ENDS = ("", "-wal", "-shm")  # SQLite's file and its companions
 
 
@@ -92,8 +102,8 @@ def revision(store: Store) -> str | None:
 
 def _require_free(settings: Settings) -> None:
     there = [file for file in _files(settings) if file.exists()]
-    if settings.attestation.key_folder.is_dir():
-        there += settings.attestation.key_folder.glob("*.pem")
+    for folder in (settings.attestation.key_folder, settings.log.key_folder):
+        there += folder.glob("*.pem") if folder.is_dir() else ()
     if there:
         raise AlreadyFounded(tuple(sorted(there)))
 
@@ -106,6 +116,7 @@ def _files(settings: Settings) -> Iterator[Path]:
     yield from (tls.certificate, tls.key, engine.certificate, engine.key)
     yield from (engine.server_certificate, engine.server_key)
     yield from (settings.secrets.pairwise_key, settings.secrets.master_key)
+    yield from (settings.log.checkpoint, settings.log.policy)
     yield from (operator / name for name in ("operator.pem", "operator.key", "server-ca.pem"))
     if ledger := settings.database.file:
         yield from (ledger.with_name(f"{ledger.name}{end}") for end in LEDGER_ENDS)
@@ -133,6 +144,36 @@ def _found(settings: Settings, store: Store, now: datetime) -> Credentials:
     migrations.upgrade(store)
     _begin(settings, store, Vault(master), pairwise, certificate_pem, now)
     return credentials
+
+
+def publish(settings: Settings, origin: str) -> VerifierKey:
+    """Make what a log needs to be published under its first name, if it lacks it; returns the key that signs for it.
+
+    Raises:
+        FileRefused: A file exists that should not, or can't be written.
+        OSError: A folder can't be made.
+    """
+    for folder in {settings.log.checkpoint.parent, settings.log.policy.parent}:
+        folder.mkdir(parents=True, exist_ok=True)
+    if not settings.log.policy.exists():
+        pki.create_public(settings.log.policy, NO_WITNESSES)
+    return signing.create(settings.log.key_folder, origin).verifier
+
+
+def publish_what_is_there(store: Store, settings: Settings) -> None:
+    """Let a log of before revision 0011 be published, under the name that it has.
+
+    Raises:
+        FileRefused, OSError: As in ``publish``; nothing is changed.
+        StoreUnavailable: The database does not answer.
+    """
+    with store.reading() as connection:
+        if read_origins(connection):
+            return
+        origin = read_head(connection).origin
+    key = publish(settings, origin)
+    with store.writer.begin() as connection:
+        begin_tree(connection, origin, key)
 
 
 def _authorities(settings: Settings, now: datetime) -> tuple[Authority, Authority]:
@@ -180,6 +221,7 @@ def _begin(
             pairwise_check=pairwise.check_value,
             now=now,
         )
+        begin_tree(connection, settings.log_origin, publish(settings, settings.log_origin))
         tx = Transaction(connection, lambda: now, vault)
         record_key(tx, current.kid, "current", actor="gateway")
         record_key(tx, following.kid, "next", actor="gateway")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 CALLS = Counter(
     "scoregate_calls_total",
@@ -19,4 +19,11 @@ UNWRITABLE = Counter(
 )
 TLS_RELOAD_FAILURES = Counter(
     "scoregate_tls_reload_failures_total", "Certificate reloads that kept the old pair."
+)
+LOG_PUBLISHED = Gauge("scoregate_log_published_entries", "Entries that the log's published checkpoint covers.")
+LOG_STALLED = Counter(
+    "scoregate_log_stalled_total", "Times that the log could not be extended or published; nothing was signed."
+)
+WITNESS_REFUSALS = Counter(
+    "scoregate_witness_refusals_total", "Checkpoints that a witness did not cosign, or not in time.", ["witness"]
 )

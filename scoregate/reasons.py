@@ -224,6 +224,12 @@ _CATALOGUE = (
         Retry.SAME_REQUEST_ID,
     ),
     Reason(
+        "ENTRY_NOT_PUBLISHED",
+        "The entry is committed, and no published checkpoint covers it yet.",
+        "Ask for its proof again after the wait in RetryInfo; checkpoints come about once a second.",
+        Retry.AFTER_THE_WAIT,
+    ),
+    Reason(
         "INTERNAL",
         "An error on the gateway's side.",
         "Report the request id to the operator; one repeat with the same request id and nonce is safe.",

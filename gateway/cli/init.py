@@ -230,6 +230,7 @@ def _upgrade(there: Settings) -> tuple[str, str]:
         if before is None:
             raise misconfigured("database.url", "the database is empty.", RESTORE)
         migrations.upgrade(store)
+        founding.publish_what_is_there(store, there)
         return before, founding.revision(store) or before
     except SQLAlchemyError as error:
         problem = "the database can't be changed; nothing was."

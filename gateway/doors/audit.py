@@ -1,4 +1,4 @@
-"""scoregate.audit.v1.AuditService: the log's head and its leaves, for officers.
+"""scoregate.audit.v1.AuditService: the log's head, its leaves and proofs, for officers.
 
 An opened cursor leaves an entry. So that nobody reads without one, a page token is sealed
 (RFC 2104) to the officer and the range that the entry names, and ages: whoever comes back
@@ -12,8 +12,10 @@ import hmac
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from gateway.audit.log import Roots, read_head, read_leaves
+from gateway.audit.log import read_head, read_leaves
+from gateway.audit.tree.roots import committed_head
 from gateway.doors.door import Frame, Handlers, by_path
+from gateway.doors.proving import Proving
 from gateway.doors.wire import Check, page_token, read
 from gateway.ledger import Ledger, Transaction
 from gateway.partners import Partner
@@ -36,7 +38,7 @@ class AuditDoor:
         self,
         store: Store,
         ledger: Ledger,
-        roots: Roots,
+        proving: Proving,
         *,
         cursor_secret: bytes,
         clock: Callable[[], datetime],
@@ -44,19 +46,17 @@ class AuditDoor:
         self._store = store
         self._cursor_secret = cursor_secret
         self._ledger = ledger
-        self._roots = roots
+        self._proving = proving
         self._clock = clock
 
     def service(self, frame: Frame) -> Handlers:
         """The service's handlers."""
-        return by_path(
-            SERVICE,
-            {"GetHead": frame.admitted(self._get_head), "ListEntries": frame.admitted(self._list_entries)},
-        )
+        own = {"GetHead": frame.admitted(self._get_head), "ListEntries": frame.admitted(self._list_entries)}
+        return by_path(SERVICE, own | self._proving.methods(frame))
 
     def _get_head(self, call: Call, _: Partner, __: Caller) -> audit_pb2.GetHeadResponse:
         read(audit_pb2.GetHeadRequest, call.body)
-        origin, size, root = self._roots.head()
+        origin, size, root = committed_head(self._store)
         return audit_pb2.GetHeadResponse(log_origin=origin, tree_size=size, root_hash=root)
 
     def _list_entries(self, call: Call, partner: Partner, caller: Caller) -> audit_pb2.ListEntriesResponse:

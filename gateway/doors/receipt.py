@@ -1,8 +1,9 @@
-"""scoregate.partner.v1.ReceiptService: the keys that verify answers."""
+"""scoregate.partner.v1.ReceiptService: the keys that verify answers, and proofs over the log."""
 
 from __future__ import annotations
 
 from gateway.doors.door import Frame, Handlers, by_path
+from gateway.doors.proving import Proving
 from gateway.doors.wire import read
 from gateway.keys import Signer
 from gateway.partners import Partner
@@ -13,15 +14,17 @@ SERVICE = "scoregate.partner.v1.ReceiptService"
 
 
 class ReceiptDoor:
-    """Serves public keys. Proofs join it with the transparency log."""
+    """Serves public keys, and each partner proofs of its own entries."""
 
-    def __init__(self, signer: Signer, *, issuer: str) -> None:
+    def __init__(self, signer: Signer, proving: Proving, *, issuer: str) -> None:
         self._signer = signer
+        self._proving = proving
         self._issuer = issuer
 
     def service(self, frame: Frame) -> Handlers:
         """The service's handlers."""
-        return by_path(SERVICE, {"GetVerificationKeys": frame.admitted(self._get_verification_keys)})
+        keys = {"GetVerificationKeys": frame.admitted(self._get_verification_keys)}
+        return by_path(SERVICE, keys | self._proving.methods(frame))
 
     def _get_verification_keys(
         self, call: Call, _: Partner, __: Caller

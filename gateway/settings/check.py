@@ -33,6 +33,7 @@ from gateway.settings.fields import Address
 from gateway.settings.load import HOME_VARIABLE, Problem
 from gateway.settings.schema import Settings
 from gateway.settings.secret import read_secret
+from scoregate.proof.policy import Policy, PolicyInvalid
 
 # Why no other file can take the place of one that was lost.
 _IRREPLACEABLE = {
@@ -40,6 +41,7 @@ _IRREPLACEABLE = {
     "secrets.pairwise_key": "partners' references to people come from it, and a new one changes them all",
     "secrets.master_key": "each person's records are sealed with it, and no other opens them",
     "attestation.key_folder": "partners hold the public halves of its keys, and believe no others",
+    "log.key_folder": "whoever verifies the log holds the public halves of its keys, and believes no others",
 }
 
 
@@ -47,7 +49,7 @@ def check_files(settings: Settings, *, now: datetime) -> list[Problem]:
     """Return what stops the gateway from starting with these settings; an empty list lets it start.
 
     Looked at: the doors' addresses, certificate, key and authorities, the authorities that sign enrolments,
-    the secrets, the signing keys, the engine's folder or certificates, the ledger's folder.
+    the secrets, the signing keys, the log's witnesses, the engine's folder or certificates, the ledger's folder.
     """
     if not settings.home.is_dir():
         remedy = f"Set {HOME_VARIABLE} to the installation's folder, or restore that from your copy."
@@ -59,7 +61,10 @@ def check_files(settings: Settings, *, now: datetime) -> list[Problem]:
     look.at_trust("tls.server_ca", settings.tls.server_ca, AuthorityRole.SERVER)
     look.at_doors(settings)
     look.at_secrets(settings)
-    look.at_signing_keys(settings.attestation.key_folder)
+    look.at_signing_keys("attestation.key_folder", settings.attestation.key_folder)
+    look.at_signing_keys("log.key_folder", settings.log.key_folder)
+    look.at_folder("log.checkpoint", settings.log.checkpoint.parent, _remedy("log.checkpoint"))
+    look.at_policy(settings.log.policy)
     if settings.engine.kind == "embedded":
         look.at_engine(settings.engine.folder)
     else:
@@ -189,8 +194,14 @@ class _Look:
             remedy = "Restore both from your copies: no other opens what was made with them."
             self.problems.append(Problem("secrets.master_key", "it equals secrets.pairwise_key", remedy))
 
-    def at_signing_keys(self, folder: Path) -> None:
-        field = "attestation.key_folder"
+    def at_policy(self, path: Path) -> None:
+        with self.noting("log.policy"):
+            try:
+                Policy.parse(read_public(path))
+            except PolicyInvalid as error:
+                raise FileRefused(path, f"is no policy: {error}", "correct it there") from error
+
+    def at_signing_keys(self, field: str, folder: Path) -> None:
         with self.noting(field):
             require_private_folder(folder)
         keys = 0

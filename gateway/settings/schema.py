@@ -129,6 +129,25 @@ class Attestation(Section):
     """The folder of signing keys, PEM, each mode 0600."""
 
 
+class Log(Section):
+    """How the audit log is published: its tree, its checkpoints, and the witnesses that see them."""
+
+    key_folder: PathField = Path("keys/log")
+    """The folder of the log's own keys, Ed25519, PEM, each mode 0600; one for each name that it has had."""
+    checkpoint: PathField = Path("log/checkpoint")
+    """The file that keeps the last checkpoint outside the database. Nothing is signed below it, so keep it
+    through a restore of the ledger, and let replicas share it."""
+    policy: PathField = Path("log/policy")
+    """The log's witnesses and their quorum (C2SP tlog-policy, without log lines), each with the address at
+    which it takes checkpoints."""
+    interval_ms: Whole = Field(default=1_000, ge=100, le=60_000)
+    """How often the tree is extended and a checkpoint signed, in milliseconds: 100 to 60000. Whoever reads
+    checkpoints learns how many entries each holds."""
+    witness_timeout_ms: Whole = Field(default=1_000, ge=50, le=10_000)
+    """How long a checkpoint waits for its witnesses before it is published without them, in milliseconds:
+    50 to 10000."""
+
+
 class Engine(Section):
     """What computes scores."""
 
@@ -243,7 +262,7 @@ class Settings(BaseSettings):
         max_length=255,
         pattern=r"^[a-z0-9.-]+(/[A-Za-z0-9._~-]+)*$",
     )
-    """The name of the audit log: host and path without a scheme, at most 255 characters."""
+    """The name under which the audit log began: host and path without a scheme, at most 255 characters."""
     public_url: str = Field(default="http://127.0.0.1:8080", pattern="^https?" + _WEB_ADDRESS)
     """Where public keys and error help are reached: an address without a slash at its end; https in
     production."""
@@ -252,6 +271,7 @@ class Settings(BaseSettings):
     database: Database = Database()
     secrets: Secrets = Secrets()
     attestation: Attestation = Attestation()
+    log: Log = Log()
     engine: Engine = Engine()
     pages: Pages = Pages()
     limits: Limits = Limits()

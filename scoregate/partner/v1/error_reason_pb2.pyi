@@ -38,6 +38,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_AUDIT_UNAVAILABLE: _ClassVar[ErrorReason]
     ERROR_REASON_SERVER_BUSY: _ClassVar[ErrorReason]
     ERROR_REASON_INTERNAL: _ClassVar[ErrorReason]
+    ERROR_REASON_ENTRY_NOT_PUBLISHED: _ClassVar[ErrorReason]
     ERROR_REASON_NOT_FOUND: _ClassVar[ErrorReason]
     ERROR_REASON_ALREADY_EXISTS: _ClassVar[ErrorReason]
     ERROR_REASON_STATE_CONFLICT: _ClassVar[ErrorReason]
@@ -73,6 +74,7 @@ ERROR_REASON_DEADLINE_PASSED: ErrorReason
 ERROR_REASON_AUDIT_UNAVAILABLE: ErrorReason
 ERROR_REASON_SERVER_BUSY: ErrorReason
 ERROR_REASON_INTERNAL: ErrorReason
+ERROR_REASON_ENTRY_NOT_PUBLISHED: ErrorReason
 ERROR_REASON_NOT_FOUND: ErrorReason
 ERROR_REASON_ALREADY_EXISTS: ErrorReason
 ERROR_REASON_STATE_CONFLICT: ErrorReason

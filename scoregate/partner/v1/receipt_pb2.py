@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"scoregate/partner/v1/receipt.proto\x12\x14scoregate.partner.v1\"?\n\x07Receipt\x12\x12\n\nlog_origin\x18\x01 \x01(\t\x12\x12\n\nleaf_index\x18\x02 \x01(\x04\x12\x0c\n\x04leaf\x18\x03 \x01(\x0c\"\x1c\n\x1aGetVerificationKeysRequest\"O\n\x1bGetVerificationKeysResponse\x12\x0e\n\x06issuer\x18\x01 \x01(\t\x12\x0c\n\x04jwks\x18\x02 \x01(\t\x12\x12\n\nlog_origin\x18\x03 \x01(\t2\x8c\x01\n\x0eReceiptService\x12z\n\x13GetVerificationKeys\x12\x30.scoregate.partner.v1.GetVerificationKeysRequest\x1a\x31.scoregate.partner.v1.GetVerificationKeysResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"scoregate/partner/v1/receipt.proto\x12\x14scoregate.partner.v1\"?\n\x07Receipt\x12\x12\n\nlog_origin\x18\x01 \x01(\t\x12\x12\n\nleaf_index\x18\x02 \x01(\x04\x12\x0c\n\x04leaf\x18\x03 \x01(\x0c\"\x1c\n\x1aGetVerificationKeysRequest\"O\n\x1bGetVerificationKeysResponse\x12\x0e\n\x06issuer\x18\x01 \x01(\t\x12\x0c\n\x04jwks\x18\x02 \x01(\t\x12\x12\n\nlog_origin\x18\x03 \x01(\t\"\x16\n\x14GetCheckpointRequest\"+\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\".\n\x18GetInclusionProofRequest\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\"S\n\x19GetInclusionProofResponse\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\x12\n\ncheckpoint\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\".\n\x1aGetConsistencyProofRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x04\"S\n\x1bGetConsistencyProofResponse\x12\x10\n\x08old_size\x18\x01 \x01(\x04\x12\x12\n\ncheckpoint\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\x32\xe8\x03\n\x0eReceiptService\x12z\n\x13GetVerificationKeys\x12\x30.scoregate.partner.v1.GetVerificationKeysRequest\x1a\x31.scoregate.partner.v1.GetVerificationKeysResponse\x12h\n\rGetCheckpoint\x12*.scoregate.partner.v1.GetCheckpointRequest\x1a+.scoregate.partner.v1.GetCheckpointResponse\x12t\n\x11GetInclusionProof\x12..scoregate.partner.v1.GetInclusionProofRequest\x1a/.scoregate.partner.v1.GetInclusionProofResponse\x12z\n\x13GetConsistencyProof\x12\x30.scoregate.partner.v1.GetConsistencyProofRequest\x1a\x31.scoregate.partner.v1.GetConsistencyProofResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +37,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETVERIFICATIONKEYSREQUEST']._serialized_end=153
   _globals['_GETVERIFICATIONKEYSRESPONSE']._serialized_start=155
   _globals['_GETVERIFICATIONKEYSRESPONSE']._serialized_end=234
-  _globals['_RECEIPTSERVICE']._serialized_start=237
-  _globals['_RECEIPTSERVICE']._serialized_end=377
+  _globals['_GETCHECKPOINTREQUEST']._serialized_start=236
+  _globals['_GETCHECKPOINTREQUEST']._serialized_end=258
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=260
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=303
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=305
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=351
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=353
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=436
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=438
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=484
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=486
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=569
+  _globals['_RECEIPTSERVICE']._serialized_start=572
+  _globals['_RECEIPTSERVICE']._serialized_end=1060
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ReceiptServiceStub:
-    """Serves the public keys. Inclusion and consistency proofs join it with the transparency log.
+    """Serves the public keys, and proofs over the audit log (RFC 9162, section 2.1).
     """
 
     def __init__(self, channel):
@@ -40,14 +40,53 @@ class ReceiptServiceStub:
                 request_serializer=scoregate_dot_partner_dot_v1_dot_receipt__pb2.GetVerificationKeysRequest.SerializeToString,
                 response_deserializer=scoregate_dot_partner_dot_v1_dot_receipt__pb2.GetVerificationKeysResponse.FromString,
                 _registered_method=True)
+        self.GetCheckpoint = channel.unary_unary(
+                '/scoregate.partner.v1.ReceiptService/GetCheckpoint',
+                request_serializer=scoregate_dot_partner_dot_v1_dot_receipt__pb2.GetCheckpointRequest.SerializeToString,
+                response_deserializer=scoregate_dot_partner_dot_v1_dot_receipt__pb2.GetCheckpointResponse.FromString,
+                _registered_method=True)
+        self.GetInclusionProof = channel.unary_unary(
+                '/scoregate.partner.v1.ReceiptService/GetInclusionProof',
+                request_serializer=scoregate_dot_partner_dot_v1_dot_receipt__pb2.GetInclusionProofRequest.SerializeToString,
+                response_deserializer=scoregate_dot_partner_dot_v1_dot_receipt__pb2.GetInclusionProofResponse.FromString,
+                _registered_method=True)
+        self.GetConsistencyProof = channel.unary_unary(
+                '/scoregate.partner.v1.ReceiptService/GetConsistencyProof',
+                request_serializer=scoregate_dot_partner_dot_v1_dot_receipt__pb2.GetConsistencyProofRequest.SerializeToString,
+                response_deserializer=scoregate_dot_partner_dot_v1_dot_receipt__pb2.GetConsistencyProofResponse.FromString,
+                _registered_method=True)
 
 
 class ReceiptServiceServicer:
-    """Serves the public keys. Inclusion and consistency proofs join it with the transparency log.
+    """Serves the public keys, and proofs over the audit log (RFC 9162, section 2.1).
     """
 
     def GetVerificationKeys(self, request, context):
         """Returns the keys that verify attestations: the current, the next and every earlier one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCheckpoint(self, request, context):
+        """Returns the log's latest published checkpoint.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetInclusionProof(self, request, context):
+        """Returns the proof that one of the caller's own entries is in the log.
+
+        NOT_FOUND for an entry that is somebody else's, and for one that there is not. An entry of the last
+        second or two may not be published yet: ENTRY_NOT_PUBLISHED says how long to wait.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetConsistencyProof(self, request, context):
+        """Returns the proof that an earlier tree is the beginning of the published one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +100,21 @@ def add_ReceiptServiceServicer_to_server(servicer, server):
                     request_deserializer=scoregate_dot_partner_dot_v1_dot_receipt__pb2.GetVerificationKeysRequest.FromString,
                     response_serializer=scoregate_dot_partner_dot_v1_dot_receipt__pb2.GetVerificationKeysResponse.SerializeToString,
             ),
+            'GetCheckpoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCheckpoint,
+                    request_deserializer=scoregate_dot_partner_dot_v1_dot_receipt__pb2.GetCheckpointRequest.FromString,
+                    response_serializer=scoregate_dot_partner_dot_v1_dot_receipt__pb2.GetCheckpointResponse.SerializeToString,
+            ),
+            'GetInclusionProof': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetInclusionProof,
+                    request_deserializer=scoregate_dot_partner_dot_v1_dot_receipt__pb2.GetInclusionProofRequest.FromString,
+                    response_serializer=scoregate_dot_partner_dot_v1_dot_receipt__pb2.GetInclusionProofResponse.SerializeToString,
+            ),
+            'GetConsistencyProof': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetConsistencyProof,
+                    request_deserializer=scoregate_dot_partner_dot_v1_dot_receipt__pb2.GetConsistencyProofRequest.FromString,
+                    response_serializer=scoregate_dot_partner_dot_v1_dot_receipt__pb2.GetConsistencyProofResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'scoregate.partner.v1.ReceiptService', rpc_method_handlers)
@@ -70,7 +124,7 @@ def add_ReceiptServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ReceiptService:
-    """Serves the public keys. Inclusion and consistency proofs join it with the transparency log.
+    """Serves the public keys, and proofs over the audit log (RFC 9162, section 2.1).
     """
 
     @staticmethod
@@ -90,6 +144,87 @@ class ReceiptService:
             '/scoregate.partner.v1.ReceiptService/GetVerificationKeys',
             scoregate_dot_partner_dot_v1_dot_receipt__pb2.GetVerificationKeysRequest.SerializeToString,
             scoregate_dot_partner_dot_v1_dot_receipt__pb2.GetVerificationKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCheckpoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scoregate.partner.v1.ReceiptService/GetCheckpoint',
+            scoregate_dot_partner_dot_v1_dot_receipt__pb2.GetCheckpointRequest.SerializeToString,
+            scoregate_dot_partner_dot_v1_dot_receipt__pb2.GetCheckpointResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetInclusionProof(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scoregate.partner.v1.ReceiptService/GetInclusionProof',
+            scoregate_dot_partner_dot_v1_dot_receipt__pb2.GetInclusionProofRequest.SerializeToString,
+            scoregate_dot_partner_dot_v1_dot_receipt__pb2.GetInclusionProofResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetConsistencyProof(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scoregate.partner.v1.ReceiptService/GetConsistencyProof',
+            scoregate_dot_partner_dot_v1_dot_receipt__pb2.GetConsistencyProofRequest.SerializeToString,
+            scoregate_dot_partner_dot_v1_dot_receipt__pb2.GetConsistencyProofResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,199 @@
+"""Extends the published tree and signs checkpoints: the steps that ``gateway.audit.tree`` lists.
+
+One integrator at a time gets anywhere, across processes and machines: what another one did in between makes
+the compare-and-swap of size and root fail, and the step is taken anew from what that one left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import exc
+from sqlalchemy.engine import Connection
+
+from gateway.audit.log import read_head, read_leaves
+from gateway.audit.tree import signing
+from gateway.audit.tree.outside import Outside
+from gateway.audit.tree.signing import LogKey
+from gateway.audit.tree.tables import (
+    Origin,
+    Tree,
+    put_tiles,
+    read_origins,
+    read_tile,
+    read_tree,
+    swap,
+)
+from gateway.store import Store, StoreUnavailable
+from scoregate.proof import tree_tiles
+from scoregate.proof.checkpoint import Checkpoint
+from scoregate.proof.merkle import empty_root, leaf_hash
+from scoregate.proof.note import VerifierKey
+
+STEP = 8_192
+"""Entries in one step: bounds what a step holds in memory, and how long its transaction has SQLite's lock."""
+
+
+class TreeRefused(Exception):
+    """Nothing may be signed: what is stored contradicts itself, or what was signed before.
+
+    The text says what to do.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Integrated:
+    """What one step did."""
+
+    checkpoint: Checkpoint
+    note: bytes  # signed
+    is_behind: bool  # more entries are waiting
+
+
+class Integrator:
+    """Takes the steps, one call each. Not safe to share between threads.
+
+    Raises:
+        FileRefused: The log's key can't be used.
+        TreeRefused: Nothing may be signed with this database; see ``outside``.
+        StoreUnavailable: The database does not answer.
+    """
+
+    def __init__(self, store: Store, *, key_folder: Path, outside: Outside) -> None:
+        self._store = store
+        self._key_folder = key_folder
+        self._outside = outside
+        self._keys: dict[str, LogKey] = {}
+        with store.reading() as connection:
+            for origin in read_origins(connection):
+                self._key(origin)  # better missed now than when it is to sign
+        self.require_sound()
+
+    def require_sound(self) -> None:
+        """Return only if the stored tree is whole, and nothing was signed that it does not hold.
+
+        Raises:
+            TreeRefused: It is not.
+            OutsideUnusable: The last checkpoint can't be read.
+            StoreUnavailable: The database does not answer.
+        """
+        with self._store.reading() as connection:
+            tree, origins = read_tree(connection), read_origins(connection)
+            _require_root(connection, tree)
+            said = self._said(tree, origins)
+            if said is None:
+                return
+            committed = read_head(connection).size
+            if said.size > committed:
+                raise _below(self._outside, said, f"the ledger has only {committed:,} entries")
+            if said.size <= tree.size:
+                _require_same(self._outside, said, tree_tiles.root(said.size, _reader(connection)))
+
+    def step(self) -> Integrated | None:
+        """Extend the tree by what was committed, and sign it; None: there was nothing to do.
+
+        Raises:
+            TreeRefused, OutsideUnusable: Nothing is signed until an operator has looked.
+            StoreUnavailable: The database can't be read or written; the next step begins anew.
+        """
+        with self._store.reading() as connection:
+            # 1 read: the tree first, so that the log's head is never behind it
+            tree, origins = read_tree(connection), read_origins(connection)
+            origin = _signing_now(tree, origins)
+            goal = read_head(connection).size if origin.ends is None else origin.ends
+            if tree.size == goal and _is_signed(tree, origin):
+                return None
+            _require_root(connection, tree)
+            said = self._said(tree, origins)
+            # 2 extend
+            size = min(goal, tree.size + STEP)
+            leaves = read_leaves(connection, tree.size, size)
+            if len(leaves) != size - tree.size:
+                raise TreeRefused(
+                    f"entries are missing behind index {tree.size + len(leaves):,}; restore the ledger from its "
+                    "newest backup"
+                )
+            read = _reader(connection)
+            tiles = tree_tiles.grow(tree.size, read, [leaf_hash(leaf) for leaf in leaves])
+            extended = tree_tiles.over(read, tiles)
+            root = tree_tiles.root(size, extended)
+            # 3 compare
+            if said is not None and tree.size < said.size <= size:
+                _require_same(self._outside, said, tree_tiles.root(said.size, extended))
+        # Below what was signed already there is nothing new to say: only the tiles move on.
+        is_new = said is None or said.origin != origin.name or size >= said.size
+        checkpoint = Checkpoint(origin.name, size, root)
+        note = tree.checkpoint
+        if is_new:
+            note = self._key(origin).sign(checkpoint)  # 4 sign
+            self._outside.write(note)  # 5 remember
+        # From here the checkpoint may be known to somebody; whoever comes next finds it outside.
+        # Shown once witnesses have seen it.
+        after = Tree(size, root, note, tree.published)
+        if not self._swap(tree, after, tiles):  # 6 publish
+            return None  # another integrator was faster
+        return Integrated(checkpoint, note, is_behind=size < goal or not is_new)
+
+    def _swap(self, before: Tree, after: Tree, tiles: dict[tuple[int, int], bytes]) -> bool:
+        self._store.require_same_files()
+        try:
+            with self._store.writer.connect() as connection, self._store.timed(connection):
+                with connection.begin() as transaction:
+                    if not swap(connection, before, after):
+                        transaction.rollback()
+                        return False
+                    put_tiles(connection, tiles)
+        except exc.SQLAlchemyError as error:
+            raise StoreUnavailable("the tree can't be written") from error
+        return True
+
+    def _said(self, tree: Tree, origins: list[Origin]) -> Checkpoint | None:
+        """What the last checkpoint outside says, as far as it binds: that of the name that signs now."""
+        said = self._outside.read([VerifierKey.parse(origin.vkey) for origin in origins])
+        if said is None and tree.size:
+            raise TreeRefused(
+                f"{self._outside.path} is missing, and with it what was signed last; restore it, or, if it is lost for "
+                "good, let an operator open a new origin"
+            )
+        return said
+
+    def _key(self, origin: Origin) -> LogKey:
+        if origin.name not in self._keys:
+            self._keys[origin.name] = signing.load(self._key_folder, VerifierKey.parse(origin.vkey))
+        return self._keys[origin.name]
+
+
+def _reader(connection: Connection) -> tree_tiles.ReadTile:
+    return lambda level, number, _: read_tile(connection, level, number)
+
+
+def _signing_now(tree: Tree, origins: list[Origin]) -> Origin:
+    """The name under which the next checkpoint is signed: the oldest that has not had its last one."""
+    return next(origin for origin in origins if origin.ends is None or origin.final is None)
+
+
+def _is_signed(tree: Tree, origin: Origin) -> bool:
+    return tree.checkpoint.startswith(f"{origin.name}\n".encode())
+
+
+def _require_root(connection: Connection, tree: Tree) -> None:
+    """The stored root, computed anew from the tiles: a tree that was tampered with is extended by nobody."""
+    try:
+        root = tree_tiles.root(tree.size, _reader(connection)) if tree.size else empty_root()
+    except tree_tiles.TileMissing as error:
+        raise TreeRefused(f"the stored tree is broken: {error}; restore the ledger from its newest backup") from error
+    if root != tree.root:
+        raise TreeRefused("the stored tree has another root than its tiles; restore the ledger from its newest backup")
+
+
+def _require_same(outside: Outside, said: Checkpoint, root: bytes) -> None:
+    if root != said.root:
+        raise _below(outside, said, f"its first {said.size:,} entries are not those that were signed")
+
+
+def _below(outside: Outside, said: Checkpoint, why: str) -> TreeRefused:
+    return TreeRefused(
+        f"{outside.path} says that {said.size:,} entries were signed, and {why}: this database was restored from "
+        "an older backup, or is another one; restore the newest, or let an operator open a new origin"
+    )

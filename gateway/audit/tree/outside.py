@@ -1,0 +1,75 @@
+"""The last checkpoint, outside the database: what it says was shown to the world, and can't be taken back.
+
+A database that was restored from an older backup, or swapped for another, knows nothing of what was signed
+since. This file does: whoever signs compares first. It holds a signed note (C2SP tlog-checkpoint), so anybody
+can read it; the signature keeps whoever can write the file, and has no key, from making it say less.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from scoregate.proof.checkpoint import Checkpoint, CheckpointInvalid, open_checkpoint
+from scoregate.proof.note import NoteInvalid, VerifierKey
+
+MAX_BYTES = 64 * 1024
+
+
+class OutsideUnusable(Exception):
+    """The file can't be read or written, or says what none of the log's keys has signed."""
+
+
+class Outside:
+    """The file. One writer at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return self._path
+
+    def read(self, keys: list[VerifierKey]) -> Checkpoint | None:
+        """What was remembered last, signed by one of ``keys``; None where there is no file.
+
+        Raises:
+            OutsideUnusable: It can't be read, or none of them has signed it.
+        """
+        try:
+            with self._path.open("rb") as file:
+                data = file.read(MAX_BYTES)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise OutsideUnusable(f"{self._path} can't be read ({error.strerror})") from error
+        for key in keys:
+            with suppress(CheckpointInvalid, NoteInvalid):
+                return open_checkpoint(data, key)[0]
+        raise OutsideUnusable(f"{self._path} holds no checkpoint that a key of this log has signed")
+
+    def write(self, checkpoint: bytes) -> None:
+        """Remember it, durably on return.
+
+        Raises:
+            OutsideUnusable: It can't be written; what was there stays.
+        """
+        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        try:
+            with draft.open("wb") as file:
+                file.write(checkpoint)
+                file.flush()
+                os.fsync(file.fileno())
+            # From here the new content is durable; the name becomes so with the folder.
+            draft.replace(self._path)
+            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        except OSError as error:
+            with suppress(OSError):
+                draft.unlink()
+            raise OutsideUnusable(f"{self._path} can't be written ({error.strerror})") from error

@@ -1,0 +1,122 @@
+"""Proofs over the published tree, for whoever may have them. Reads alone; nothing here signs.
+
+Every proof ends in the published checkpoint, so that it can be verified with what comes along.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy.engine import Connection
+
+from gateway.audit.log import read_entries
+from gateway.audit.tree.tables import read_tile, read_tree
+from gateway.store import Store
+from scoregate.audit.v1 import leaf_pb2
+from scoregate.proof import tree_tiles
+from scoregate.proof.checkpoint import Checkpoint
+from scoregate.proof.note import Note
+from scoregate.values import value
+
+
+class EntryMissing(Exception):
+    """There is no such entry, or it is not the asker's: nobody is told which."""
+
+    reason = "NOT_FOUND"
+
+
+class EntryNotPublished(Exception):
+    """The entry is committed, and no published checkpoint covers it yet."""
+
+    reason = "ENTRY_NOT_PUBLISHED"
+
+
+class SizeUnknown(Exception):
+    """No published tree began with so many entries."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.size = size  # of the published tree
+
+
+@value
+class Published:
+    """The published checkpoint, opened."""
+
+    note: bytes
+    checkpoint: Checkpoint
+
+
+@value
+class Proof:
+    """Hashes that end in a published checkpoint."""
+
+    published: Published
+    hashes: list[bytes]
+
+
+class Proofs:
+    """Answers from the tree as it stands."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def published(self) -> Published:
+        """The latest published checkpoint.
+
+        Raises:
+            EntryNotPublished: There is none yet.
+            StoreUnavailable: The database does not answer.
+        """
+        with self._store.reading() as connection:
+            return _published(connection)
+
+    def inclusion(self, index: int, *, partner_id: str | None = None) -> Proof:
+        """The proof that an entry is in the published tree; of a partner's own entries where one is named.
+
+        Raises:
+            EntryMissing: No such entry, or somebody else's.
+            EntryNotPublished: Not yet.
+            StoreUnavailable: The database does not answer.
+        """
+        with self._store.reading() as connection:
+            leaf = read_entries(connection, [index]).get(index)
+            if leaf is None or partner_id not in (None, leaf_pb2.Leaf.FromString(leaf).partner_id):
+                raise EntryMissing
+            published = _published(connection)
+            size = published.checkpoint.size
+            if index >= size:
+                raise EntryNotPublished
+            return Proof(published, tree_tiles.inclusion(index, size, _tiles(connection)))
+
+    def consistency(self, old_size: int) -> Proof:
+        """The proof that the tree of ``old_size`` entries is the beginning of the published one.
+
+        Raises:
+            SizeUnknown: It is not 1 to the published size.
+            EntryNotPublished: Nothing is published yet.
+            StoreUnavailable: The database does not answer.
+        """
+        with self._store.reading() as connection:
+            published = _published(connection)
+            size = published.checkpoint.size
+            if not 0 < old_size <= size:
+                raise SizeUnknown(size)
+            return Proof(published, tree_tiles.consistency(old_size, size, _tiles(connection)))
+
+    def tile(self, level: int, number: int, width: int) -> bytes | None:
+        """A hash tile of the published tree; None where it has none of this width."""
+        with self._store.reading() as connection:
+            size = _published(connection).checkpoint.size >> (8 * level)
+            if number * tree_tiles.TILE_WIDTH + width > size:
+                return None
+            return read_tile(connection, level, number)[: width * 32]
+
+
+def _published(connection: Connection) -> Published:
+    note = read_tree(connection).published
+    if not note:
+        raise EntryNotPublished
+    return Published(note, Checkpoint.decode(Note.decode(note).text))
+
+
+def _tiles(connection: Connection) -> tree_tiles.ReadTile:
+    return lambda level, number, _: read_tile(connection, level, number)

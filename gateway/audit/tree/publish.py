@@ -1,0 +1,80 @@
+"""Step after step: integrates what was committed, has it witnessed, and shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy import exc
+from sqlalchemy.engine import Connection
+
+from gateway.audit.tree.integrate import Integrator, TreeRefused
+from gateway.audit.tree.outside import OutsideUnusable
+from gateway.audit.tree.tables import log_origins, publish, read_tile, read_tree
+from gateway.audit.tree.witnesses import Witnesses
+from gateway.metrics import LOG_PUBLISHED, LOG_STALLED
+from gateway.store import Store, StoreUnavailable
+from scoregate.proof import tree_tiles
+from scoregate.proof.checkpoint import Checkpoint
+from scoregate.proof.note import Note
+
+log = structlog.get_logger()
+
+
+class Publisher:
+    """Keeps the published tree close behind the log. Used by one thread."""
+
+    def __init__(self, store: Store, integrator: Integrator, witnesses: Witnesses) -> None:
+        self._store = store
+        self._integrator = integrator
+        self._witnesses = witnesses
+        self._trouble = ""
+
+    def catch_up(self) -> None:
+        """Bring the tree up to the log's head, and show it. What stops it is told, once for each reason."""
+        try:
+            while (done := self._integrator.step()) is not None and done.is_behind:
+                pass
+            self._show()
+        except (TreeRefused, OutsideUnusable, StoreUnavailable) as error:
+            LOG_STALLED.inc()
+            if str(error) != self._trouble:
+                log.error("the log is not published", why=str(error))
+            self._trouble = str(error)
+        else:
+            self._trouble = ""
+
+    def _show(self) -> None:
+        """Publish the latest checkpoint, with the cosignatures that come in time."""
+        with self._store.reading() as connection:
+            tree = read_tree(connection)
+        if not tree.checkpoint or _text(tree.published) == _text(tree.checkpoint):
+            return
+        note = Note.decode(tree.checkpoint)
+        checkpoint = Checkpoint.decode(note.text)
+        lines = [] if self._witnesses.is_empty else self._witnesses.cosign(checkpoint, note, self._prove)
+        published = note.with_signatures(lines).encode()
+        try:
+            with self._store.writer.connect() as connection, self._store.timed(connection), connection.begin():
+                if publish(connection, tree.checkpoint, published):
+                    _close(connection, checkpoint, published)
+        except exc.SQLAlchemyError as error:
+            raise StoreUnavailable("the checkpoint can't be published") from error
+        LOG_PUBLISHED.set(checkpoint.size)
+
+    def _prove(self, old: int, size: int) -> Sequence[bytes]:
+        with self._store.reading() as connection:
+            return tree_tiles.consistency(old, size, lambda level, number, _: read_tile(connection, level, number))
+
+
+def _text(note: bytes) -> str:
+    return Note.decode(note).text if note else ""
+
+
+def _close(connection: Connection, checkpoint: Checkpoint, published: bytes) -> None:
+    """Keep the last checkpoint of a name that the log has given up."""
+    whose = log_origins.c.origin == checkpoint.origin
+    connection.execute(
+        sa.update(log_origins).where(whose, log_origins.c.ends == checkpoint.size).values(final=published)
+    )
