@@ -1,4 +1,4 @@
-"""How the base commands show what they found: a table or JSON, a bar on stderr, one calm line, an exit code."""
+"""How the base commands show what they found: a table or JSON, a bar on stderr, one calm line and a code."""
 
 import difflib
 import json

@@ -24,7 +24,7 @@ from scoregate.proof import files, leaf, merkle
 from scoregate.proof.digest import canonical, parse
 from scoregate.proof.faults import LogDiverged, LogIncomplete, LogInvalid
 
-MAX_RECEIPT_BYTES = 64 * 1024
+MAX_RECEIPT_BYTES = 512 * 1024  # of one that was kept with its proof (kept.py)
 
 
 @dataclass(frozen=True, slots=True, order=True)
