@@ -20,6 +20,8 @@ from gateway.store import StoreUnavailable
 from scoregate.proof.tiles import TILE_WIDTH
 
 FOR_GOOD = {"cache-control": "public, max-age=31536000, immutable"}
+LEVELS = 8  # of 2^63 entries
+MOST_TILES = 2**55
 A_SECOND = {"cache-control": "public, max-age=1"}
 
 _TILE = re.compile(r"tile/(0|[1-9][0-9]?)/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
@@ -48,22 +50,25 @@ def prefix_of(origin: str) -> str:
 
 
 def _serve(proofs: Proofs, origin: Origin, name: str, policy: Callable[[Origin], str]) -> Response:
-    if name == "checkpoint":
-        return PlainTextResponse(proofs.checkpoint_of(origin), headers=A_SECOND)
-    if name == "vkey":
-        return PlainTextResponse(f"{origin.vkey}\n", headers=A_SECOND)
-    if name == "policy":
-        return PlainTextResponse(policy(origin), headers=A_SECOND)
     if name.startswith("tile/entries/"):
         return PlainTextResponse(
             "entries are for compliance, who pull them: scoregate audit pull DIR\n", status_code=403
         )
+    texts: dict[str, Callable[[], str | bytes]] = {
+        "checkpoint": lambda: proofs.checkpoint_of(origin),
+        "vkey": lambda: f"{origin.vkey}\n",
+        "policy": lambda: policy(origin),
+    }
+    if name in texts:
+        return PlainTextResponse(texts[name](), headers=A_SECOND)
     found = _TILE.fullmatch(name)
-    if found is None:
-        return _missing()
-    level, number = int(found[1]), int(found[2].replace("x", "").replace("/", ""))
-    width = int(found[3] or TILE_WIDTH)
-    hashes = proofs.tile(origin, level, number, width) if width <= TILE_WIDTH and level < 64 else None
+    return _missing() if found is None else _tile(proofs, origin, *found.groups())
+
+
+def _tile(proofs: Proofs, origin: Origin, level: str, place: str, partial: str | None) -> Response:
+    number, width = int(place.replace("x", "").replace("/", "")), int(partial or TILE_WIDTH)
+    is_tile = width <= TILE_WIDTH and int(level) < LEVELS and number <= MOST_TILES
+    hashes = proofs.tile(origin, int(level), number, width) if is_tile else None
     if hashes is None:
         return _missing()
     return Response(hashes, media_type="application/octet-stream", headers=FOR_GOOD)

@@ -53,7 +53,10 @@ METRICS = (("/metrics", "Counts of calls and outcomes, for Prometheus. Only wher
 def application(
     jwks: Callable[[], str], log: Sequence[Route], *, is_serving: Callable[[], bool], metrics: bool
 ) -> Starlette:
-    """The public pages, and the published ``log`` behind them. ``metrics`` only where nobody but the operator can connect: they show volumes."""
+    """The public pages, and the published ``log`` behind them.
+
+    ``metrics`` only where nobody but the operator can connect: they show volumes.
+    """
 
     def keys(_: Request) -> Response:
         try:

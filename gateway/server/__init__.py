@@ -15,9 +15,9 @@ from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
 
+from gateway.audit.tree.proofs import Proofs
 from gateway.doors.calls import CallServer
 from gateway.doors.door import Asked, Frame, Handlers
-from gateway.audit.tree.proofs import Proofs
 from gateway.doors.score import ScoreDoor
 from gateway.journey import record_model
 from gateway.ledger import LedgerUnavailable

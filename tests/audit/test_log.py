@@ -18,7 +18,6 @@ from gateway.store import Store, open_store
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.instants import micros, moment
 from scoregate.proof import leaf as codec
-from scoregate.proof import merkle
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 TICK = timedelta(microseconds=1)

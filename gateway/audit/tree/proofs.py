@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy.engine import Connection
 
 from gateway.audit.log import read_entries
-from gateway.audit.tree.tables import Origin, read_origins, read_tile, read_tree
+from gateway.audit.tree.tables import Origin, read_origins, read_tile, read_tree, tiles_of
 from gateway.store import Store
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.proof import tree_tiles
@@ -87,7 +87,7 @@ class Proofs:
             size = published.checkpoint.size
             if index >= size:
                 raise EntryNotPublished
-            return Proof(published, tree_tiles.inclusion(index, size, _tiles(connection)))
+            return Proof(published, tree_tiles.inclusion(index, size, tiles_of(connection)))
 
     def consistency(self, old_size: int) -> Proof:
         """The proof that the tree of ``old_size`` entries is the beginning of the published one.
@@ -102,7 +102,7 @@ class Proofs:
             size = published.checkpoint.size
             if not 0 < old_size <= size:
                 raise SizeUnknown(size)
-            return Proof(published, tree_tiles.consistency(old_size, size, _tiles(connection)))
+            return Proof(published, tree_tiles.consistency(old_size, size, tiles_of(connection)))
 
     def origins(self) -> list[Origin]:
         """Every name that the log has had, the newest last.
@@ -148,7 +148,3 @@ def _published(connection: Connection) -> Published:
     if not note:
         raise EntryNotPublished
     return Published(note, Checkpoint.decode(Note.decode(note).text))
-
-
-def _tiles(connection: Connection) -> tree_tiles.ReadTile:
-    return lambda level, number, _: read_tile(connection, level, number)

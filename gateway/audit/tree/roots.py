@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.audit.log import read_head, read_leaves
-from gateway.audit.tree.tables import read_tile, read_tree
+from gateway.audit.tree.tables import read_tree, tiles_of
 from gateway.store import Store
 from scoregate.proof.merkle import leaf_hash
 from scoregate.proof.tree_tiles import Frontier
@@ -20,7 +20,7 @@ def committed_head(store: Store) -> tuple[str, int, bytes]:
     """
     with store.reading() as connection:
         tree, head = read_tree(connection), read_head(connection)
-        frontier = Frontier.load(tree.size, lambda level, number, _: read_tile(connection, level, number), tree.root)
+        frontier = Frontier.load(tree.size, tiles_of(connection), tree.root)
     while frontier.size < head.size:
         with store.reading() as connection:
             leaves = read_leaves(connection, frontier.size, min(frontier.size + PIECE, head.size))

@@ -173,6 +173,7 @@ def _memory(plan: Plan, memory: Sequence[Memory]) -> Findings:
     figures = {"rss_mb": Spread.of([last.most]), "rss_growth_mb": Spread.of([last.now - warm.now])}
     return Findings({}, figures, notes, {"memory_mb": details})
 
+
 READ_CHUNK = 4_096
 
 
