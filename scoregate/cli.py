@@ -17,13 +17,12 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from typer.core import TyperGroup
 
 from scoregate.errors import KeysInvalid, VerificationFailed
+from scoregate.log_command import log_verify
 from scoregate.proof.faults import LogError
-from scoregate.proof.pulled import Report, verify
-from scoregate.showing import Output, Shown, count, instant, one_of, progress, refuse, shown
+from scoregate.showing import Output, Shown, one_of, progress, refuse, shown
 from scoregate.verify_command import verify_file
 
 __all__ = ["Output", "Shown", "app", "assemble", "log_app", "main", "one_of", "receipt_app"]
@@ -55,7 +54,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-log_app = typer.Typer(name="log", help="Check a pulled audit log, offline.", no_args_is_help=True)
+log_app = typer.Typer(name="log", help="Check a log: every entry, hash and signature.", no_args_is_help=True)
 app.add_typer(log_app)
 receipt_app = typer.Typer(
     name="consent-receipt", help="Check what a person allowed a lender, offline.", no_args_is_help=True
@@ -90,50 +89,7 @@ def version() -> None:
 
 
 app.command("verify")(verify_file)
-
-
-@log_app.command("verify")
-def log_verify(
-    folder: Annotated[
-        Path,
-        typer.Argument(
-            metavar="DIR", exists=True, file_okay=False, help="What `scoregate audit pull` wrote."
-        ),
-    ],
-    receipts: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            exists=True,
-            file_okay=False,
-            help="Receipts that the client filed: find each in the log.",
-        ),
-    ] = None,
-    output: Shown = Output.TABLE,
-) -> None:
-    """Recompute a pulled log from its first byte: every entry, every hash, the root.
-
-    It needs no server and no key, and trusts nothing in DIR.
-    With --receipts it also finds the entry behind each answer that a lender
-    holds, and recomputes that it answers the question filed beside it.
-
-    Exit codes
-      0  All of it holds.
-      2  The command was not called like this.
-      3  Invalid: an entry, the head or a receipt is not what its format says.
-      4  Diverged: the entries, the head and the receipts are not of one log.
-      5  Incomplete: bundles, entries or files are missing. Pull again.
-    """
-    as_json = output is Output.JSON
-    try:
-        with progress(quiet=as_json) as bar:
-            report = verify(folder, receipts=receipts, progress=bar)
-    except LogError as error:
-        refuse(error, as_json=as_json)
-    if as_json:
-        typer.echo(json.dumps(_plain(report), indent=2))
-    else:
-        Console().print(_table(report))
+log_app.command("verify")(log_verify)
 
 
 @receipt_app.command("verify")
@@ -219,48 +175,3 @@ def main() -> None:
         # A terminal that lacks a letter shows its escape instead of a traceback.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     assemble(metadata.entry_points(group=COMMANDS_GROUP))(prog_name="scoregate")
-
-
-def _plain(report: Report) -> dict[str, str | int | None]:
-    return {
-        "result": "ok",
-        "origin": report.head.origin,
-        "tree_size": report.head.tree_size,
-        "root_hash": report.head.root_hash.hex(),
-        "bundles": report.bundles,
-        "first_time": instant(report.first_micros, "microseconds"),
-        "last_time": instant(report.last_micros, "microseconds"),
-        "partners": report.partners,
-        "releases": report.releases,
-        "replays": report.replays,
-        "units": report.units,
-        "receipts": report.receipts,
-        "requests": report.requests,
-    }
-
-
-def _table(report: Report) -> Table:
-    head = report.head
-    first, last = (instant(each, "seconds") for each in (report.first_micros, report.last_micros))
-    rows = [
-        ("log", head.origin),
-        ("entries", f"{head.tree_size:,} in {count(report.bundles, 'bundle')}; every one decodes strictly"),
-        ("root", head.root_hash.hex()),
-        ("", "recomputed over every entry (RFC 9162); head.json agrees"),
-        ("time", f"{first} to {last}; never goes back" if first else "no entries yet"),
-        ("partners", f"{report.partners:,}; each one's entries count from 1 without gaps"),
-        ("releases", f"{report.releases:,} for {count(report.units, 'unit')}; nothing else cost a unit"),
-        ("replays", f"{report.replays:,}; each repeats an earlier release to the same partner"),
-        (
-            "receipts",
-            "not looked at; add --receipts DIR" if report.receipts is None else _receipts(report),
-        ),
-    ]
-    return shown("The log holds", rows)
-
-
-def _receipts(report: Report) -> str:
-    return (
-        f"{report.receipts:,}; each one's entry and attestation are in the log, "
-        f"and {report.requests:,} hold the request that was answered"
-    )

@@ -4,6 +4,7 @@ import difflib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, NoReturn, TypeVar
 
@@ -112,3 +113,11 @@ def count(number: int, noun: str) -> str:
 def instant(micros: int, precision: str) -> str | None:
     """Return an instant in RFC 3339, to the second or finer; None for 0."""
     return moment(micros).isoformat(timespec=precision).replace("+00:00", "Z") if micros else None
+
+
+def second(seconds: int) -> str:
+    """Return POSIX seconds in RFC 3339; what no calendar has, as the number that it is."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):  # beyond the year 9999
+        return f"{seconds} s after 1970"

@@ -11,7 +11,7 @@ from rich.console import Console
 from scoregate.errors import KeysInvalid, VerificationFailed
 from scoregate.proof.faults import LogError, LogIncomplete
 from scoregate.proof.results import NotScored, Scored, ThresholdAnswer
-from scoregate.showing import Output, Shown, count, refuse, shown
+from scoregate.showing import Output, Shown, count, refuse, second, shown
 
 if TYPE_CHECKING:
     from scoregate.proof.claims import ScoreClaims, ThresholdClaims
@@ -39,7 +39,7 @@ PolicyFile = Annotated[
 
 
 def policy_of(vkeys: list[str] | None, file: Path | None) -> "Policy | None":
-    """Return the policy that the two options make; None where neither is given. A wrong one ends the command."""
+    """Return the policy that both options make; None where neither is given. Wrong ones are wrong usage."""
     from scoregate.pinned import read_policy  # here, so that help is quick: it takes cryptography
     from scoregate.proof.policy import PolicyInvalid
 
@@ -140,7 +140,7 @@ def _plain(checked: "Checked") -> dict[str, object]:
         "tree_size": judged.checkpoint.size,
         "root_hash": judged.checkpoint.root.hex(),
         "signed_by": str(judged.log),
-        "cosigned": {name: _at(seconds) for name, seconds in judged.cosigned.items()},
+        "cosigned": {name: second(seconds) for name, seconds in judged.cosigned.items()},
         "unchecked_signatures": checked.unchecked,
     }
 
@@ -148,7 +148,7 @@ def _plain(checked: "Checked") -> dict[str, object]:
 def _rows(checked: "Checked", issuer: str | None, audience: str | None) -> list[tuple[str, str]]:
     claims, judged = checked.claims, checked.judged
     found = judged.checkpoint
-    witnesses = ", ".join(f"{name} on {_at(seconds)}" for name, seconds in judged.cosigned.items())
+    witnesses = ", ".join(f"{name} on {second(seconds)}" for name, seconds in judged.cosigned.items())
     rows = [
         ("attestation", f"a {claims.typ}; its signature holds, and every claim is inside its bounds"),
         ("issuer", f"{claims.iss}{_COMPARED if issuer else '; its own word, add --issuer URL to compare'}"),
@@ -190,10 +190,3 @@ def _answer(claims: "ScoreClaims | ThresholdClaims") -> str:
 
 def _second(at: datetime) -> str:
     return at.isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _at(seconds: int) -> str:
-    try:
-        return _second(datetime.fromtimestamp(seconds, UTC))
-    except (ValueError, OverflowError, OSError):  # beyond the year 9999: no calendar has it
-        return f"{seconds} s after 1970"

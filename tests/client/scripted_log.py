@@ -1,50 +1,22 @@
 """A small published log beside the scripted gateway: its tree holds the answer that was given last."""
 
+import json
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Any
 
 import grpc
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from scoregate.partner.v1 import receipt_pb2
 from scoregate.proof import merkle
 from scoregate.proof.checkpoint import Checkpoint
-from scoregate.proof.cosignature import cosign
-from scoregate.proof.note import KeyKind, Note, VerifierKey, sign, verifier_key
-from tests.attestation.made_answers import NOW, ORIGIN
+from scoregate.proof.digest import request_form
+from scoregate.proof.tlog_proof import TlogProof
+from tests.attestation.made_answers import answer, claims_for, score_request
+from tests.signing import ORIGIN, WITNESSES, signed
 
 SIZE = 73
-WITNESSES = ("w1.example", "w2.example")
-
-
-def private_key(name: str) -> Ed25519PrivateKey:
-    """The same in every run. Never for use."""
-    return Ed25519PrivateKey.from_private_bytes(sha256(f"log test key of {name}".encode()).digest())
-
-
-def log_vkey(origin: str = ORIGIN) -> VerifierKey:
-    return verifier_key(origin, private_key(origin), KeyKind.ED25519)
-
-
-def witness_vkey(name: str) -> VerifierKey:
-    return verifier_key(name, private_key(name), KeyKind.COSIGNATURE)
-
-
-def signed(checkpoint: Checkpoint, witnesses: tuple[str, ...] = (), *, by: str = "") -> bytes:
-    """A checkpoint as its log publishes it; `by` lets another log sign."""
-    text, origin = checkpoint.text(), by or checkpoint.origin
-    lines = [sign(text, origin, private_key(origin))]
-    at = int(NOW.timestamp()) + 2
-    lines += [cosign(text, name, private_key(name), at=at) for name in witnesses]
-    return Note(text, tuple(lines)).encode()
-
-
-def policy_text(quorum: str = "any") -> str:
-    """A policy of this log and both witnesses."""
-    lines = [f"log {log_vkey()}", *(f"witness {name} {witness_vkey(name)}" for name in WITNESSES)]
-    return "\n".join([*lines, f"group both {quorum} {' '.join(WITNESSES)}", "quorum both", ""])
 
 
 @dataclass
@@ -76,3 +48,20 @@ class ScriptedLog:
             return response
 
         return step
+
+
+def kept(request: Any = None, *, log: dict[str, Any] | None = None, **claims: Any) -> dict[str, Any]:
+    """The members of the file that the client would have kept."""
+    request = score_request() if request is None else request
+    response = answer(claims_for(request, **claims))
+    receipt = response.receipt
+    found = ScriptedLog(receipt.leaf, **(log or {})).proof(receipt.leaf_index)
+    proof = TlogProof(receipt.leaf_index, tuple(found.hashes), found.checkpoint)
+    return {
+        "log_origin": receipt.log_origin,
+        "leaf_index": receipt.leaf_index,
+        "leaf": b64encode(receipt.leaf).decode(),
+        "attestation": response.attestation,
+        "request": json.loads(request_form(request)),
+        "proof": proof.encode(),
+    }

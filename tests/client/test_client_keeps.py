@@ -23,10 +23,10 @@ from scoregate.proof.tlog_proof import TlogProof, TlogProofInvalid
 from scoregate.words import Purpose
 from tests.attestation.made_answers import ORIGIN
 from tests.client.scripted_gateway import FrozenTime, ScriptedGateway, refuse, say, wait
-from tests.client.scripted_log import ScriptedLog, log_vkey, policy_text, witness_vkey
+from tests.client.scripted_log import ScriptedLog
+from tests.signing import LATER_ORIGIN, log_vkey, policy_text, witness_vkey
 
 CONSENT = "mfrggzdfmztwq2lknnwg23tpob"
-OTHER_ORIGIN = "scoregate.example/log/2027h1"
 
 
 @pytest.fixture
@@ -231,7 +231,7 @@ def test_the_proof_of_another_entry_is_not_kept(
 def test_a_log_that_is_not_pinned_proves_nothing(
     keeper: Client, gateway: ScriptedGateway, answer: ScoreAnswer, log: ScriptedLog, tmp_path: Path
 ) -> None:
-    gateway.script(replace(log, origin=OTHER_ORIGIN).serve())
+    gateway.script(replace(log, origin=LATER_ORIGIN).serve())
     with pytest.raises(CheckpointInvalid, match="no log that is believed"):
         keeper.keep(answer, tmp_path)
 
@@ -243,12 +243,12 @@ def test_the_answer_of_one_log_is_not_shown_by_another_that_alone_is_pinned(
     log: ScriptedLog,
     tmp_path: Path,
 ) -> None:
-    later = replace(log, origin=OTHER_ORIGIN)
+    later = replace(log, origin=LATER_ORIGIN)
     gateway.script(later.serve(), later.serve())
     with pytest.raises(LogDiverged, match="give the keys of both"):
-        connect(log=str(log_vkey(OTHER_ORIGIN))).keep(answer, tmp_path)
+        connect(log=str(log_vkey(LATER_ORIGIN))).keep(answer, tmp_path)
     # The log has gone on under another name, and the client knows both.
-    connect(log=f"{log_vkey()}\n{log_vkey(OTHER_ORIGIN)}").keep(answer, tmp_path)
+    connect(log=f"{log_vkey()}\n{log_vkey(LATER_ORIGIN)}").keep(answer, tmp_path)
 
 
 def test_an_entry_that_is_nobodys_business_is_not_found(

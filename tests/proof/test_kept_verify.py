@@ -2,7 +2,6 @@
 
 import json
 import re
-from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -27,7 +26,6 @@ from scoregate.errors import (
 )
 from scoregate.partner.v1 import score_pb2
 from scoregate.proof.checkpoint import CheckpointInvalid
-from scoregate.proof.digest import request_form
 from scoregate.proof.faults import LogDiverged, LogInvalid
 from scoregate.proof.jwk import VerificationKeys
 from scoregate.proof.kept import Checked, Kept
@@ -50,28 +48,12 @@ from tests.attestation.made_answers import (
     signing_key,
     threshold_request,
 )
-from tests.client.scripted_log import ScriptedLog, log_vkey, policy_text, witness_vkey
+from tests.client.scripted_log import kept
+from tests.signing import LATER_ORIGIN, log_vkey, policy_text, witness_vkey
 
 OK, USAGE, INVALID, DIVERGED, INCOMPLETE = 0, 2, 3, 4, 5
 YEARS_LATER = NOW + timedelta(days=3 * 365)
 LATER_STILL = int(YEARS_LATER.timestamp()) + 61
-
-
-def kept(request: Any = None, *, log: dict[str, Any] | None = None, **claims: Any) -> dict[str, Any]:
-    """The members of the file that the client would have kept."""
-    request = score_request() if request is None else request
-    response = answer(claims_for(request, **claims))
-    receipt = response.receipt
-    found = ScriptedLog(receipt.leaf, **(log or {})).proof(receipt.leaf_index)
-    proof = TlogProof(receipt.leaf_index, tuple(found.hashes), found.checkpoint)
-    return {
-        "log_origin": receipt.log_origin,
-        "leaf_index": receipt.leaf_index,
-        "leaf": b64encode(receipt.leaf).decode(),
-        "attestation": response.attestation,
-        "request": json.loads(request_form(request)),
-        "proof": proof.encode(),
-    }
 
 
 @cache
@@ -274,7 +256,7 @@ def test_issuer_and_audience_are_compared_where_they_are_given() -> None:
 
 
 def test_a_log_that_goes_on_under_another_name_is_believed_with_both_keys() -> None:
-    later = "scoregate.example/log/2027h1"
+    later = LATER_ORIGIN
     data = spell(kept(log={"origin": later, "witnesses": ()}))
     assert check(data, policy=Policy.of([log_vkey(), log_vkey(later)])).judged.checkpoint.origin == later
     with pytest.raises(LogDiverged, match="give the keys of both"):
@@ -368,7 +350,7 @@ def test_a_change_has_its_exit_code_and_one_calm_sentence(
 
 
 def test_another_logs_name_is_told_as_diverged(place: Path) -> None:
-    later = "scoregate.example/log/2027h1"
+    later = LATER_ORIGIN
     (place / "41.json").write_bytes(spell(kept(log={"origin": later})))
     result = run(place, "--vkey", str(log_vkey(later)), "-o", "json", policy=False)
     assert result.exit_code == DIVERGED
