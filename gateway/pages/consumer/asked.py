@@ -81,15 +81,26 @@ class AskedPages:
         """Where the entry lies in the log, and what opens its commitment."""
         entry, log_origin = self._one(visit)
         part = b"" if entry.part is None else entry.part.SerializeToString()
-        receipt = {
+        receipt: dict[str, str | int] = {
             "log_origin": log_origin,
             "leaf_index": entry.leaf_index,
             "leaf": base64.b64encode(entry.data).decode(),
             "private_part": base64.b64encode(part).decode(),
             "blind": base64.b64encode(entry.blind).decode(),
         }
+        with suppress(EntryNotPublished):  # of the last second: what there is is a receipt, too
+            receipt["proof"] = self._proofs.tlog_proof(entry.leaf_index)
         text = json.dumps(receipt, indent=2) + "\n"
         return _download(text.encode(), f"receipt-{entry.leaf_index}.json", "application/json")
+
+    def _proof(self, visit: Visit) -> Response:
+        """That the entry is in the published log (C2SP tlog-proof)."""
+        entry, _ = self._one(visit)
+        try:
+            proof = self._proofs.tlog_proof(entry.leaf_index)
+        except EntryNotPublished as error:
+            raise TooEarly from error
+        return _download(proof.encode(), f"entry-{entry.leaf_index}.tlog-proof", "text/plain")
 
     def _report(self, visit: Visit) -> Response:
         year, before = self._year(visit), _number(visit.request, "before")
