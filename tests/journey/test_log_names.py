@@ -146,9 +146,7 @@ def test_after_a_restore_the_log_goes_on_under_a_new_name_alone(
         ledger.with_name(f"{ledger.name}{end}").unlink(missing_ok=True)
     with sqlite3.connect(backup) as source, sqlite3.connect(ledger) as target:
         source.backup(target)
-    with pytest.raises(
-        SettingsInvalid, match=r"log\.checkpoint: .* the ledger has only"
-    ):
+    with pytest.raises(SettingsInvalid, match=r"log\.checkpoint: .* the ledger has only"):
         Gateway.start(world.settings, Seams(clock=world.clock))
     name = "scoregate.local/log/after-the-fire"
     with pytest.raises(TreeRefused, match="restored"):
