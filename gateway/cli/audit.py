@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from scoregate.proof.checkpoint import Checkpoint
     from scoregate.proof.pulled import PulledLog
 
-PUBLISHED_WITHIN_SECONDS = 10.0  # a checkpoint comes about once a second, and witnesses take their time
+WAIT_SECONDS = 10.0  # a checkpoint comes about once a second, and witnesses take their time
 ASK_AGAIN_SECONDS = 0.25
 OR_ANOTHER = "If this gateway is another installation, whose log has the same name, name another DIR for it."
 
@@ -34,6 +34,10 @@ def pull(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", parser=named, help="Where it goes; made if need be.")
     ],
+    wait: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", min=0, help="How long to wait until all that there is is published."),
+    ] = WAIT_SECONDS,
 ) -> None:
     """Pull the audit log into DIR, or what is new since the last pull.
 
@@ -61,7 +65,7 @@ def pull(
         _require_ours(folder)
         log = PulledLog(folder)
         held = log.size()
-        head = _pull_checkpoint(admin, log)
+        head = _pull_checkpoint(admin, log, wait)
         with _bar(head.size, quiet=admin.output is Output.JSON) as pulled:
             for page in _pages(admin, log.size(), head.size):
                 log.append(page)
@@ -105,17 +109,20 @@ def _require_ours(folder: Path) -> None:
         raise misconfigured("DIR", told, "Name a new folder, or that of an earlier pull.")
 
 
-def _pull_checkpoint(admin: Admin, log: PulledLog) -> Checkpoint:
+def _pull_checkpoint(admin: Admin, log: PulledLog, wait: float) -> Checkpoint:
     """Record what the log signed, before any entry: a broken pull then reads as incomplete.
 
     It covers what was committed when the pull began: whoever pulls after an answer finds its entry.
     """
     from scoregate.audit.v1 import audit_pb2
     from scoregate.proof.faults import LogDiverged, LogInvalid
+    from scoregate.proof.lines import MAX_NUMBER
 
     told: audit_pb2.GetHeadResponse = admin.audit.GetHead(audit_pb2.GetHeadRequest())
+    if told.tree_size > MAX_NUMBER:
+        raise _useless("its head counts more entries than a log can have")
     try:
-        note, checkpoint = _published(admin, told.tree_size)
+        note, checkpoint = _published(admin, told.tree_size, wait)
     except LogInvalid as error:
         raise _useless(f"its checkpoint is none ({error})") from error
     same = (told.log_origin, told.tree_size) == (checkpoint.origin, checkpoint.size)
@@ -128,12 +135,12 @@ def _pull_checkpoint(admin: Admin, log: PulledLog) -> Checkpoint:
     return checkpoint
 
 
-def _published(admin: Admin, size: int) -> tuple[bytes, Checkpoint]:
+def _published(admin: Admin, size: int, wait: float) -> tuple[bytes, Checkpoint]:
     """The published checkpoint, once it covers so many entries."""
     from scoregate.proof.checkpoint import Checkpoint
     from scoregate.proof.note import Note
 
-    until = time.monotonic() + PUBLISHED_WITHIN_SECONDS
+    until = time.monotonic() + wait
     while True:
         note = _checkpoint(admin)
         found = Checkpoint.decode(Note.decode(note).text) if note is not None else None
