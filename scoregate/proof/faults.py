@@ -14,11 +14,16 @@ from scoregate.errors import ScoregateError
 PULL_AGAIN = "run `scoregate audit pull` again"
 
 
+def printable(message: str) -> str:
+    """Return the message with whatever is not printable escaped: no terminal shall obey it."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in message)
+
+
 class LogError(ScoregateError):
     """A log can't be vouched for. `index` is the first entry concerned; None where none is known."""
 
     def __init__(self, message: str, *, index: int | None = None) -> None:
-        super().__init__("".join(each if each.isprintable() else ascii(each)[1:-1] for each in message))
+        super().__init__(printable(message))
         self.index = index
 
 
