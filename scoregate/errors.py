@@ -30,7 +30,8 @@
     └── ClientMisconfigured         the client was not given what it needs
 
 What can be wrong with a log (LogError and its kinds, LeafInvalid, BundleInvalid, ProofInvalid,
-CommitmentInvalid) belongs to the family too, and stands in scoregate/proof/ beside what raises it.
+CommitmentInvalid, PolicyInvalid) belongs to the family too, and stands in scoregate/proof/ beside what
+raises it.
 
 Pure: no gRPC here. Messages name the field and the remedy, and hold no personal data.
 """

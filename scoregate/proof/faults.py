@@ -6,6 +6,8 @@
     │   └── LogRolledBack   the log is smaller than it was
     └── LogIncomplete       something is missing
 
+NoteInvalid, CheckpointInvalid and TlogProofInvalid are LogInvalid, and QuorumMissing is LogIncomplete.
+
 Pure. Messages quote what a hostile folder may hold, so whatever is not printable is escaped here.
 """
 

@@ -230,8 +230,9 @@ class _Draft:
                 self.decide(name)
             case _:
                 raise ValueError(
-                    "`log <vkey> [<url>]`, `witness <name> <vkey> [<url>]`, `group <name> all|any|<k> <name>...`"
-                    " or `quorum <name>` belongs here, and a comment only in a line of its own"
+                    "`log <vkey> [<url>]`, `witness <name> <vkey> [<url>]`,"
+                    " `group <name> all|any|<k> <name>...` or `quorum <name>` belongs here;"
+                    " a comment has a line of its own"
                 )
 
     def add_log(self, key: VerifierKey, url: str | None) -> None:
