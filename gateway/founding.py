@@ -147,7 +147,7 @@ def _found(settings: Settings, store: Store, now: datetime) -> Credentials:
 
 
 def publish(settings: Settings, origin: str) -> VerifierKey:
-    """Make what a log needs to be published under its first name, if it lacks it; returns the key that signs for it.
+    """Make what a log needs to be published under its first name; returns the key that signs for it.
 
     Raises:
         FileRefused: A file exists that should not, or can't be written.

@@ -20,10 +20,15 @@ UNWRITABLE = Counter(
 TLS_RELOAD_FAILURES = Counter(
     "scoregate_tls_reload_failures_total", "Certificate reloads that kept the old pair."
 )
-LOG_PUBLISHED = Gauge("scoregate_log_published_entries", "Entries that the log's published checkpoint covers.")
+LOG_PUBLISHED = Gauge(
+    "scoregate_log_published_entries", "Entries that the log's published checkpoint covers."
+)
 LOG_STALLED = Counter(
-    "scoregate_log_stalled_total", "Times that the log could not be extended or published; nothing was signed."
+    "scoregate_log_stalled_total",
+    "Times that the log could not be extended or published.",
 )
 WITNESS_REFUSALS = Counter(
-    "scoregate_witness_refusals_total", "Checkpoints that a witness did not cosign, or not in time.", ["witness"]
+    "scoregate_witness_refusals_total",
+    "Checkpoints that a witness did not cosign, or not in time.",
+    ["witness"],
 )

@@ -11,7 +11,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from threading import Lock
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -19,16 +18,14 @@ from sqlalchemy.exc import NoResultFound
 
 from consent.sql import Row, Select, Update, Write
 from gateway.audit.private import Bound, data_keys
-from gateway.store import Store, metadata
+from gateway.store import metadata
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.instants import micros, moment
 from scoregate.proof.leaf import encode
-from scoregate.proof.merkle import CompactRange, leaf_hash
 from scoregate.values import value
 
 LEAF_VERSION = 1
 SALT_BYTES = 16
-READ_CHUNK = 4_096
 
 log_head = sa.Table(
     "log_head",
@@ -209,28 +206,3 @@ _read_entries = Select("SELECT leaf_index, leaf FROM entries WHERE leaf_index IN
 def read_entries(connection: Connection, indexes: Sequence[int]) -> dict[int, bytes]:
     """The leaves at these indexes, of those that are there."""
     return {index: bytes(leaf) for index, leaf in _read_entries.rows(connection, indexes=list(indexes))}
-
-
-class Roots:
-    """Computes the RFC 9162 root over the log so far, carrying on from the last time.
-
-    Kept in memory: after a restart the first root reads the whole log once. The
-    integrator of the transparency log will keep it on disk.
-    """
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._lock = Lock()  # one thread extends at a time
-        self._range = CompactRange()
-
-    def head(self) -> tuple[str, int, bytes]:
-        """(origin, size, root hash) of everything committed when the call began."""
-        with self._lock:
-            with self._store.reading() as connection:
-                head = read_head(connection)
-            for start in range(self._range.size, head.size, READ_CHUNK):
-                with self._store.reading() as connection:
-                    leaves = read_leaves(connection, start, min(start + READ_CHUNK, head.size))
-                for leaf in leaves:
-                    self._range.append(leaf_hash(leaf))
-            return head.origin, self._range.size, self._range.root()

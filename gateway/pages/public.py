@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -50,8 +50,13 @@ INDEX = (
 METRICS = (("/metrics", "Counts of calls and outcomes, for Prometheus. Only where nobody else can connect."),)
 
 
-def application(jwks: Callable[[], str], *, is_serving: Callable[[], bool], metrics: bool) -> Starlette:
-    """The public pages. ``metrics`` only where nobody but the operator can connect: they show volumes."""
+def application(
+    jwks: Callable[[], str], log: Sequence[Route], *, is_serving: Callable[[], bool], metrics: bool
+) -> Starlette:
+    """The public pages, and the published ``log`` behind them.
+
+    ``metrics`` only where nobody but the operator can connect: they show volumes.
+    """
 
     def keys(_: Request) -> Response:
         try:
@@ -77,7 +82,7 @@ def application(jwks: Callable[[], str], *, is_serving: Callable[[], bool], metr
         routes.append(
             Route("/metrics", lambda _: Response(generate_latest(), media_type=CONTENT_TYPE_LATEST))
         )
-    return Starlette(routes=routes)
+    return Starlette(routes=[*routes, *log])
 
 
 def _listed(index: tuple[tuple[str, str], ...]) -> str:

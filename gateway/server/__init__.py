@@ -15,13 +15,14 @@ from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
 
+from gateway.audit.tree.proofs import Proofs
 from gateway.doors.calls import CallServer
 from gateway.doors.door import Asked, Frame, Handlers
 from gateway.doors.score import ScoreDoor
 from gateway.journey import record_model
 from gateway.ledger import LedgerUnavailable
-from gateway.pages import public
-from gateway.server import services
+from gateway.pages import log, public
+from gateway.server import publishing, services
 from gateway.server.housekeeping import housekeep, keep_house, tick
 from gateway.server.listening import Health, bind, channel_arguments, new_door, serve_pages
 from gateway.server.parts import Parts, Seams, open_parts, wall_clock
@@ -92,6 +93,7 @@ class Gateway:
         # The model in use is an entry before the first answer; a start that fails leaves none.
         _record(parts)
         self._serve(parts)
+        publishing.keep_published(settings, parts.store, self._closing)
         keep_house(parts.gate, parts.ledger, parts.store, self._closing)
         # Whatever is here now stays: a full collection that went through it would keep every call waiting.
         gc.collect()
@@ -147,6 +149,7 @@ class Gateway:
         address = self._settings.listen.http
         pages = public.application(
             parts.signer.jwks,
+            log.routes(Proofs(parts.store), partial(publishing.stated_policy, self._settings)),
             is_serving=lambda: self._serving,
             metrics=address.host in {"127.0.0.1", "::1", "localhost"},
         )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from datetime import timedelta
+from typing import Any
 
 from consent.attest import Attester
 from gateway import pki
-from gateway.audit.log import Roots
+from gateway.audit.tree.proofs import Proofs
 from gateway.decisions import new_matcher
 from gateway.doors import (
     admin_consents,
@@ -21,8 +22,11 @@ from gateway.doors import (
     usage,
 )
 from gateway.doors.door import Frame, Handlers
+from gateway.doors.proving import Proving
 from gateway.journey import Journey
 from gateway.server.parts import Parts
+from scoregate.audit.v1 import audit_pb2
+from scoregate.partner.v1 import receipt_pb2
 
 PARTNER = (consent.SERVICE, score.SERVICE, usage.SERVICE, receipt.SERVICE)
 ADMIN = (audit.SERVICE, admin_partners.SERVICE, admin_consents.SERVICE, admin_operations.SERVICE)
@@ -59,8 +63,15 @@ def partner_services(parts: Parts, frame: Frame, door: score.ScoreDoor) -> Handl
         **door.service(),
         **consents_door.service(frame),
         **usage.UsageDoor(store, parts.gate, clock=ledger.now).service(frame),
-        **receipt.ReceiptDoor(parts.signer, issuer=settings.issuer).service(frame),
+        **receipt.ReceiptDoor(
+            parts.signer, _proving(parts, receipt_pb2, own_entries=True), issuer=settings.issuer
+        ).service(frame),
     }
+
+
+def _proving(parts: Parts, messages: Any, *, own_entries: bool) -> Proving:
+    soon = timedelta(milliseconds=parts.settings.log.interval_ms)
+    return Proving(Proofs(parts.store), messages, own_entries=own_entries, soon=soon)
 
 
 def admin_services(parts: Parts, frame: Frame) -> Handlers:
@@ -68,7 +79,11 @@ def admin_services(parts: Parts, frame: Frame) -> Handlers:
     settings, store, ledger, clock = parts.settings, parts.store, parts.ledger, parts.clock
     folder = settings.tls.authorities
     audit_door = audit.AuditDoor(
-        store, ledger, Roots(store), cursor_secret=parts.vault.derive("audit cursor"), clock=clock
+        store,
+        ledger,
+        _proving(parts, audit_pb2, own_entries=False),
+        cursor_secret=parts.vault.derive("audit cursor"),
+        clock=clock,
     )
     partners_door = admin_partners.PartnerAdminDoor(
         store,

@@ -49,7 +49,8 @@ def check_files(settings: Settings, *, now: datetime) -> list[Problem]:
     """Return what stops the gateway from starting with these settings; an empty list lets it start.
 
     Looked at: the doors' addresses, certificate, key and authorities, the authorities that sign enrolments,
-    the secrets, the signing keys, the log's witnesses, the engine's folder or certificates, the ledger's folder.
+    the secrets, the signing keys, the log's witnesses, the engine's folder or certificates, the
+    ledger's folder.
     """
     if not settings.home.is_dir():
         remedy = f"Set {HOME_VARIABLE} to the installation's folder, or restore that from your copy."

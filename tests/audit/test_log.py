@@ -12,13 +12,12 @@ from sqlalchemy.exc import NoResultFound
 
 from gateway import migrations
 from gateway.audit import log
-from gateway.audit.log import Appended, Appender, Head, Roots
+from gateway.audit.log import Appended, Appender, Head
 from gateway.audit.private import Bound, Sealed, Vault
 from gateway.store import Store, open_store
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.instants import micros, moment
 from scoregate.proof import leaf as codec
-from scoregate.proof import merkle
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
@@ -167,20 +166,3 @@ def test_the_first_pairwise_check_is_the_one_that_is_kept(store: Store) -> None:
         assert log.read_head(connection).pairwise_check is None
         assert log.keep_pairwise_check(connection, b"d" * 32) == b"d" * 32
         assert log.read_head(connection).pairwise_check == b"d" * 32
-
-
-def test_the_root_is_that_of_every_entry_however_often_it_is_asked_for(store: Store) -> None:
-    roots = Roots(store)
-    assert roots.head() == (ORIGIN, 0, merkle.empty_root())
-    hashes: list[bytes] = []
-    for count in (1, 4, 0, 3):
-        hashes += [merkle.leaf_hash(each.leaf) for each in append(store, count)]
-        assert roots.head() == (ORIGIN, len(hashes), merkle.root(hashes))
-    assert Roots(store).head() == (ORIGIN, 8, merkle.root(hashes))
-
-
-def test_a_long_log_is_read_in_pieces_to_the_same_root(store: Store) -> None:
-    hashes = [merkle.leaf_hash(each.leaf) for each in append(store, log.READ_CHUNK + 2)]
-    assert Roots(store).head() == (ORIGIN, len(hashes), merkle.root(hashes))
-    hashes += [merkle.leaf_hash(each.leaf) for each in append(store, 1)]
-    assert Roots(store).head() == (ORIGIN, len(hashes), merkle.root(hashes))

@@ -21,15 +21,16 @@ from gateway.audit.tree.tables import (
     Tree,
     put_tiles,
     read_origins,
-    read_tile,
     read_tree,
     swap,
+    tiles_of,
 )
 from gateway.store import Store, StoreUnavailable
-from scoregate.proof import tree_tiles
 from scoregate.proof.checkpoint import Checkpoint
-from scoregate.proof.merkle import empty_root, leaf_hash
+from scoregate.proof.merkle import ProofInvalid, leaf_hash
 from scoregate.proof.note import VerifierKey
+from scoregate.proof.tiles import TileInvalid
+from scoregate.proof.tree_tiles import Frontier, root
 
 STEP = 8_192
 """Entries in one step: bounds what a step holds in memory, and how long its transaction has SQLite's lock."""
@@ -80,7 +81,7 @@ class Integrator:
         """
         with self._store.reading() as connection:
             tree, origins = read_tree(connection), read_origins(connection)
-            _require_root(connection, tree)
+            _frontier(connection, tree)
             said = self._said(tree, origins)
             if said is None:
                 return
@@ -88,7 +89,7 @@ class Integrator:
             if said.size > committed:
                 raise _below(self._outside, said, f"the ledger has only {committed:,} entries")
             if said.size <= tree.size:
-                _require_same(self._outside, said, tree_tiles.root(said.size, _reader(connection)))
+                _require_same(self._outside, said, root(said.size, tiles_of(connection)))
 
     def step(self) -> Integrated | None:
         """Extend the tree by what was committed, and sign it; None: there was nothing to do.
@@ -100,61 +101,62 @@ class Integrator:
         with self._store.reading() as connection:
             # 1 read: the tree first, so that the log's head is never behind it
             tree, origins = read_tree(connection), read_origins(connection)
-            origin = _signing_now(tree, origins)
+            origin = _signing_now(origins)
             goal = read_head(connection).size if origin.ends is None else origin.ends
             if tree.size == goal and _is_signed(tree, origin):
                 return None
-            _require_root(connection, tree)
+            frontier = _frontier(connection, tree)
             said = self._said(tree, origins)
             # 2 extend
             size = min(goal, tree.size + STEP)
             leaves = read_leaves(connection, tree.size, size)
             if len(leaves) != size - tree.size:
                 raise TreeRefused(
-                    f"entries are missing behind index {tree.size + len(leaves):,}; restore the ledger from its "
-                    "newest backup"
+                    f"entries are missing behind index {tree.size + len(leaves):,}; restore the ledger from "
+                    "its newest backup"
                 )
-            read = _reader(connection)
-            tiles = tree_tiles.grow(tree.size, read, [leaf_hash(leaf) for leaf in leaves])
-            extended = tree_tiles.over(read, tiles)
-            root = tree_tiles.root(size, extended)
-            # 3 compare
-            if said is not None and tree.size < said.size <= size:
-                _require_same(self._outside, said, tree_tiles.root(said.size, extended))
+        hashes = [leaf_hash(leaf) for leaf in leaves]
+        growth = frontier.grow(hashes)
+        reached = growth.frontier.root()
+        # 3 compare
+        if said is not None and tree.size < said.size <= size:
+            _require_same(self._outside, said, frontier.grow(hashes[: said.size - tree.size]).frontier.root())
         # Below what was signed already there is nothing new to say: only the tiles move on.
         is_new = said is None or said.origin != origin.name or size >= said.size
-        checkpoint = Checkpoint(origin.name, size, root)
+        checkpoint = Checkpoint(origin.name, size, reached)
         note = tree.checkpoint
         if is_new:
             note = self._key(origin).sign(checkpoint)  # 4 sign
             self._outside.write(note)  # 5 remember
         # From here the checkpoint may be known to somebody; whoever comes next finds it outside.
         # Shown once witnesses have seen it.
-        after = Tree(size, root, note, tree.published)
-        if not self._swap(tree, after, tiles):  # 6 publish
+        after = Tree(size, reached, note, tree.published)
+        if not self._swap(tree, after, growth.tiles):  # 6 publish
             return None  # another integrator was faster
         return Integrated(checkpoint, note, is_behind=size < goal or not is_new)
 
     def _swap(self, before: Tree, after: Tree, tiles: dict[tuple[int, int], bytes]) -> bool:
         self._store.require_same_files()
         try:
-            with self._store.writer.connect() as connection, self._store.timed(connection):
-                with connection.begin() as transaction:
-                    if not swap(connection, before, after):
-                        transaction.rollback()
-                        return False
+            with (
+                self._store.writer.connect() as connection,
+                self._store.timed(connection),
+                connection.begin(),
+            ):
+                swapped = swap(connection, before, after)
+                if swapped:
                     put_tiles(connection, tiles)
         except exc.SQLAlchemyError as error:
             raise StoreUnavailable("the tree can't be written") from error
-        return True
+        return swapped
 
     def _said(self, tree: Tree, origins: list[Origin]) -> Checkpoint | None:
         """What the last checkpoint outside says, as far as it binds: that of the name that signs now."""
         said = self._outside.read([VerifierKey.parse(origin.vkey) for origin in origins])
         if said is None and tree.size:
             raise TreeRefused(
-                f"{self._outside.path} is missing, and with it what was signed last; restore it, or, if it is lost for "
-                "good, let an operator open a new origin"
+                f"{self._outside.path} is missing, and with it what was signed last; restore it, or, if "
+                "it is lost for good, let an operator open a new origin"
             )
         return said
 
@@ -164,11 +166,7 @@ class Integrator:
         return self._keys[origin.name]
 
 
-def _reader(connection: Connection) -> tree_tiles.ReadTile:
-    return lambda level, number, _: read_tile(connection, level, number)
-
-
-def _signing_now(tree: Tree, origins: list[Origin]) -> Origin:
+def _signing_now(origins: list[Origin]) -> Origin:
     """The name under which the next checkpoint is signed: the oldest that has not had its last one."""
     return next(origin for origin in origins if origin.ends is None or origin.final is None)
 
@@ -177,23 +175,23 @@ def _is_signed(tree: Tree, origin: Origin) -> bool:
     return tree.checkpoint.startswith(f"{origin.name}\n".encode())
 
 
-def _require_root(connection: Connection, tree: Tree) -> None:
-    """The stored root, computed anew from the tiles: a tree that was tampered with is extended by nobody."""
+def _frontier(connection: Connection, tree: Tree) -> Frontier:
+    """The tree's edge, whose root is computed anew: a tree that was tampered with is extended by nobody."""
     try:
-        root = tree_tiles.root(tree.size, _reader(connection)) if tree.size else empty_root()
-    except tree_tiles.TileMissing as error:
-        raise TreeRefused(f"the stored tree is broken: {error}; restore the ledger from its newest backup") from error
-    if root != tree.root:
-        raise TreeRefused("the stored tree has another root than its tiles; restore the ledger from its newest backup")
+        return Frontier.load(tree.size, tiles_of(connection), tree.root)
+    except (ProofInvalid, TileInvalid) as error:
+        raise TreeRefused(
+            f"the stored tree is broken ({error}); restore the ledger from its newest backup"
+        ) from error
 
 
-def _require_same(outside: Outside, said: Checkpoint, root: bytes) -> None:
-    if root != said.root:
+def _require_same(outside: Outside, said: Checkpoint, found: bytes) -> None:
+    if found != said.root:
         raise _below(outside, said, f"its first {said.size:,} entries are not those that were signed")
 
 
 def _below(outside: Outside, said: Checkpoint, why: str) -> TreeRefused:
     return TreeRefused(
-        f"{outside.path} says that {said.size:,} entries were signed, and {why}: this database was restored from "
-        "an older backup, or is another one; restore the newest, or let an operator open a new origin"
+        f"{outside.path} says that {said.size:,} entries were signed, and {why}: this database was restored "
+        "from an older backup, or is another one; restore the newest, or let an operator open a new origin"
     )

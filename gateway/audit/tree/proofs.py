@@ -8,12 +8,14 @@ from __future__ import annotations
 from sqlalchemy.engine import Connection
 
 from gateway.audit.log import read_entries
-from gateway.audit.tree.tables import read_tile, read_tree
+from gateway.audit.tree.tables import Origin, read_origins, read_tile, read_tree, tiles_of
 from gateway.store import Store
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.proof import tree_tiles
 from scoregate.proof.checkpoint import Checkpoint
+from scoregate.proof.merkle import HASH_BYTES
 from scoregate.proof.note import Note
+from scoregate.proof.tiles import TILE_HEIGHT, TILE_WIDTH
 from scoregate.values import value
 
 
@@ -85,7 +87,7 @@ class Proofs:
             size = published.checkpoint.size
             if index >= size:
                 raise EntryNotPublished
-            return Proof(published, tree_tiles.inclusion(index, size, _tiles(connection)))
+            return Proof(published, tree_tiles.inclusion(index, size, tiles_of(connection)))
 
     def consistency(self, old_size: int) -> Proof:
         """The proof that the tree of ``old_size`` entries is the beginning of the published one.
@@ -100,15 +102,45 @@ class Proofs:
             size = published.checkpoint.size
             if not 0 < old_size <= size:
                 raise SizeUnknown(size)
-            return Proof(published, tree_tiles.consistency(old_size, size, _tiles(connection)))
+            return Proof(published, tree_tiles.consistency(old_size, size, tiles_of(connection)))
 
-    def tile(self, level: int, number: int, width: int) -> bytes | None:
-        """A hash tile of the published tree; None where it has none of this width."""
+    def origins(self) -> list[Origin]:
+        """Every name that the log has had, the newest last.
+
+        Raises:
+            StoreUnavailable: The database does not answer.
+        """
         with self._store.reading() as connection:
-            size = _published(connection).checkpoint.size >> (8 * level)
-            if number * tree_tiles.TILE_WIDTH + width > size:
+            return read_origins(connection)
+
+    def checkpoint_of(self, origin: Origin) -> bytes:
+        """The latest checkpoint that was published under a name: a former name's is its last.
+
+        Raises:
+            EntryNotPublished: There is none yet.
+            StoreUnavailable: The database does not answer.
+        """
+        if origin.final is not None:
+            return origin.final
+        published = self.published()
+        if published.checkpoint.origin != origin.name:
+            raise EntryNotPublished
+        return published.note
+
+    def tile(self, origin: Origin, level: int, number: int, width: int) -> bytes | None:
+        """A hash tile of the tree that was published under a name; None where it has none of this width.
+
+        Raises:
+            EntryNotPublished: Nothing is published yet.
+            StoreUnavailable: The database does not answer.
+        """
+        with self._store.reading() as connection:
+            size = _published(connection).checkpoint.size
+            if origin.ends is not None:
+                size = min(size, origin.ends)
+            if number * TILE_WIDTH + width > size >> (TILE_HEIGHT * level):
                 return None
-            return read_tile(connection, level, number)[: width * 32]
+            return read_tile(connection, level, number)[: width * HASH_BYTES]
 
 
 def _published(connection: Connection) -> Published:
@@ -116,7 +148,3 @@ def _published(connection: Connection) -> Published:
     if not note:
         raise EntryNotPublished
     return Published(note, Checkpoint.decode(Note.decode(note).text))
-
-
-def _tiles(connection: Connection) -> tree_tiles.ReadTile:
-    return lambda level, number, _: read_tile(connection, level, number)

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.audit.tree.integrate import Integrator, TreeRefused
 from gateway.audit.tree.outside import OutsideUnusable
-from gateway.audit.tree.tables import log_origins, publish, read_tile, read_tree
+from gateway.audit.tree.tables import log_origins, publish, read_tree, tiles_of
 from gateway.audit.tree.witnesses import Witnesses
 from gateway.metrics import LOG_PUBLISHED, LOG_STALLED
 from gateway.store import Store, StoreUnavailable
@@ -40,7 +40,7 @@ class Publisher:
         except (TreeRefused, OutsideUnusable, StoreUnavailable) as error:
             LOG_STALLED.inc()
             if str(error) != self._trouble:
-                log.error("the log is not published", why=str(error))
+                log.error("the log is not published", why=str(error))  # noqa: TRY400  # it says all
             self._trouble = str(error)
         else:
             self._trouble = ""
@@ -56,7 +56,11 @@ class Publisher:
         lines = [] if self._witnesses.is_empty else self._witnesses.cosign(checkpoint, note, self._prove)
         published = note.with_signatures(lines).encode()
         try:
-            with self._store.writer.connect() as connection, self._store.timed(connection), connection.begin():
+            with (
+                self._store.writer.connect() as connection,
+                self._store.timed(connection),
+                connection.begin(),
+            ):
                 if publish(connection, tree.checkpoint, published):
                     _close(connection, checkpoint, published)
         except exc.SQLAlchemyError as error:
@@ -65,7 +69,7 @@ class Publisher:
 
     def _prove(self, old: int, size: int) -> Sequence[bytes]:
         with self._store.reading() as connection:
-            return tree_tiles.consistency(old, size, lambda level, number, _: read_tile(connection, level, number))
+            return tree_tiles.consistency(old, size, tiles_of(connection))
 
 
 def _text(note: bytes) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from gateway.audit.log import read_head, read_leaves
-from gateway.audit.tree.tables import read_tile, read_tree
+from gateway.audit.tree.tables import read_tree, tiles_of
 from gateway.store import Store
-from scoregate.proof import tree_tiles
 from scoregate.proof.merkle import leaf_hash
+from scoregate.proof.tree_tiles import Frontier
+
+PIECE = 4_096
+"""Entries in memory at a time."""
 
 
 def committed_head(store: Store) -> tuple[str, int, bytes]:
@@ -17,11 +20,9 @@ def committed_head(store: Store) -> tuple[str, int, bytes]:
     """
     with store.reading() as connection:
         tree, head = read_tree(connection), read_head(connection)
-        leaves = read_leaves(connection, tree.size, head.size)
-
-        def read(level: int, number: int, _: int) -> bytes:
-            return read_tile(connection, level, number)
-
-        tiles = tree_tiles.grow(tree.size, read, [leaf_hash(leaf) for leaf in leaves])
-        root = tree_tiles.root(head.size, tree_tiles.over(read, tiles))
-    return head.origin, head.size, root
+        frontier = Frontier.load(tree.size, tiles_of(connection), tree.root)
+    while frontier.size < head.size:
+        with store.reading() as connection:
+            leaves = read_leaves(connection, frontier.size, min(frontier.size + PIECE, head.size))
+        frontier = frontier.grow(map(leaf_hash, leaves)).frontier
+    return head.origin, head.size, frontier.root()

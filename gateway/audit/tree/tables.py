@@ -13,6 +13,7 @@ from consent.sql import Select, Write
 from gateway.store import metadata
 from scoregate.proof.merkle import HASH_BYTES
 from scoregate.proof.note import VerifierKey
+from scoregate.proof.tree_tiles import ReadTile
 from scoregate.values import value
 
 log_tree = sa.Table(
@@ -90,19 +91,22 @@ def read_tile(connection: Connection, level: int, number: int) -> bytes:
     return bytes(rows[0][0]) if rows else b""
 
 
+def tiles_of(connection: Connection) -> ReadTile:
+    """Reads tiles for ``scoregate.proof.tree_tiles``."""
+    return lambda level, number, _: read_tile(connection, level, number)
+
+
 def put_tiles(connection: Connection, tiles: dict[tuple[int, int], bytes]) -> None:
     """Write tiles that are new, or fuller than they were."""
     _put_tiles.rows(connection, [(*place, hashes) for place, hashes in sorted(tiles.items())])
 
 
 def swap(connection: Connection, before: Tree, after: Tree) -> bool:
-    """Put ``after`` in place of ``before``; False, and nothing is changed, where that is not there any more."""
+    """Put ``after`` in place of ``before``; False, and nothing is done, where that is not there any more."""
     done = connection.execute(
         sa.update(log_tree)
         .where(log_tree.c.size == before.size, log_tree.c.root == before.root)
-        .values(
-            size=after.size, root=after.root, checkpoint=after.checkpoint, published=after.published
-        )
+        .values(size=after.size, root=after.root, checkpoint=after.checkpoint, published=after.published)
     )
     return done.rowcount == 1
 
@@ -117,7 +121,7 @@ def publish(connection: Connection, checkpoint: bytes, published: bytes) -> bool
 
 def read_origins(connection: Connection) -> list[Origin]:
     """Every name that the log has had, the newest last."""
-    rows = connection.execute(
-        sa.select(log_origins).order_by(log_origins.c.ends.is_(None), log_origins.c.ends, log_origins.c.begins)
-    ).all()
+    ends = log_origins.c.ends
+    query = sa.select(log_origins).order_by(ends.is_(None), ends, log_origins.c.begins)
+    rows = connection.execute(query).all()
     return [Origin(row.origin, row.begins, row.vkey, row.ends, row.final) for row in rows]

@@ -8,8 +8,8 @@ into silence.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import httpx
 import structlog
@@ -36,11 +36,13 @@ class WitnessRefused(Exception):
 class Witnesses:
     """Those of a policy that have an address. Knows for each which size it cosigned last."""
 
-    def __init__(self, witnesses: Sequence[Witness], *, timeout: float, client: httpx.Client | None = None) -> None:
+    def __init__(self, witnesses: Iterable[Witness], *, timeout: float) -> None:
         self._witnesses = [each for each in witnesses if each.url]
         self._timeout = timeout
-        self._client = client or httpx.Client(timeout=timeout)
+        self._client = httpx.Client(timeout=timeout)
         self._sizes: dict[str, int] = {}
+        self._asked: dict[str, Future[tuple[Checkpoint, NoteSignature]]] = {}
+        self._trouble: dict[str, str] = {}
         self._pool = ThreadPoolExecutor(max(1, len(self._witnesses)), thread_name_prefix="witness")
 
     @property
@@ -55,36 +57,46 @@ class Witnesses:
 
     def cosign(self, checkpoint: Checkpoint, note: Note, prove: Prove) -> list[NoteSignature]:
         """Return the cosignatures that came in time, each verified."""
-        asked = {self._pool.submit(self._ask, each, checkpoint, note, prove): each for each in self._witnesses}
-        done, late = wait(asked, timeout=2 * self._timeout)
+        for witness in self._witnesses:
+            before = self._asked.get(witness.name)
+            if before is None or before.done():  # one that is still thinking about the last one is not asked
+                self._asked[witness.name] = self._pool.submit(self._ask, witness, checkpoint, note, prove)
+        wait(self._asked.values(), timeout=2 * self._timeout)
         lines: list[NoteSignature] = []
-        for future in done:
-            try:
-                lines.append(future.result())
-            except WitnessRefused as error:
-                WITNESS_REFUSALS.labels(asked[future].name).inc()
-                log.error("a witness does not cosign", witness=asked[future].name, why=str(error))
-        for future in late:
-            WITNESS_REFUSALS.labels(asked[future].name).inc()
-            log.warning("a witness does not answer", witness=asked[future].name)
+        for name, future in self._asked.items():
+            error = future.exception() if future.done() else WitnessRefused("it does not answer in time")
+            if error is None and future.result()[0] == checkpoint:
+                lines.append(future.result()[1])
+            self._tell(name, error)
         return lines
 
-    def _ask(self, witness: Witness, checkpoint: Checkpoint, note: Note, prove: Prove) -> NoteSignature:
+    def _tell(self, name: str, error: BaseException | None) -> None:
+        """Count a refusal, and log it once for as long as it stays the same."""
+        trouble = "" if error is None else str(error)
+        if trouble:
+            WITNESS_REFUSALS.labels(name).inc()
+        if trouble and trouble != self._trouble.get(name):
+            log.error("a witness does not cosign", witness=name, why=trouble)
+        self._trouble[name] = trouble
+
+    def _ask(
+        self, witness: Witness, checkpoint: Checkpoint, note: Note, prove: Prove
+    ) -> tuple[Checkpoint, NoteSignature]:
         old = self._sizes.get(witness.name, 0)
         answer = self._send(witness, old, checkpoint, note, prove)
         if answer.status_code == httpx.codes.CONFLICT:
             old = _size_in(answer)
             if old > checkpoint.size:
                 raise WitnessRefused(
-                    f"it has seen {old:,} entries of {checkpoint.origin}, and this log has {checkpoint.size:,}: one of "
-                    "them was rolled back"
+                    f"it has seen {old:,} entries of {checkpoint.origin}, and this log has "
+                    f"{checkpoint.size:,}: it was rolled back, or there are two"
                 )
             answer = self._send(witness, old, checkpoint, note, prove)
         if answer.status_code != httpx.codes.OK:
             raise WitnessRefused(_said(answer.status_code, checkpoint))
         line = _line(answer.text, witness, note)
         self._sizes[witness.name] = checkpoint.size
-        return line
+        return checkpoint, line
 
     def _send(
         self, witness: Witness, old: int, checkpoint: Checkpoint, note: Note, prove: Prove
@@ -93,7 +105,7 @@ class Witnesses:
         lines = [f"old {old}", *(base64.b64encode(each).decode() for each in hashes), "", ""]
         body = "\n".join(lines).encode() + note.encode()
         try:
-            with self._client.stream("POST", f"{witness.url.rstrip('/')}/add-checkpoint", content=body) as answer:
+            with self._client.stream("POST", _submission(witness), content=body) as answer:
                 content = b""
                 for chunk in answer.iter_bytes():
                     content += chunk
@@ -102,6 +114,10 @@ class Witnesses:
                 return httpx.Response(answer.status_code, content=content)
         except httpx.HTTPError as error:
             raise WitnessRefused(f"it can't be reached ({type(error).__name__})") from error
+
+
+def _submission(witness: Witness) -> str:
+    return f"{(witness.url or '').rstrip('/')}/add-checkpoint"
 
 
 def _size_in(answer: httpx.Response) -> int:
@@ -118,7 +134,7 @@ def _said(status: int, checkpoint: Checkpoint) -> str:
         case 404:
             return f"it does not know {checkpoint.origin}: give it the log's name and verifier key"
         case 422:
-            return f"it has seen another {checkpoint.origin} than this one: a fork, or a database that was put back"
+            return f"it has seen another {checkpoint.origin}: a fork, or a database that was put back"
     return f"it answered {status}"
 
 

@@ -20,7 +20,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from random import Random
 
-from gateway.audit.log import READ_CHUNK, Roots, read_leaves
+from gateway.audit.log import read_leaves
+from gateway.audit.tree.roots import committed_head
 from gateway.store import Store, open_store
 from scoregate.proof import pulled
 from scoregate.proof.faults import LogError
@@ -173,13 +174,16 @@ def _memory(plan: Plan, memory: Sequence[Memory]) -> Findings:
     return Findings({}, figures, notes, {"memory_mb": details})
 
 
+READ_CHUNK = 4_096
+
+
 def _verify(ground: Ground, store: Store) -> pulled.Report:
     """Export the whole log, and check it as whoever pulled it would.
 
     Raises:
         BenchFailed: It does not verify.
     """
-    origin, size, root = Roots(store).head()
+    origin, size, root = committed_head(store)
     log = PulledLog(ground.folder / "log")
     log.write_head(origin, size, root)
     with ground.bar(size // READ_CHUNK + 1) as step:

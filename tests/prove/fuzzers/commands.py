@@ -150,7 +150,7 @@ def key_file_seeds() -> Iterable[bytes]:
 
 def take_page(_place: Place) -> Take:
     """A request for a page: it is answered, and never with an error of ours."""
-    pages = public.application(lambda: JWKS, is_serving=lambda: True, metrics=False)
+    pages = public.application(lambda: JWKS, (), is_serving=lambda: True, metrics=False)
     loop = asyncio.new_event_loop()
 
     def take(data: bytes) -> bool:

@@ -1,0 +1,78 @@
+"""The published log over HTTP, for anybody: checkpoints and hash tiles (C2SP tlog-tiles).
+
+Each of the log's names has a prefix, its own path: ``scoregate.example/log/2026h2`` is served under
+``/log/2026h2``. A tile never changes, so it may be cached for good; a checkpoint is out of date in a second.
+Entry bundles are nobody's but compliance's, who pull them over the admin door.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from gateway.audit.tree.proofs import EntryNotPublished, Proofs
+from gateway.audit.tree.tables import Origin
+from gateway.store import StoreUnavailable
+from scoregate.proof.tiles import TILE_WIDTH
+
+FOR_GOOD = {"cache-control": "public, max-age=31536000, immutable"}
+LEVELS = 8  # of 2^63 entries
+MOST_TILES = 2**55
+A_SECOND = {"cache-control": "public, max-age=1"}
+
+_TILE = re.compile(r"tile/(0|[1-9][0-9]?)/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
+
+
+def routes(proofs: Proofs, policy: Callable[[Origin], str]) -> list[Route]:
+    """The routes of every name that the log has had, to stand behind all others."""
+
+    def serve(request: Request) -> Response:
+        path = request.path_params["path"]
+        try:
+            for origin in proofs.origins():
+                prefix = f"{prefix_of(origin.name)}/"
+                if path.startswith(prefix):
+                    return _serve(proofs, origin, path.removeprefix(prefix), policy)
+        except (StoreUnavailable, EntryNotPublished):
+            return PlainTextResponse("the log can't be read now; try again\n", status_code=503)
+        return _missing()
+
+    return [Route("/{path:path}", serve)]
+
+
+def prefix_of(origin: str) -> str:
+    """The path under which a log of this name is served, without slashes at its ends."""
+    return origin.partition("/")[2] or "log"
+
+
+def _serve(proofs: Proofs, origin: Origin, name: str, policy: Callable[[Origin], str]) -> Response:
+    if name.startswith("tile/entries/"):
+        return PlainTextResponse(
+            "entries are for compliance, who pull them: scoregate audit pull DIR\n", status_code=403
+        )
+    texts: dict[str, Callable[[], str | bytes]] = {
+        "checkpoint": lambda: proofs.checkpoint_of(origin),
+        "vkey": lambda: f"{origin.vkey}\n",
+        "policy": lambda: policy(origin),
+    }
+    if name in texts:
+        return PlainTextResponse(texts[name](), headers=A_SECOND)
+    found = _TILE.fullmatch(name)
+    return _missing() if found is None else _tile(proofs, origin, *found.groups())
+
+
+def _tile(proofs: Proofs, origin: Origin, level: str, place: str, partial: str | None) -> Response:
+    number, width = int(place.replace("x", "").replace("/", "")), int(partial or TILE_WIDTH)
+    is_tile = width <= TILE_WIDTH and int(level) < LEVELS and number <= MOST_TILES
+    hashes = proofs.tile(origin, int(level), number, width) if is_tile else None
+    if hashes is None:
+        return _missing()
+    return Response(hashes, media_type="application/octet-stream", headers=FOR_GOOD)
+
+
+def _missing() -> Response:
+    return PlainTextResponse("there is nothing here; see /\n", status_code=404)

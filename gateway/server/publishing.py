@@ -1,0 +1,48 @@
+"""Keeps the log published while a gateway runs."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from gateway.audit.tree.integrate import Integrator, TreeRefused
+from gateway.audit.tree.outside import Outside, OutsideUnusable
+from gateway.audit.tree.publish import Publisher
+from gateway.audit.tree.tables import Origin, read_origins
+from gateway.audit.tree.witnesses import Witnesses
+from gateway.pages.log import prefix_of
+from gateway.pki import FileRefused
+from gateway.server.housekeeping import tick
+from gateway.server.soundness import invalid
+from gateway.settings import Settings
+from gateway.store import Store
+from scoregate.proof.policy import Policy
+
+
+def keep_published(settings: Settings, store: Store, closing: ExitStack) -> None:
+    """Integrate and publish until ``closing`` closes, and once more then.
+
+    Raises:
+        SettingsInvalid: Nothing may be signed with these keys, this file or this database.
+    """
+    log = settings.log
+    with store.reading() as connection:
+        if not read_origins(connection):
+            raise invalid("log.key_folder", "the log has no key of its own; run `scoregate upgrade`")
+    try:
+        integrator = Integrator(store, key_folder=log.key_folder, outside=Outside(log.checkpoint))
+    except FileRefused as error:
+        raise invalid("log.key_folder", str(error)) from error
+    except (TreeRefused, OutsideUnusable) as error:
+        raise invalid("log.checkpoint", str(error)) from error
+    policy = Policy.parse(log.policy.read_bytes())
+    witnesses = Witnesses(list(policy.witnesses.values()), timeout=log.witness_timeout_ms / 1_000)
+    closing.callback(witnesses.close)
+    publisher = Publisher(store, integrator, witnesses)
+    closing.callback(publisher.catch_up)  # what was answered last is not to wait for the next start
+    tick("tree", publisher.catch_up, closing, every=log.interval_ms / 1_000)
+
+
+def stated_policy(settings: Settings, origin: Origin) -> str:
+    """What the log says of itself (C2SP tlog-policy): its key and address, and the witnesses that it asks."""
+    place = f"{settings.public_url}/{prefix_of(origin.name)}"
+    return f"log {origin.vkey} {place}\n{settings.log.policy.read_text()}"
