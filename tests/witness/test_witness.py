@@ -1,4 +1,4 @@
-"""The one sequence: alone with the folder, durable before it answers, never back in time, on top of its own."""
+"""The one sequence: alone with the folder, durable before it answers, never back in time, only on its own."""
 
 from __future__ import annotations
 
