@@ -175,6 +175,8 @@ class Gate:
             refusal.headers = headers
             if not refusal.recorded:
                 self._record(call, caller, refusal)
+            if refusal is error:
+                raise  # from itself would be a chain without end
             raise refusal from error
 
     def turn_away_bodiless(self, call: Call, caller: Caller, error: BodyMissing) -> Refused:

@@ -32,6 +32,7 @@ MOST_SECONDS = 86_400.0
 """A call's deadline is no later, whatever its caller says."""
 
 OUR_TROUBLE = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL})
+TOO_EARLY = "ENTRY_NOT_PUBLISHED"  # it is UNAVAILABLE as long as everything goes as it should
 
 REPLAYED = ("scoregate-replayed", "true")
 
@@ -140,7 +141,7 @@ def report(method: str, request_id: str, refusal: Refused) -> None:
     """Log a refusal that is our own fault, so that its request id finds the cause."""
     if refusal.code == "INTERNAL":
         log.error("unexpected failure", method=method, request_id=request_id, exc_info=refusal.__cause__)
-    elif refusal.status in OUR_TROUBLE:
+    elif refusal.status in OUR_TROUBLE and refusal.code != TOO_EARLY:
         # Kinds only: a database's own words can quote rows.
         log.warning("refused for a fault of ours", method=method, request_id=request_id, why=_kinds(refusal))
 

@@ -75,4 +75,5 @@ class Proving:
     def _wait(self, error: EntryNotPublished) -> Refused:
         refusal = refused(error)
         refusal.retry_after = self._soon
+        refusal.recorded = True  # nothing was denied: whoever asks each second is not to fill the log
         return refusal

@@ -241,7 +241,7 @@ def test_a_changed_text_is_refused_or_says_exactly_something_else(
         ("\n", "a line each"),
         (f"{ORIGIN}\n", "a line each"),
         (f"{ORIGIN}\n300\n", "a line each"),
-        (GOOD[:-1], "last newline is missing"),
+        (GOOD[:-1], "^checkpoint: the last newline is missing: it broke off$"),
         (f"{GOOD}more", "last newline is missing"),
         (f"\n300\n{SPELLED}\n", "origin: exactly one line"),
         (f"\n{GOOD}", "in line 2"),
@@ -377,3 +377,19 @@ def test_another_log_a_smaller_one_and_a_second_root_are_told(
         Checkpoint(ORIGIN, 300, ROOT).require_successor(later)
     assert type(caught.value) is error
     assert caught.value.index == (299 if error is LogRolledBack else None)
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (signed("x\n"), "checkpoint: origin, size and root belong here, in a line each"),
+        (
+            signed(GOOD.replace(ORIGIN, "x" * 65)),
+            f"checkpoint origin: {'x' * 64!r}, where the key is of the log {ORIGIN}",
+        ),
+    ],
+)
+def test_a_refusal_names_the_part_and_what_belongs_there(data: bytes, told: str) -> None:
+    with pytest.raises(CheckpointInvalid) as caught:
+        open_checkpoint(data, log_key(ORIGIN, 1))
+    assert str(caught.value) == told

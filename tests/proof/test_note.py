@@ -1,5 +1,6 @@
 """Signed notes after C2SP signed-note: every rule by its section, and the notes of others."""
 
+from collections.abc import Callable
 from hashlib import sha256
 
 import pytest
@@ -482,3 +483,57 @@ def test_no_message_carries_what_a_terminal_would_obey(line: str) -> None:
     with pytest.raises(NoteInvalid) as caught:
         Note.decode(f"text\n\n\x1b[31m{line}\n".encode())
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("read", "told"),
+    [
+        (lambda: VerifierKey.parse("a"), "vkey: name+id+key belongs here, all three; copy it whole"),
+        (
+            lambda: VerifierKey.parse("a+b+c"),
+            "vkey: its second part, the id, is 8 lower-case hex digits; copy it whole",
+        ),
+        (
+            lambda: VerifierKey.parse("a+00000000+Bg=="),
+            "vkey: keys of type 0x06 are not understood here, only 0x01 (Ed25519) and 0x04 (Ed25519"
+            " cosignatures); ask for such a vkey",
+        ),
+        (
+            lambda: VerifierKey("+" * 65, KeyKind.ED25519, bytes(32)),
+            f"vkey: a key's name is not empty, without spaces or plus: {'+' * 64!r}",
+        ),
+        (
+            lambda: NoteSignature("", b"1234", b"x"),
+            "signature line: a key's name is not empty, without spaces or plus: ''",
+        ),
+        (
+            lambda: NoteSignature("a", b"", b""),
+            "signature line: the base64 holds a key id of 4 bytes and then a signature",
+        ),
+        (
+            lambda: NoteSignature.parse("x" * 17),
+            f"a signature line begins with an em dash and a space, not {'x' * 16!r}",
+        ),
+        (
+            lambda: NoteSignature.parse(f"\u2014 {'n' * 65} ="),
+            f"signature line of {'n' * 64!r}: canonical base64 belongs here: padded, unused bits 0, nothing"
+            " before or after it",
+        ),
+        (
+            lambda: Note.decode(b"x"),
+            "note: the last newline is missing: it broke off, or was cut by an editor",
+        ),
+        (lambda: Note.decode(b"x\n"), "a note has an empty line between its text and its signatures"),
+        (lambda: decode_signatures(b"\xff"), "signature lines: byte 0 is not UTF-8"),
+        (lambda: sign("x", "a", private(1)), "text: it ends with a newline, and this does not"),
+        (
+            lambda: Note.decode(GOOD.replace("you", "I").encode()).verified_by(PETER),
+            "the signature by PeterNeumann+c74f20a3 does not hold: the text was changed, or somebody else"
+            " signed it. Do not believe any of it, and keep it as evidence",
+        ),
+    ],
+)
+def test_a_refusal_names_the_part_and_what_to_do(read: Callable[[], object], told: str) -> None:
+    with pytest.raises(NoteInvalid) as caught:
+        read()
+    assert str(caught.value) == told

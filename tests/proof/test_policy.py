@@ -30,6 +30,12 @@ TEXT = Checkpoint(ORIGIN, 300, bytes(32)).text()
 HEAD = f"log {LOG}\n" + "".join(f"witness {name} {key}\n" for name, key in WITNESSES.items())
 
 
+LINES = (
+    "`log <vkey> [<url>]`, `witness <name> <vkey> [<url>]`, `group <name> all|any|<k> <name>...` or"
+    " `quorum <name>` belongs here; a comment has a line of its own"
+)
+
+
 def policy(rules: str, head: str = HEAD) -> Policy:
     return Policy.parse(f"{head}{rules}".encode())
 
@@ -196,13 +202,13 @@ def test_blanks_and_comments_say_nothing() -> None:
 @pytest.mark.parametrize(
     ("data", "match", "line"),
     [
-        ("", "the policy has no quorum", None),
+        ("", "^the policy has no quorum; `quorum none` asks for no witness$", None),
         ("# nothing\n", "the policy has no quorum", None),
         (HEAD, "the policy has no quorum", None),
-        ("quorum none", "its newline is missing", 1),
+        ("quorum none", "^policy line 1: its newline is missing$", 1),
         ("\n\nquorum none\n ", "its newline is missing", 4),
-        ("quorum none\nquorum none\n", "a second quorum", 2),
-        ("quorum\n", "belongs here", 1),
+        ("quorum none\nquorum none\n", "^policy line 2: a second quorum; a policy has one$", 2),
+        ("quorum\n", f"^policy line 1: {re.escape(LINES)}$", 1),
         ("quorum none none\n", "belongs here", 1),
         ("quorum none # comment\n", "belongs here", 1),
         ("Quorum none\n", "belongs here", 1),
@@ -427,6 +433,15 @@ def test_a_policy_without_a_log_judges_nothing() -> None:
         Policy.parse(b"quorum none\n").judge(cosigned())
 
 
+def test_the_logs_that_would_be_believed_are_told() -> None:
+    judging = Policy.parse(f"log {log_key('a', 8)}\nlog {log_key('b', 9)}\nquorum none\n".encode())
+    with pytest.raises(CheckpointInvalid) as caught:
+        judging.judge(cosigned())
+    assert str(caught.value) == (
+        f"no log that is believed signed this checkpoint; believed: {log_key('a', 8)}, {log_key('b', 9)}"
+    )
+
+
 def test_any_of_the_listed_logs_will_do_and_it_is_told_which() -> None:
     old, new = log_key(ORIGIN, 8), LOG  # a key that the log turned
     other = log_key("another.example", 9)
@@ -474,7 +489,7 @@ def test_every_witness_given_is_needed_under_its_key_s_name() -> None:
 @pytest.mark.parametrize(
     ("keys", "match"),
     [
-        ([], "a log's is missing"),
+        ([], "^vkeys: a log's is missing, of type 0x01; ask the log's operator for it$"),
         ([WITNESSES["A"]], "a log's is missing"),
         ([LOG, LOG], "public key that was given before"),
         ([LOG, WITNESSES["A"], WITNESSES["A"]], "the name A.example is taken"),

@@ -113,9 +113,13 @@ def test_a_changed_proof_is_refused_or_says_exactly_something_else(
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        ("", "an empty line belongs"),
+        ("", "^proof: an empty line belongs before the checkpoint; copy it whole$"),
         (HEADER, "an empty line belongs"),
-        (f"{HEADER}\ncheckpoint\n", "a line `index <number>` belongs"),
+        (
+            f"{HEADER}\ncheckpoint\n",
+            "^proof: a line `index <number>` belongs after the first, or after `extra`$",
+        ),
+        ("x" * 65 + "\n\n", f"^proof: its first line is c2sp.org/tlog-proof@v1, not '{'x' * 64}'$"),
         (f"{HEADER}extra AAEC\n\ncheckpoint\n", "a line `index <number>` belongs"),
         (f"{HEADER}index 5\n{HASH}\ncheckpoint\n", "an empty line belongs"),
         (f"\n{GOOD}", "its first line is"),
@@ -130,7 +134,10 @@ def test_a_changed_proof_is_refused_or_says_exactly_something_else(
         (GOOD.replace("extra AAEC", "extra  AAEC"), "proof extra: canonical base64"),
         (GOOD.replace("extra AAEC", "extra\u00a0AAEC"), "a line `index <number>` belongs"),
         (GOOD.replace("extra AAEC", "Extra AAEC"), "a line `index <number>` belongs"),
-        (GOOD.replace("extra AAEC", "extra "), "proof extra: 1 to 65,536 bytes, not 0"),
+        (
+            GOOD.replace("extra AAEC", "extra "),
+            "^proof extra: 1 to 65,536 bytes, not 0; its line is left out where there is none$",
+        ),
         (GOOD.replace("extra AAEC", "extra"), "a line `index <number>` belongs"),
         (GOOD.replace("index 5", "index"), "a line `index <number>` belongs"),
         (GOOD.replace("index 5", "index "), "proof index: a number in the digits"),
@@ -147,7 +154,8 @@ def test_a_changed_proof_is_refused_or_says_exactly_something_else(
             "proof hash 2: 31 bytes instead of 32",
         ),
         (GOOD.replace(HASH, "\n".join([HASH] * 64)), "64 hashes are over 63"),
-        (GOOD[:-1], "proof checkpoint: the last newline is missing"),
+        (GOOD.replace(HASH, "\n".join([HASH] * 63 + ["?"])), "64 hashes are over 63"),
+        (GOOD[:-1], "^proof checkpoint: the last newline is missing: it broke off$"),
         (f"{HEADER}index 5\n\n", "proof checkpoint: the last newline is missing"),
         (GOOD.replace("\n", "\r\n"), r"proof file: character 22 is U\+000D"),
         (GOOD.replace("checkpoint", "check\tpoint"), r"U\+0009"),

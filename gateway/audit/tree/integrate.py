@@ -92,12 +92,16 @@ class Integrator:
                 _require_same(self._outside, said, root(said.size, tiles_of(connection)))
 
     def step(self) -> Integrated | None:
-        """Extend the tree by what was committed, and sign it; None: there was nothing to do.
+        """Extend the tree by what was committed, and sign it; None: nothing to do, or another one does it.
 
         Raises:
             TreeRefused, OutsideUnusable: Nothing is signed until an operator has looked.
             StoreUnavailable: The database can't be read or written; the next step begins anew.
         """
+        with self._outside.held() as is_ours:
+            return self._step() if is_ours else None
+
+    def _step(self) -> Integrated | None:
         with self._store.reading() as connection:
             # 1 read: the tree first, so that the log's head is never behind it
             tree, origins = read_tree(connection), read_origins(connection)

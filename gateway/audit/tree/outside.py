@@ -7,8 +7,10 @@ can read it; the signature keeps whoever can write the file, and has no key, fro
 
 from __future__ import annotations
 
+import fcntl
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from scoregate.proof.checkpoint import Checkpoint, CheckpointInvalid, open_checkpoint
@@ -22,7 +24,7 @@ class OutsideUnusable(Exception):
 
 
 class Outside:
-    """The file. One writer at a time."""
+    """The file, and the lock that integrators on one machine share with it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -31,6 +33,29 @@ class Outside:
     def path(self) -> Path:
         """Where it lies."""
         return self._path
+
+    @contextmanager
+    def held(self) -> Iterator[bool]:
+        """While the block runs nobody else has the file; False: somebody else has it.
+
+        Two that compared at the same time could write one after the other, and the lower size last.
+
+        Raises:
+            OutsideUnusable: There is no place for a lock.
+        """
+        try:
+            lock = os.open(self._path.with_name(f".{self._path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise OutsideUnusable(f"{self._path} can't be locked ({error.strerror})") from error
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+        finally:
+            os.close(lock)
 
     def read(self, keys: list[VerifierKey]) -> Checkpoint | None:
         """What was remembered last, signed by one of ``keys``; None where there is no file.
@@ -51,12 +76,12 @@ class Outside:
         raise OutsideUnusable(f"{self._path} holds no checkpoint that a key of this log has signed")
 
     def write(self, checkpoint: bytes) -> None:
-        """Remember it, durably on return.
+        """Remember it, durably on return. Called while it is held.
 
         Raises:
             OutsideUnusable: It can't be written; what was there stays.
         """
-        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        draft = self._path.with_name(f".{self._path.name}.new")
         try:
             with draft.open("wb") as file:
                 file.write(checkpoint)
