@@ -64,12 +64,12 @@ class Folder:
                 to others or can't be written.
         """
         try:
+            _require_name(name)
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             _require_private(path)
             if (path / "vkey").exists():
                 raise WitnessMisconfigured(f"{path} holds a witness already; a new one needs a new folder")
             if not (path / "key.pem").exists():
-                _require_name(name)
                 durable.write(path / "key.pem", _pem(Ed25519PrivateKey.generate()))
             vkey = verifier_key(name, _read_key(path / "key.pem"), KeyKind.COSIGNATURE)
             made = cls(path, vkey)
@@ -186,4 +186,6 @@ def _require_private(path: Path) -> None:
 def _require_name(name: str) -> None:
     if "://" in name:
         raise WitnessMisconfigured("--name: an address without https://, such as witness.example/compliance")
-    VerifierKey(name, KeyKind.COSIGNATURE, bytes(32))  # which knows what a key's name can be
+    if not name.isprintable():
+        raise WitnessMisconfigured("--name: it will stand in files and on screens: printable letters only")
+    VerifierKey(name, KeyKind.COSIGNATURE, bytes(32))  # which knows what else a key's name can be
