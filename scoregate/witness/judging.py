@@ -56,8 +56,9 @@ def contradiction(
 ) -> Contradiction | None:
     """Return what ``submitted``, which `require_next` refused, shows of its log; None where that is nothing.
 
-    ``size_before`` was cosigned just before ``latest``. Whoever names it as the old size may only have lost a
-    race: two servers of one log grew it at once, and the larger tree came first. That is not put on record.
+    ``size_before`` was cosigned just before ``latest``; None where nothing was. Whoever names it as the old
+    size may only have lost a race: two servers of one log grew it at once, and the larger tree came first.
+    That is not put on record.
     """
     if latest is None:
         return None

@@ -133,6 +133,15 @@ class Log:
         durable.write(self.path / "checkpoint", note.encode(), reached=reached)
         reached(durable.Step.DURABLE)
 
+    def sync(self) -> None:
+        """Let the latest note outlive a power cut, whoever put it there.
+
+        Raises:
+            OSError: The disk refuses.
+        """
+        durable.sync(self.path / "checkpoint")
+        durable.sync(self.path)
+
     def _read(self, name: str) -> Cosigned | None:
         path = self.path / name
         try:

@@ -42,7 +42,10 @@ class Witness:
     lock: Callable[[], AbstractContextManager[None]]
     tell: Tell = tell_nobody  # what whoever keeps the witness should know: a line of text
     reached: durable.Reached = durable.nobody
-    _unsure: bool = False  # whether what lies in the folder may be lost in a power cut
+    _durable: dict[Path, Note] = field(
+        default_factory=dict
+    )  # by the log's folder: what a power cut can't take
+    _unsure: bool = False  # whether the disk failed when it mattered
 
     @classmethod
     def open(cls, path: Path, *, clock: Callable[[], datetime], tell: Tell = tell_nobody) -> "Witness":
@@ -58,10 +61,7 @@ class Witness:
         with witness.lock():
             for log in all_logs(folder):
                 log.keys()
-                if log.latest():
-                    # One that crashed may not have come to it.
-                    durable.sync(log.path / "checkpoint")
-                    durable.sync(log.path)
+                witness._latest(log)
         return witness
 
     def add_checkpoint(self, data: bytes) -> bytes:
@@ -82,9 +82,8 @@ class Witness:
         signed = _signed(submission.note, keys)
         submitted = _checkpoint(signed)
         with self.lock():
-            self._require_sure()
             # 3. Alone with the folder: what is read now is still so when it is replaced.
-            latest = log.latest()
+            latest = self._latest(log)
             tree = latest.checkpoint if latest else None
             try:
                 require_next(tree, submission.old_size, submission.proof, submitted)
@@ -97,11 +96,10 @@ class Witness:
             at = max(self._now(), latest.at if latest else 1)
             line = cosign(signed.text, self.folder.vkey.name, self.key, at=at)
             # 5. Keep it. Nobody else comes to see the cosignature before it is durable.
-            try:
-                log.keep(signed.with_signatures([line]), latest, reached=self.reached)
-            except NotDurable:
-                self._unsure = True
-                raise
+            if not (
+                latest and latest.at == at and latest.note.text == signed.text
+            ):  # else it is this very line
+                self._keep(log, signed.with_signatures([line]), latest)
         # 6. A crash from here on costs the log a repeat: 409 tells it the size, and then it gets its line.
         return encode_signatures([line])
 
@@ -114,13 +112,26 @@ class Witness:
         """
         # Without the lock it could be one that is in its place and not durable yet.
         with self.lock():
-            self._require_sure()
-            latest = Log(self.folder.logs / origin_hash, self.folder.vkey).latest()
+            latest = self._latest(Log(self.folder.logs / origin_hash, self.folder.vkey))
         return latest.note.encode() if latest else None
 
-    def _require_sure(self) -> None:
+    def _latest(self, log: Log) -> Cosigned | None:
         if self._unsure:
             raise NotDurable(errno.EIO, "the disk failed when a checkpoint was replaced: start it anew")
+        latest = log.latest()
+        if latest and self._durable.get(log.path) != latest.note:
+            # Another process put it there, and may have died before it was durable.
+            log.sync()
+            self._durable[log.path] = latest.note
+        return latest
+
+    def _keep(self, log: Log, note: Note, latest: Cosigned | None) -> None:
+        try:
+            log.keep(note, latest, reached=self.reached)
+        except NotDurable:
+            self._unsure = True
+            raise
+        self._durable[log.path] = note
 
     def _now(self) -> int:
         return micros(self.clock()) // 1_000_000

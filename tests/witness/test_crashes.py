@@ -155,8 +155,9 @@ def require_no_less(caller: Caller, answered: int) -> int:
 
 def test_two_processes_on_one_folder_are_one_witness(place: Place, start: Starts) -> None:
     """Both are asked at once for growth from one size to different ones: each time one of them says yes."""
+    place.witness().add_checkpoint(LOG.request(0, 1))
     callers = [start().caller, start().caller]
-    size = 0
+    size = 1
     for _ in range(12):
         wanted = [size + 1, size + 2]
         answers: dict[int, int] = {}

@@ -84,6 +84,23 @@ def test_nothing_else_may_follow(
     assert type(raised.value) is kind
 
 
+TOLD = {
+    "old over the checkpoint's own": "the old size, 8, is over the checkpoint's own, 7",
+    "old below the latest": "the size that was cosigned last is 8",
+    "nothing with the root of something": "a tree of no entries has the hash of nothing as its root",
+    "a proof from nothing": "from size 0 there is nothing to prove, and the proof is empty",
+    "another root for the same size": "two different roots for the same size 8",
+}
+
+
+@pytest.mark.parametrize(("name", "words"), TOLD.items(), ids=TOLD.keys())
+def test_a_refusal_says_why(name: str, words: str) -> None:
+    before, old, proof, submitted, _ = REFUSED[name]
+    with pytest.raises(NotCosigned) as raised:
+        require_next(before, old, proof, submitted)
+    assert str(raised.value) == words
+
+
 @pytest.mark.parametrize(("before", "size"), [(None, 0), (NOTHING, 0), (latest(8), 8)])
 def test_a_stale_size_is_told_which_one_is_the_latest(before: Checkpoint | None, size: int) -> None:
     with pytest.raises(SizeStale) as raised:
@@ -109,6 +126,13 @@ SHOWN: dict[str, tuple[Checkpoint | None, int | None, int, Checkpoint, Contradic
     "who lost the first race": (latest(8), 0, 0, latest(7), None),
     "larger and not proven": (latest(8), 5, 8, FORK.checkpoint(9), U),
     "larger, from another size": (latest(8), 5, 7, FORK.checkpoint(9), None),
+    "larger than a single entry, and not proven": (
+        latest(1),
+        None,
+        1,
+        MadeLog().forked(at=0).checkpoint(9),
+        U,
+    ),
     "larger than nothing": (NOTHING, None, 0, latest(9), None),
 }
 

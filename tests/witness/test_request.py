@@ -81,6 +81,23 @@ def test_anything_else_is_malformed(data: bytes) -> None:
         Submission.decode(data)
 
 
+TOLD = {
+    "no empty line": "an empty line between the proof and the checkpoint is missing",
+    "Old": "the first line is `old`, a space and a size",
+    "a leading zero": "the old size: a number has no leading zeros",
+    "a hash of 31 bytes": "a proof line holds 32 bytes, not 31",
+    "64 hashes": "the proof has over 63 lines",
+    "a byte too many": "the request has over 65,536 bytes",
+}
+
+
+@pytest.mark.parametrize(("name", "words"), TOLD.items(), ids=TOLD.keys())
+def test_a_refusal_says_which_part(name: str, words: str) -> None:
+    with pytest.raises(RequestMalformed) as raised:
+        Submission.decode(BAD[name])
+    assert str(raised.value) == words
+
+
 @pytest.mark.parametrize(
     "data",
     [request(1, [HASH] * MAX_PROOF_HASHES, NOTE), request(1, [], NOTE.ljust(MAX_REQUEST_BYTES - 7, b"x"))],

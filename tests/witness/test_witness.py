@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 
@@ -149,6 +150,7 @@ def test_content_and_name_are_synced_in_this_order_before_there_is_an_answer(pla
         if event == "c_call" and what in (os.fsync, os.replace):
             calls.append(what.__name__)
 
+    place.clock.now += timedelta(seconds=1)
     sys.setprofile(watch)
     try:
         witness.add_checkpoint(LOG.request(1, 1))
@@ -198,20 +200,42 @@ def test_where_the_new_note_may_not_last_nothing_is_cosigned_or_shown_before_a_r
     assert place.witness().add_checkpoint(LOG.request(3, 5))
 
 
-def test_a_start_makes_what_it_builds_on_durable(place: Place) -> None:
-    place.witness().add_checkpoint(LOG.request(0, 1))
+def test_what_another_process_put_there_is_made_durable_before_it_is_built_on_or_shown(place: Place) -> None:
+    """It may have died before it came to that. What is known to be durable is not synced again."""
     synced: list[str] = []
 
     def watch(_: FrameType, event: str, what: object) -> None:
         if event == "c_call" and what is os.fsync:
             synced.append("fsync")
 
+    reader = place.witness()
+    place.witness().add_checkpoint(LOG.request(0, 1))
     sys.setprofile(watch)
     try:
-        place.witness()
+        started = place.witness()
+        at_the_start = len(synced)
+        for _ in range(2):
+            started.checkpoint(hashed(ORIGIN))
+        assert len(synced) == at_the_start == 2
+        for _ in range(2):
+            reader.checkpoint(hashed(ORIGIN))
+        assert len(synced) == 4
     finally:
         sys.setprofile(None)
-    assert synced == ["fsync", "fsync"]
+
+
+def test_the_same_again_in_the_same_second_is_the_same_line_and_costs_no_write(place: Place) -> None:
+    """Anybody may send the latest note again, as often as they like."""
+    witness, steps = place.witness(), list[Step]()
+    line = witness.add_checkpoint(LOG.request(0, 1))
+    witness.reached = steps.append
+    assert witness.add_checkpoint(LOG.request(1, 1)) == line
+    assert steps == [Step.JUDGED]
+    place.clock.now += timedelta(seconds=1)
+    assert witness.add_checkpoint(LOG.request(1, 1)) != line
+    assert Step.DURABLE in steps
+    note = LOG.signed(LOG.checkpoint(1).text() + "an extension\n")
+    assert place.times(note, witness.add_checkpoint(request(1, [], note))) == [place.clock.seconds]
 
 
 # --- time -------------------------------------------------------------------------------------------
