@@ -241,7 +241,7 @@ def show(folder: Dir, output: Shown = Output.TABLE) -> None:
         typer.echo(json.dumps({"result": result, **plain}, indent=2))
     else:
         console = Console()
-        console.print(_logs_table(there, logs))
+        console.print(_logs_table(there, logs) if logs else Text(f"{there.vkey.name} trusts no log yet."))
         console.print(_records_table(there, found) if found else Text("Nothing is on record."))
     if found:
         raise typer.Exit(4)

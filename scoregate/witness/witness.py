@@ -142,8 +142,8 @@ class Witness:
         kind = contradiction(latest.checkpoint, log.size_before(), submission.old_size, submitted)
         if kind is None:
             return
-        sizes = f"{submitted.size:,} entries where {latest.checkpoint.size:,} were cosigned"
-        told = f"{kind} of {submitted.origin}, {sizes}"
+        sizes = f"size {submitted.size:,} where {latest.checkpoint.size:,} was cosigned"
+        told = f"{kind}, {submitted.origin} at {sizes}"
         try:
             record = evidence.put_on_record(
                 self.folder, kind, latest, submission, submitted, signed, at=self._now(), reached=self.reached
