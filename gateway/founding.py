@@ -173,7 +173,7 @@ def publish_what_is_there(store: Store, settings: Settings) -> None:
         origin = read_head(connection).origin
     key = publish(settings, origin)
     with store.writer.begin() as connection:
-        begin_tree(connection, origin, key)
+        begin_tree(connection, key)
 
 
 def _authorities(settings: Settings, now: datetime) -> tuple[Authority, Authority]:
@@ -221,7 +221,7 @@ def _begin(
             pairwise_check=pairwise.check_value,
             now=now,
         )
-        begin_tree(connection, settings.log_origin, publish(settings, settings.log_origin))
+        begin_tree(connection, publish(settings, settings.log_origin))
         tx = Transaction(connection, lambda: now, vault)
         record_key(tx, current.kid, "current", actor="gateway")
         record_key(tx, following.kid, "next", actor="gateway")

@@ -18,10 +18,12 @@ from gateway.cli.engine import app as engine_app
 from gateway.cli.init import init as init_command
 from gateway.cli.init import upgrade as upgrade_command
 from gateway.cli.keys import app as keys_app
+from gateway.cli.log import open_ as open_command
 from gateway.cli.partner import app as partner_app
 from gateway.cli.quota import app as quota_app
 from gateway.cli.serve import serve as serve_command
 from gateway.cli.up import up as up_command
+from scoregate.cli import log_app
 
 RUNS = "Run a gateway"
 OPERATES = "Operate it, through the admin door"
@@ -42,5 +44,6 @@ def extend(app: typer.Typer) -> None:
         if find_spec(name) is None:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
     app.add_typer(engine_app, rich_help_panel=RUNS)
+    log_app.command("open", rich_help_panel=RUNS)(open_command)
     for command in (init_command, serve_command, up_command, upgrade_command):
         app.command(rich_help_panel=RUNS)(command)

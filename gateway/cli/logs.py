@@ -27,7 +27,7 @@ from scoregate.options.v1 import options_pb2
 FIELDS = frozenset(
     {
         *("event", "level", "timestamp", "logger", "place", "exception", "exc_info"),
-        *("method", "request_id", "path", "why", "message"),
+        *("method", "request_id", "path", "why", "message", "witness"),
         *("mode", "partner", "admin", "http", "engine", "pages", "page"),
     }
 )

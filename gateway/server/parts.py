@@ -16,6 +16,7 @@ from consent.pairwise import ForeignReference, Pairwise
 from gateway import migrations
 from gateway.audit.log import keep_pairwise_check, read_head
 from gateway.audit.private import Unreadable, Vault
+from gateway.audit.tree.tables import read_origins
 from gateway.engine import EmbeddedEngine, EngineDoor, EngineUnavailable, ModelCard, RemoteEngine
 from gateway.gate import Gate
 from gateway.keys import RingBroken, Signer
@@ -143,7 +144,9 @@ def _open_signer(settings: Settings, store: Store) -> Signer:
         raise invalid("database.url", f"{error}; restore it from its backup") from error
     except StoreUnavailable as error:
         raise invalid("database.url", "the log has no head; restore it from its backup") from error
-    began_as = signer.signing().log_origin
+    with store.reading() as connection:
+        names = [origin.name for origin in read_origins(connection)]
+    began_as = names[0] if names else signer.signing().log_origin
     if began_as != settings.log_origin:
         raise invalid("log_origin", f"the log began as {began_as}; set it to that")
     return signer

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from functools import partial
 
+from gateway.audit.tree import signing
 from gateway.audit.tree.integrate import Integrator, TreeRefused
 from gateway.audit.tree.outside import Outside, OutsideUnusable
 from gateway.audit.tree.publish import Publisher
 from gateway.audit.tree.tables import Origin, read_origins
 from gateway.audit.tree.witnesses import Witnesses
+from gateway.ledger import LedgerBusy, LedgerUnavailable
 from gateway.pages.log import prefix_of
 from gateway.pki import FileRefused
+from gateway.renaming import following, rename
 from gateway.server.housekeeping import tick
+from gateway.server.parts import Parts
 from gateway.server.soundness import invalid
 from gateway.settings import Settings
-from gateway.store import Store
 from scoregate.proof.policy import Policy
 
 
-def keep_published(settings: Settings, store: Store, closing: ExitStack) -> None:
+def keep_published(parts: Parts, closing: ExitStack) -> None:
     """Integrate and publish until ``closing`` closes, and once more then.
 
     Raises:
         SettingsInvalid: Nothing may be signed with these keys, this file or this database.
     """
-    log = settings.log
+    store, log = parts.store, parts.settings.log
     with store.reading() as connection:
         if not read_origins(connection):
             raise invalid("log.key_folder", "the log has no key of its own; run `scoregate upgrade`")
@@ -37,9 +41,24 @@ def keep_published(settings: Settings, store: Store, closing: ExitStack) -> None
     policy = Policy.parse(log.policy.read_bytes())
     witnesses = Witnesses(list(policy.witnesses.values()), timeout=log.witness_timeout_ms / 1_000)
     closing.callback(witnesses.close)
-    publisher = Publisher(store, integrator, witnesses)
+    publisher = Publisher(store, integrator, witnesses, partial(_rename, parts))
     closing.callback(publisher.catch_up)  # what was answered last is not to wait for the next start
     tick("tree", publisher.catch_up, closing, every=log.interval_ms / 1_000)
+
+
+def _rename(parts: Parts) -> None:
+    """Give the log the name of its half-year, once one has begun."""
+    before = parts.signer.signing().log_origin
+    name = following(before, parts.ledger.now())
+    if name is None:
+        return
+    with suppress(LedgerUnavailable, LedgerBusy):  # the next one comes in a second
+        if parts.signer.refresh().log_origin == before:
+            key = signing.create(parts.settings.log.key_folder, name)
+            parts.ledger.change(
+                partial(rename, key=key, before=before, actor="gateway", reason="a half-year began")
+            )
+            parts.signer.refresh()
 
 
 def stated_policy(settings: Settings, origin: Origin) -> str:

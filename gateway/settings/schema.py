@@ -6,6 +6,7 @@ mistake in the field quotes it as the remedy. Rules between two fields stand whe
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -17,6 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from gateway.settings.fields import Address, AddressField, PathField, Whole, is_encrypted, is_local, split_url
 
 DEVELOPMENT_DOMAIN = "scoregate.local"
+LOG_NAME = re.compile(r"[a-z0-9.-]+(/[A-Za-z0-9._~-]+)*")
 _ORIGIN = r"://[^\s/?#@]+"
 _WEB_ADDRESS = rf"{_ORIGIN}(/[^\s/?#@]+)*$"
 
@@ -260,7 +262,7 @@ class Settings(BaseSettings):
     log_origin: str = Field(
         default=f"{DEVELOPMENT_DOMAIN}/log/2026h2",
         max_length=255,
-        pattern=r"^[a-z0-9.-]+(/[A-Za-z0-9._~-]+)*$",
+        pattern=f"^{LOG_NAME.pattern}$",
     )
     """The name under which the audit log began: host and path without a scheme, at most 255 characters."""
     public_url: str = Field(default="http://127.0.0.1:8080", pattern="^https?" + _WEB_ADDRESS)

@@ -85,7 +85,7 @@ def ground(database_url: str, tmp_path: Path) -> Iterator[Ground]:
     key = signing.create(tmp_path / "keys", ORIGIN).verifier
     with store.writer.begin() as connection:
         log.create_head(connection, origin=ORIGIN, signing_kid="k" * 43, pairwise_check=b"c" * 32)
-        begin_tree(connection, ORIGIN, key)
+        begin_tree(connection, key)
     yield Ground(store, tmp_path, key)
     store.close()
 

@@ -13,7 +13,10 @@ import sqlalchemy as sa
 from gateway.pages.consumer import asked
 from gateway.store import open_store
 from scoregate.audit.v1 import leaf_pb2
-from scoregate.proof import leaf
+from scoregate.proof import leaf, merkle
+from scoregate.proof.policy import Policy
+from scoregate.proof.tlog_proof import TlogProof
+from tests.journey.test_published_log import proof_of, vkey
 from tests.pages.browser import text_of
 from tests.pages.place import Place
 from tests.world import seconds
@@ -53,10 +56,28 @@ def test_each_entry_can_be_proved_by_whoever_it_is_about_and_read_by_nobody_else
     assert leaf.commit(part, blind) == leaf.decode(data).commitment
     assert leaf_pb2.PrivatePart.FromString(part).score == answer.scored.score
     missing = other.get("/asked/999999")
-    for address in (path, f"{path}/leaf", f"{path}/receipt.json"):
+    for address in (path, f"{path}/leaf", f"{path}/receipt.json", f"{path}/proof"):
         seen = other.get(address)
         assert (seen.status_code, text_of(seen)) == (404, text_of(missing))
     assert answer.receipt.log_origin == receipt["log_origin"]
+
+
+def test_each_entry_has_a_proof_that_stands_alone_once_it_is_published(own_place: Place) -> None:
+    acme = own_place.world.partner("acme")
+    answer = acme.score(own_place.world.consent(acme, "uci-00001"))
+    browser, path = own_place.browser("uci-00001"), f"/asked/{answer.receipt.leaf_index}"
+    early = browser.get(f"{path}/proof")
+    if early.status_code != 200:  # the second in which it is published may be over already
+        assert (early.status_code, "The proof is not there yet" in text_of(early)) == (503, True)
+        assert "proof" not in browser.get(f"{path}/receipt.json").json()
+
+    proof_of(acme, answer.receipt.leaf_index)
+
+    proof = TlogProof.decode(browser.get(f"{path}/proof").content)
+    policy = Policy.of([vkey(own_place.world)])
+    assert proof.index == answer.receipt.leaf_index
+    proof.require(merkle.leaf_hash(answer.receipt.leaf), policy)
+    assert browser.get(f"{path}/receipt.json").json()["proof"] == proof.encode()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from scoregate.proof.checkpoint import Checkpoint
 from scoregate.proof.merkle import HASH_BYTES
 from scoregate.proof.note import Note
 from scoregate.proof.tiles import TILE_HEIGHT, TILE_WIDTH
+from scoregate.proof.tlog_proof import TlogProof
 from scoregate.values import value
 
 
@@ -88,6 +89,15 @@ class Proofs:
             if index >= size:
                 raise EntryNotPublished
             return Proof(published, tree_tiles.inclusion(index, size, tiles_of(connection)))
+
+    def tlog_proof(self, index: int) -> str:
+        """The same for an entry, whosever it is, as one text that stands alone (C2SP tlog-proof).
+
+        Raises:
+            EntryMissing, EntryNotPublished, StoreUnavailable: As ``inclusion``.
+        """
+        proof = self.inclusion(index)
+        return TlogProof(index, tuple(proof.hashes), proof.published.note).encode()
 
     def consistency(self, old_size: int) -> Proof:
         """The proof that the tree of ``old_size`` entries is the beginning of the published one.

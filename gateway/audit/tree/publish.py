@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 import structlog
@@ -25,17 +25,26 @@ log = structlog.get_logger()
 class Publisher:
     """Keeps the published tree close behind the log. Used by one thread."""
 
-    def __init__(self, store: Store, integrator: Integrator, witnesses: Witnesses) -> None:
+    def __init__(
+        self,
+        store: Store,
+        integrator: Integrator,
+        witnesses: Witnesses,
+        rename: Callable[[], None] = lambda: None,
+    ) -> None:
         self._store = store
         self._integrator = integrator
         self._witnesses = witnesses
+        self._rename = rename  # gives the log its next name, where that is due
         self._trouble = ""
 
     def catch_up(self) -> None:
         """Bring the tree up to the log's head, and show it. What stops it is told, once for each reason."""
         try:
-            while (done := self._integrator.step()) is not None and done.is_behind:
-                pass
+            self._rename()
+            while (done := self._integrator.step()) is not None:
+                if not done.is_behind:
+                    self._show()
             self._show()
         except (TreeRefused, OutsideUnusable, StoreUnavailable) as error:
             LOG_STALLED.inc()

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from consent.sql import Select, Write
+from gateway.audit.log import log_head
 from gateway.store import metadata
 from scoregate.proof.merkle import HASH_BYTES
 from scoregate.proof.note import VerifierKey
@@ -72,11 +73,21 @@ _tile = Select("SELECT hashes FROM log_tiles WHERE level = :level AND number = :
 _put_tiles = Write(log_tiles, replace=True)
 
 
-def begin_tree(connection: Connection, origin: str, key: VerifierKey) -> None:
-    """Give an unpublished tree the name under which it begins, and the key that signs for it."""
+def begin_tree(connection: Connection, key: VerifierKey, *, begins: int = 0) -> None:
+    """Give the tree a name from so many entries on: that of the key which signs for it."""
     connection.execute(
-        sa.insert(log_origins).values(origin=origin, begins=0, vkey=str(key), ends=None, final=None)
+        sa.insert(log_origins).values(origin=key.name, begins=begins, vkey=str(key), ends=None, final=None)
     )
+
+
+def succeed(
+    connection: Connection, before: str, key: VerifierKey, *, ends: int, final: bytes | None = None
+) -> None:
+    """Put the key's name in place of one that vouches for so many entries; ``final``: its last checkpoint."""
+    whose = log_origins.c.origin == before
+    connection.execute(sa.update(log_origins).where(whose).values(ends=ends, final=final))
+    begin_tree(connection, key, begins=ends)
+    connection.execute(sa.update(log_head).values(origin=key.name))
 
 
 def read_tree(connection: Connection) -> Tree:

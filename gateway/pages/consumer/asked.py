@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -16,6 +17,7 @@ from starlette.routing import Route
 
 from gateway.audit.log import first_since, read_head
 from gateway.audit.persons import PersonEntry, PersonPage, entries_about, entry_about
+from gateway.audit.tree.proofs import EntryNotPublished, Proofs
 from gateway.pages.consumer.desk import CONSUMER, Missing, Visit
 from gateway.pages.consumer.frame import Frame, attached
 from scoregate.audit.v1 import leaf_pb2
@@ -43,6 +45,7 @@ class AskedPages:
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
         self._desk = frame.desk
+        self._proofs = Proofs(frame.desk.store)
         self._zone = ZoneInfo(frame.desk.settings.pages.time_zone)
         self._begins: dict[int, int] = {}  # year → index of its first entry
 
@@ -56,6 +59,7 @@ class AskedPages:
             Route("/asked/{leaf_index}", frame.page(self._show)),
             Route("/asked/{leaf_index}/leaf", frame.page(self._leaf)),
             Route("/asked/{leaf_index}/receipt.json", frame.page(self._receipt)),
+            Route("/asked/{leaf_index}/proof", frame.page(self._proof)),
         ]
 
     def _list(self, visit: Visit) -> Response:
@@ -78,18 +82,26 @@ class AskedPages:
         return _download(entry.data, f"leaf-{entry.leaf_index}.binpb", "application/octet-stream")
 
     def _receipt(self, visit: Visit) -> Response:
-        """Where the entry lies in the log, and what opens its commitment."""
+        """Where the entry lies in the log, that it does, and what opens its commitment."""
         entry, log_origin = self._one(visit)
         part = b"" if entry.part is None else entry.part.SerializeToString()
-        receipt = {
+        receipt: dict[str, str | int] = {
             "log_origin": log_origin,
             "leaf_index": entry.leaf_index,
             "leaf": base64.b64encode(entry.data).decode(),
             "private_part": base64.b64encode(part).decode(),
             "blind": base64.b64encode(entry.blind).decode(),
         }
+        with suppress(EntryNotPublished):  # of the last second: what there is is a receipt, too
+            receipt["proof"] = self._proofs.tlog_proof(entry.leaf_index)
         text = json.dumps(receipt, indent=2) + "\n"
         return _download(text.encode(), f"receipt-{entry.leaf_index}.json", "application/json")
+
+    def _proof(self, visit: Visit) -> Response:
+        """That the entry is in the published log (C2SP tlog-proof)."""
+        entry, _ = self._one(visit)
+        proof = self._proofs.tlog_proof(entry.leaf_index)
+        return _download(proof.encode(), f"entry-{entry.leaf_index}.tlog-proof", "text/plain")
 
     def _report(self, visit: Visit) -> Response:
         year, before = self._year(visit), _number(visit.request, "before")

@@ -22,6 +22,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from consent.register import NotFound
+from gateway.audit.tree.proofs import EntryNotPublished
 from gateway.engine import EngineAnswerInvalid, EngineLate, EngineUnavailable
 from gateway.ledger import LedgerBusy, LedgerUnavailable
 from gateway.pages.consumer import forms, words
@@ -168,6 +169,8 @@ class Frame:
                 said = 404, *NOT_HERE
             case FormRefused():
                 said = error.status, N_("That did not work"), error.why
+            case EntryNotPublished():
+                said = 503, *TOO_EARLY
             case BurstExceeded():
                 said = 429, *TOO_OFTEN
             case _ if isinstance(error, LATER):
@@ -194,6 +197,10 @@ class Frame:
 NOT_HERE = (
     N_("There is nothing here for you"),
     N_("The link may have been answered, have run out, or be meant for somebody else."),
+)
+TOO_EARLY = (
+    N_("The proof is not there yet"),
+    N_("The log is sealed about once a second. Go back, and ask for the proof again."),
 )
 TOO_OFTEN = (
     N_("That was often"),

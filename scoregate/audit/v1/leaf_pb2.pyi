@@ -38,6 +38,7 @@ class LeafKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     LEAF_KIND_DISPUTE_RESOLVED: _ClassVar[LeafKind]
     LEAF_KIND_KEY_CHANGED: _ClassVar[LeafKind]
     LEAF_KIND_MODEL_CHANGED: _ClassVar[LeafKind]
+    LEAF_KIND_LOG_RENAMED: _ClassVar[LeafKind]
     LEAF_KIND_OFFICER_READ: _ClassVar[LeafKind]
 
 class Decision(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
@@ -73,6 +74,7 @@ LEAF_KIND_DISPUTE_OPENED: LeafKind
 LEAF_KIND_DISPUTE_RESOLVED: LeafKind
 LEAF_KIND_KEY_CHANGED: LeafKind
 LEAF_KIND_MODEL_CHANGED: LeafKind
+LEAF_KIND_LOG_RENAMED: LeafKind
 LEAF_KIND_OFFICER_READ: LeafKind
 DECISION_UNSPECIFIED: Decision
 DECISION_SCORED: Decision
