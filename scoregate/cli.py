@@ -1,79 +1,38 @@
 """The `scoregate` command as a partner or an auditor installs it.
 
-It holds what needs no server: `version`, `log verify` and `consent-receipt verify`. What is installed
-beside it adds the rest through the entry-point group "scoregate.commands": each entry is a function
-`extend(app)` that may add commands to `app` and to `log_app`. The commands only read arguments and show
-results; the checking is in scoregate.proof and in consent_receipts.py.
+It holds what needs no server: `version`, `verify`, `log verify` and `consent-receipt verify`. What is
+installed beside it adds the rest through the entry-point group "scoregate.commands": each entry is a
+function `extend(app)` that may add commands to `app` and to `log_app`. The commands only read arguments and
+show results; the checking is in scoregate.proof and in consent_receipts.py.
 
 Errors in what the user gave are one calm line on stderr and an exit code. A traceback means a bug.
 """
 
-import difflib
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from enum import StrEnum
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 from typer.core import TyperGroup
 
-from scoregate.errors import KeysInvalid, ScoregateError, VerificationFailed
-from scoregate.instants import moment
-from scoregate.proof.faults import LogDiverged, LogError, LogIncomplete, LogInvalid
-from scoregate.proof.pulled import Report, verify
+from scoregate.errors import KeysInvalid, VerificationFailed
+from scoregate.log_command import log_verify
+from scoregate.proof.faults import LogError
+from scoregate.showing import Output, Shown, one_of, progress, refuse, shown
+from scoregate.verify_command import verify_file
+
+__all__ = ["Output", "Shown", "app", "assemble", "log_app", "main", "one_of", "receipt_app"]
 
 COMMANDS_GROUP = "scoregate.commands"
 INSTALL = 'Install it with its extras "server" and "engine"'
 SERVER_MISSING = f"Partner and audit tools only. {INSTALL} for the rest."
 
 
-W = TypeVar("W", bound=StrEnum)
-
 _OUR_PACKAGES = frozenset({"scoregate", "gateway", "consent", "scoring"})
-_OUTCOMES: tuple[tuple[type[ScoregateError], str, int], ...] = (
-    (VerificationFailed, "invalid", 3),
-    (LogInvalid, "invalid", 3),
-    (LogDiverged, "diverged", 4),
-    (LogIncomplete, "incomplete", 5),
-)
-
-
-class Output(StrEnum):
-    """How results are shown."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
-def one_of(kind: type[W]) -> Callable[[str], W]:
-    """Reads one word of a kind; anything else is told all of them, and which is nearest."""
-
-    def read(text: str) -> W:
-        words = {word.casefold(): word for word in kind}
-        if text in words.values():
-            return kind(text)
-        nearest = difflib.get_close_matches(text.casefold(), words, n=1)
-        meant = f" Did you mean {words[nearest[0]]}?" if nearest else ""
-        raise typer.BadParameter(f"{text!r} is not one of {', '.join(kind)}.{meant}")
-
-    return read
-
-
-Shown = Annotated[
-    Output,
-    typer.Option(
-        "--output", "-o", metavar="table|json", parser=one_of(Output), help="How to show the result."
-    ),
-]
 
 
 class _Commands(TyperGroup):
@@ -95,7 +54,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-log_app = typer.Typer(name="log", help="Check a pulled audit log, offline.", no_args_is_help=True)
+log_app = typer.Typer(name="log", help="Check a log: every entry, hash and signature.", no_args_is_help=True)
 app.add_typer(log_app)
 receipt_app = typer.Typer(
     name="consent-receipt", help="Check what a person allowed a lender, offline.", no_args_is_help=True
@@ -129,48 +88,8 @@ def version() -> None:
     typer.echo(f"scoregate {number}")
 
 
-@log_app.command("verify")
-def log_verify(
-    folder: Annotated[
-        Path,
-        typer.Argument(
-            metavar="DIR", exists=True, file_okay=False, help="What `scoregate audit pull` wrote."
-        ),
-    ],
-    receipts: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            exists=True,
-            file_okay=False,
-            help="Receipts that the client filed: find each in the log.",
-        ),
-    ] = None,
-    output: Shown = Output.TABLE,
-) -> None:
-    """Recompute a pulled log from its first byte: every entry, every hash, the root.
-
-    It needs no server and no key, and trusts nothing in DIR.
-    With --receipts it also finds the entry behind each answer that a lender
-    holds, and recomputes that it answers the question filed beside it.
-
-    Exit codes
-      0  All of it holds.
-      2  The command was not called like this.
-      3  Invalid: an entry, the head or a receipt is not what its format says.
-      4  Diverged: the entries, the head and the receipts are not of one log.
-      5  Incomplete: bundles, entries or files are missing. Pull again.
-    """
-    as_json = output is Output.JSON
-    try:
-        with _progress(quiet=as_json) as progress:
-            report = verify(folder, receipts=receipts, progress=progress)
-    except LogError as error:
-        _refuse(error, as_json=as_json)
-    if as_json:
-        typer.echo(json.dumps(_plain(report), indent=2))
-    else:
-        Console().print(_table(report))
+app.command("verify")(verify_file)
+log_app.command("verify")(log_verify)
 
 
 @receipt_app.command("verify")
@@ -224,14 +143,14 @@ def consent_receipt_verify(
     except KeysInvalid as error:
         raise typer.BadParameter(str(error), param_hint="--jwks") from error
     try:
-        with _progress(quiet=as_json or log is None) as progress:
-            checked = consent_receipts.check(file, keys, log=log, progress=progress)
+        with progress(quiet=as_json or log is None) as bar:
+            checked = consent_receipts.check(file, keys, log=log, progress=bar)
     except (LogError, VerificationFailed) as error:
-        _refuse(error, as_json=as_json)
+        refuse(error, as_json=as_json)
     if as_json:
         typer.echo(json.dumps(checked.plain(), indent=2))
     else:
-        Console().print(_shown("The consent receipt holds", checked.rows()))
+        Console().print(shown("The consent receipt holds", checked.rows()))
 
 
 def assemble(points: Iterable[metadata.EntryPoint]) -> typer.Typer:
@@ -259,99 +178,3 @@ def main() -> None:
 
     app.add_typer(witness_app)
     assemble(metadata.entry_points(group=COMMANDS_GROUP))(prog_name="scoregate")
-
-
-@contextmanager
-def _progress(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("Verifying"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("entries"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=quiet or not console.is_terminal,
-    )
-    with bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _refuse(error: LogError | VerificationFailed, *, as_json: bool) -> NoReturn:
-    result, code = next((name, code) for kind, name, code in _OUTCOMES if isinstance(error, kind))
-    index = error.index if isinstance(error, LogError) else None
-    if as_json:
-        typer.echo(json.dumps({"result": result, "index": index, "message": str(error)}, indent=2))
-    else:
-        line = Text.assemble((result.capitalize(), "bold red"), f": {error}.")
-        Console(stderr=True).print(line, soft_wrap=True)
-    raise typer.Exit(code)
-
-
-def _plain(report: Report) -> dict[str, str | int | None]:
-    return {
-        "result": "ok",
-        "origin": report.head.origin,
-        "tree_size": report.head.tree_size,
-        "root_hash": report.head.root_hash.hex(),
-        "bundles": report.bundles,
-        "first_time": _instant(report.first_micros, "microseconds"),
-        "last_time": _instant(report.last_micros, "microseconds"),
-        "partners": report.partners,
-        "releases": report.releases,
-        "replays": report.replays,
-        "units": report.units,
-        "receipts": report.receipts,
-        "requests": report.requests,
-    }
-
-
-def _table(report: Report) -> Table:
-    head = report.head
-    first, last = (_instant(each, "seconds") for each in (report.first_micros, report.last_micros))
-    rows = [
-        ("log", head.origin),
-        ("entries", f"{head.tree_size:,} in {_count(report.bundles, 'bundle')}; every one decodes strictly"),
-        ("root", head.root_hash.hex()),
-        ("", "recomputed over every entry (RFC 9162); head.json agrees"),
-        ("time", f"{first} to {last}; never goes back" if first else "no entries yet"),
-        ("partners", f"{report.partners:,}; each one's entries count from 1 without gaps"),
-        ("releases", f"{report.releases:,} for {_count(report.units, 'unit')}; nothing else cost a unit"),
-        ("replays", f"{report.replays:,}; each repeats an earlier release to the same partner"),
-        (
-            "receipts",
-            "not looked at; add --receipts DIR" if report.receipts is None else _receipts(report),
-        ),
-    ]
-    return _shown("The log holds", rows)
-
-
-def _shown(title: str, rows: Iterable[tuple[str, str]]) -> Table:
-    table = Table(
-        "Checked",
-        "Found",
-        title=title,
-        title_justify="left",
-        title_style="bold green",
-        box=box.SIMPLE,
-    )
-    for checked, found in rows:
-        table.add_row(Text(checked, style="bold"), Text(found, overflow="fold"))
-    return table
-
-
-def _receipts(report: Report) -> str:
-    return (
-        f"{report.receipts:,}; each one's entry and attestation are in the log, "
-        f"and {report.requests:,} hold the request that was answered"
-    )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def _instant(micros: int, precision: str) -> str | None:
-    return moment(micros).isoformat(timespec=precision).replace("+00:00", "Z") if micros else None

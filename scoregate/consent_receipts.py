@@ -1,7 +1,7 @@
 """Checks a consent receipt as a file, with public keys, and with a pulled log where there is one. Not pure.
 
     proof/consent_receipt.py    the signature, and what the receipt says
-    proof/pulled.py             the log, from its first byte
+    proof/recompute.py          the log, from its first byte
     here                        that each event's entry is in that log, and says what the receipt says
 
 A person's consent receipt is another thing than the receipt that a lender files beside an answer
@@ -14,14 +14,15 @@ from datetime import datetime
 from pathlib import Path
 
 from scoregate.errors import AttestationMalformed, KeysInvalid
-from scoregate.proof import consent_receipt, files, pulled
+from scoregate.proof import consent_receipt, files, recompute
 from scoregate.proof.consent_history import ConsentEvent, event_in
 from scoregate.proof.consent_receipt import MAX_COMPACT_CHARACTERS, ConsentReceipt
 from scoregate.proof.digest import Json
 from scoregate.proof.faults import PULL_AGAIN, LogDiverged, LogIncomplete, LogInvalid
 from scoregate.proof.jwk import MAX_JWKS_CHARACTERS, VerificationKeys
 from scoregate.proof.leaf import LeafInvalid
-from scoregate.proof.pulled import Report
+from scoregate.proof.recompute import Report
+from scoregate.proof.sources import Folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Checked:
 
     def plain(self) -> dict[str, Json]:
         """The same for machines: the receipt's own members, and what was found out about them."""
-        found = None if self.log is None else {"tree_size": self.log.head.tree_size}
+        found = None if self.log is None else {"tree_size": self.log.checkpoint.size}
         return {
             "result": "ok",
             "receipt": self.receipt.members(),
@@ -141,9 +142,9 @@ def _find(receipt: ConsentReceipt, log: Path, progress: Callable[[int, int], Non
         if index in wanted:
             found[index] = entry
 
-    report = pulled.verify(log, progress=progress, taken=take)
-    if report.head.origin != receipt.log:
-        raise LogDiverged(f"the receipt is of the log {receipt.log}, not {report.head.origin}")
+    report = recompute.verify(Folder(log), progress=progress, taken=take)
+    if report.checkpoint.origin != receipt.log:
+        raise LogDiverged(f"the receipt is of the log {receipt.log}, not {report.checkpoint.origin}")
     for event in receipt.events:
         if event.log_index not in found:
             raise LogIncomplete(

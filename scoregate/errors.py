@@ -300,7 +300,10 @@ _GROUPS: tuple[tuple[type[Refused], tuple[str, ...]], ...] = (
     (RateLimited, ("BURST_EXCEEDED", "CONCURRENCY_EXCEEDED")),
     (QuotaExhausted, ("DAILY_QUOTA_EXHAUSTED", "MONTHLY_QUOTA_EXHAUSTED")),
     (InvalidRequest, ("BODY_MALFORMED", "FIELD_INVALID", "REQUEST_ID_REUSED", "THRESHOLD_NOT_REGISTERED")),
-    (Unavailable, ("ENGINE_UNAVAILABLE", "AUDIT_UNAVAILABLE", "SERVER_BUSY", "DEADLINE_PASSED")),
+    (
+        Unavailable,
+        ("ENGINE_UNAVAILABLE", "AUDIT_UNAVAILABLE", "SERVER_BUSY", "DEADLINE_PASSED", "ENTRY_NOT_PUBLISHED"),
+    ),
     (ServerFault, ("ENGINE_ANSWER_INVALID", "INTERNAL")),
     (NotFound, ("NOT_FOUND",)),
     (Conflict, ("ALREADY_EXISTS", "STATE_CONFLICT")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +17,11 @@ from scoregate.cli import Output
 
 if TYPE_CHECKING:
     from scoregate.audit.v1 import audit_pb2
-    from scoregate.proof.head import Head
+    from scoregate.proof.checkpoint import Checkpoint
     from scoregate.proof.pulled import PulledLog
 
+WAIT_SECONDS = 10.0  # a checkpoint comes about once a second, and witnesses take their time
+ASK_AGAIN_SECONDS = 0.25
 OR_ANOTHER = "If this gateway is another installation, whose log has the same name, name another DIR for it."
 
 app = typer.Typer(name="audit", help="Bring the audit log home, to check it offline.", no_args_is_help=True)
@@ -31,17 +34,23 @@ def pull(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", parser=named, help="Where it goes; made if need be.")
     ],
+    wait: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", min=0, help="How long to wait until all that there is is published."),
+    ] = WAIT_SECONDS,
 ) -> None:
     """Pull the audit log into DIR, or what is new since the last pull.
 
     It needs a certificate of the role COMPLIANCE. One that was broken off
-    goes on where it stopped; the bytes in DIR are the same either way. Each
-    pull that brings entries is an entry itself. Nothing is checked here but
-    that pages follow each other: `scoregate log verify DIR` does the rest.
+    goes on where it stopped; the bytes in DIR are the same either way: the
+    signed checkpoint, entries and hash tiles, as C2SP tlog-tiles has them.
+    Each pull that brings entries is an entry itself. Nothing is checked here
+    but that pages follow each other: `scoregate log verify DIR` does the rest.
 
     Exit codes
       0  DIR holds the whole log as it stood.
-      1  The gateway refused, or its answers are of no use.
+      1  The gateway refused, its answers are of no use, or it has not
+         published yet what it holds.
       2  The command was not called, or DIR is not set up, as it must be: it
          holds something else than a pulled log, say.
       3  DIR holds bytes that are no log; 4 another log, or one that the
@@ -56,68 +65,121 @@ def pull(
         _require_ours(folder)
         log = PulledLog(folder)
         held = log.size()
-        head = _pull_head(admin, log)
-        with _bar(head.tree_size, quiet=admin.output is Output.JSON) as pulled:
-            for page in _pages(admin, log.size(), head.tree_size):
+        head = _pull_checkpoint(admin, log, wait)
+        with _bar(head.size, quiet=admin.output is Output.JSON) as pulled:
+            for page in _pages(admin, log.size(), head.size):
                 log.append(page)
                 pulled(log.size())
+        log.write_tiles()
     admin.show(
         {
             "folder": str(folder),
             "origin": head.origin,
-            "tree_size": head.tree_size,
-            "root_hash": head.root_hash.hex(),
-            "new_entries": head.tree_size - held,
+            "tree_size": head.size,
+            "root_hash": head.root.hex(),
+            "new_entries": head.size - held,
         },
         facts(
             "Pulled",
             (
                 ("log", head.origin),
-                ("entries", f"{head.tree_size:,}, {head.tree_size - held:,} of them new"),
-                ("root", f"{head.root_hash.hex()}\nas the gateway says; not checked yet"),
+                ("entries", f"{head.size:,}, {head.size - held:,} of them new"),
+                ("root", f"{head.root.hex()}\nas the checkpoint says; not checked yet"),
                 ("folder", folder),
             ),
         ),
-        f"Next: scoregate log verify {folder}",
+        f"Next: scoregate log verify {folder} --vkey VKEY",
     )
 
 
 def _require_ours(folder: Path) -> None:
     """Return only if a log may go here: into a new folder, or one that a pull made, even a broken one."""
-    from scoregate.proof.head import HEAD_NAME
+    from scoregate.proof.accepted import ACCEPTED
+    from scoregate.proof.pulled import WRITING
+    from scoregate.proof.sources import CHECKPOINT, EARLIER_FORM
 
     names = {each.name for each in folder.iterdir()} if folder.exists() else set()
-    if HEAD_NAME not in names and names - {"tile", ".writing"}:
+    if CHECKPOINT in names:
+        return
+    if EARLIER_FORM in names:
+        told = f"{folder} was pulled by an earlier scoregate, when nothing was signed."
+        raise misconfigured("DIR", told, "Keep it, and name a new folder.")
+    if names - {"tile", WRITING, ACCEPTED}:
         told = f"{folder} holds other things than a pulled log."
         raise misconfigured("DIR", told, "Name a new folder, or that of an earlier pull.")
 
 
-def _pull_head(admin: Admin, log: PulledLog) -> Head:
-    """Record the gateway's head and return it, before any entry: a broken pull then reads as incomplete."""
+def _pull_checkpoint(admin: Admin, log: PulledLog, wait: float) -> Checkpoint:
+    """Record what the log signed, before any entry: a broken pull then reads as incomplete.
+
+    It covers what was committed when the pull began: whoever pulls after an answer finds its entry.
+    """
     from scoregate.audit.v1 import audit_pb2
-    from scoregate.proof.faults import LogInvalid
-    from scoregate.proof.head import Head
+    from scoregate.proof.faults import LogDiverged, LogInvalid
+    from scoregate.proof.lines import MAX_NUMBER
 
     told: audit_pb2.GetHeadResponse = admin.audit.GetHead(audit_pb2.GetHeadRequest())
-    head = Head(told.log_origin, told.tree_size, told.root_hash)
+    if told.tree_size > MAX_NUMBER:
+        raise _useless("its head counts more entries than a log can have")
     try:
-        Head.decode(head.encode())
+        note, checkpoint = _published(admin, told.tree_size, wait)
     except LogInvalid as error:
-        raise _useless("its head has no origin, size and root as a head has them") from error
-    _write_head(log, head)
-    if log.size() > head.tree_size:
-        raise _useless(f"the folder holds {log.size():,} entries, and its log has {head.tree_size:,}")
-    return head
+        raise _useless(f"its checkpoint is none ({error})") from error
+    same = (told.log_origin, told.tree_size) == (checkpoint.origin, checkpoint.size)
+    if same and told.root_hash != checkpoint.root:
+        two = f"its head and its checkpoint have two roots for the same {checkpoint.size:,} entries"
+        raise contradicted(LogDiverged(two), OR_ANOTHER)
+    _write_checkpoint(log, note, checkpoint)
+    if log.size() > checkpoint.size:
+        raise _useless(f"the folder holds {log.size():,} entries, and its log has {checkpoint.size:,}")
+    return checkpoint
 
 
-def _write_head(log: PulledLog, head: Head) -> None:
+def _published(admin: Admin, size: int, wait: float) -> tuple[bytes, Checkpoint]:
+    """The published checkpoint, once it covers so many entries."""
+    from scoregate.proof.checkpoint import Checkpoint
+    from scoregate.proof.note import Note
+
+    until = time.monotonic() + wait
+    while True:
+        note = _checkpoint(admin)
+        found = Checkpoint.decode(Note.decode(note).text) if note is not None else None
+        if note is not None and found is not None and found.size >= size:
+            return note, found
+        if time.monotonic() > until:
+            have = f"of {found.size:,} entries" if found else "none at all"
+            problem = f"The gateway has {size:,} entries, and its last published checkpoint is {have}."
+            remedy = (
+                "Pull again in a moment; if it stays so, tell who runs the gateway: its log is not published."
+            )
+            raise Stopped(REFUSED, [Problem("", problem, remedy)], reason="ENTRY_NOT_PUBLISHED")
+        time.sleep(ASK_AGAIN_SECONDS)
+
+
+def _checkpoint(admin: Admin) -> bytes | None:
+    """The published checkpoint; None where there is none yet."""
+    import grpc
+
+    from scoregate.audit.v1 import audit_pb2
+    from scoregate.client import refusals
+
+    try:
+        told: audit_pb2.GetCheckpointResponse = admin.audit.GetCheckpoint(audit_pb2.GetCheckpointRequest())
+    except grpc.RpcError as error:
+        if refusals.from_call(error, request_id="", nonce="").code != "ENTRY_NOT_PUBLISHED":
+            raise
+        return None
+    return told.checkpoint
+
+
+def _write_checkpoint(log: PulledLog, note: bytes, checkpoint: Checkpoint) -> None:
     from scoregate.proof.faults import LogDiverged
 
-    before = log.head()
+    before = log.checkpoint()
     try:
-        log.write_head(head.origin, head.tree_size, head.root_hash)
+        log.write_checkpoint(note)
     except LogDiverged as error:
-        if before is None or before.origin != head.origin:
+        if before is None or before.origin != checkpoint.origin:
             raise
         raise contradicted(error, OR_ANOTHER) from error
 

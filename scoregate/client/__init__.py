@@ -4,6 +4,7 @@
                 jwks="issuer.jwks", issuer="https://scoregate.example") as client:
         answer = client.score(consent_id, Purpose.CREDIT_APPLICATION)
         answer.save("receipts")
+        client.keep(answer, "receipts")  # with log="the log's vkey": the proof that it is in the log, too
 
 Every answer is verified before it is returned (`scoregate.proof.verify`), and there is no way to turn
 that off. Whatever a gateway or the network does, what is raised is of the one family in
@@ -20,8 +21,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from scoregate.client import identity
+from scoregate.client import identity, keeping
 from scoregate.client.answers import (
+    Answer,
     Receipt,
     ScoreAnswer,
     ScoreQuery,
@@ -91,6 +93,11 @@ NO_ISSUER = (
     '"https://scoregate.example"'
 )
 
+NO_LOG = (
+    'log: pin the log\'s vkey, such as log="scoregate.example/log/2026h2+1a2b3c4d+A…", or a policy file, '
+    'log=Path("policy"), which names its witnesses too; obtain it over a channel that you trust'
+)
+
 
 class Client:
     """A partner's view of one gateway. Safe to share between threads; close it when done.
@@ -101,6 +108,8 @@ class Client:
         key: Its private key in PEM: content, or path.
         server_ca: The authority of the gateway's own certificate in PEM: content, or path.
         jwks: The issuer's pinned JWK Set: text, or path.
+        log: The pinned vkey of the log, and of each witness that must have cosigned, split by spaces; or the
+            Path of a policy file (C2SP tlog-policy). Only `keep` needs it.
         issuer: The expected `iss` of attestations.
         partner_id: The expected `aud`. Default: the last segment of the certificate's SPIFFE URI.
         timeout: For each call with all its retries, unless the call names another.
@@ -124,6 +133,7 @@ class Client:
         server_ca: identity.Pem,
         issuer: str,
         jwks: str | Path | None = None,
+        log: str | Path | None = None,
         partner_id: str | None = None,
         timeout: timedelta = DEFAULT_TIMEOUT,
         clock: Clock = REAL_CLOCK,
@@ -133,6 +143,7 @@ class Client:
         if not issuer:
             raise ClientMisconfigured(NO_ISSUER)
         self.jwks = identity.jwks_text(jwks)
+        self._policy = None if log is None else identity.policy(log)
         self.partner_id = partner_id or identity.partner_id(certificate)
         self._trust = Trust(VerificationKeys.from_jwks(self.jwks), issuer, self.partner_id, clock.now)
         credentials = identity.credentials(certificate, key, server_ca)
@@ -151,6 +162,7 @@ class Client:
         key: identity.Pem,
         server_ca: identity.Pem,
         issuer: str | None = None,
+        log: str | Path | None = None,
         partner_id: str | None = None,
         timeout: timedelta = DEFAULT_TIMEOUT,
         clock: Clock = REAL_CLOCK,
@@ -179,6 +191,7 @@ class Client:
             server_ca=server_ca,
             issuer=published.issuer if issuer is None else issuer,
             jwks=published.jwks,
+            log=log,
             partner_id=partner_id,
             timeout=timeout,
             clock=clock,
@@ -402,6 +415,32 @@ class Client:
         if not 1 <= batch_size <= MAX_BATCH:
             raise ClientMisconfigured(f"batch_size: 1 to {MAX_BATCH}")
         return self._batches(iter(queries), progress, batch_size, timeout)
+
+    def keep(self, answer: Answer, folder: Path | str, *, timeout: timedelta | None = None) -> Path:
+        """File an answer with the proof that its entry is in the log, and return the file's path.
+
+        It is the file of `answer.save`, completed: `scoregate verify FILE` then checks the whole chain, from
+        the attestation to the witnesses, without any server. An entry is published a second or two after its
+        answer, and witnesses cosign a little later: it is asked for until then, or until the deadline. Kept
+        before, it costs no call.
+
+        Args:
+            answer: An answer of this log, however old.
+            folder: Where receipts lie.
+            timeout: For all of it. Default: the client's.
+
+        Raises:
+            ClientMisconfigured: The client pins no key of the log.
+            Refused: As any call; NotFound when the entry is not this partner's.
+            QuorumMissing: Too few witnesses had cosigned at the deadline; keep it again later.
+            LogError: What came is no proof of this entry: do not take the answer for logged.
+            ReceiptConflict: Another receipt lies there under this index.
+            OSError: The disk refuses.
+        """
+        if self._policy is None:
+            raise ClientMisconfigured(NO_LOG)
+        deadline = self._connection.deadline(timeout)
+        return keeping.keep(answer, Path(folder), self._connection, self._policy, deadline)
 
     def usage(self) -> tuple[Usage, ...]:
         """Return every limit of this partner with its use now.

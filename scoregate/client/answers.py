@@ -6,19 +6,18 @@ An answer shows what its claims say; the response's typed fields were compared w
 import json
 import os
 import secrets
-import tempfile
 import time
 import uuid
 from base64 import b64encode
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
 from scoregate.client.arguments import require_consent
-from scoregate.errors import ReceiptConflict
+from scoregate.client.filing import file_receipt
 from scoregate.partner.v1 import score_pb2
 from scoregate.proof.claims import Claims, NotScored, ScoreClaims, ScoreReason, ThresholdClaims
+from scoregate.proof.digest import Json
 from scoregate.proof.results import Scored
 from scoregate.proof.results import ThresholdAnswer as Compared
 from scoregate.words import Band, Disclosure, InputFamily, InquiryType, Mark, NotScoredReason, Purpose
@@ -159,26 +158,23 @@ class Answer:
 
         It holds what a later check needs: attestation, leaf, and the question with request id and nonce
         (`scoregate.proof.receipts`). The file is whole or not there, also after a crash. One folder holds
-        the receipts of one log.
+        the receipts of one log. `Client.keep` files the proof that the entry is in the log along with it.
 
         Raises:
             ReceiptConflict: Another receipt lies there under this index.
             OSError: The disk refuses.
         """
-        receipt = {
+        return file_receipt(Path(folder), self.form())
+
+    def form(self) -> dict[str, Json]:
+        """Return the receipt's members, as they are filed."""
+        return {
             "log_origin": self.receipt.log_origin,
             "leaf_index": self.receipt.leaf_index,
             "leaf": b64encode(self.receipt.leaf).decode(),
             "attestation": self.attestation,
+            "request": json.loads(self.request),
         }
-        content = json.dumps(receipt | {"request": json.loads(self.request)}).encode()
-        path = Path(folder) / f"{self.receipt.leaf_index}.json"
-        # The first clients filed no request; this one is added to their receipt.
-        if path.exists() and path.read_bytes() not in (content, json.dumps(receipt).encode()):
-            raise ReceiptConflict(f"{path} holds another receipt; use one folder for each log")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write_whole(path, content)
-        return path
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,24 +210,3 @@ class ThresholdAnswer(Answer):
     def reached(self) -> bool | None:
         """Whether score >= threshold; None without a score, which is neither yes nor no."""
         return self.claims.result.reached if isinstance(self.claims.result, Compared) else None
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    unfinished = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        # From here the content is durable; the name becomes so with the folder.
-        unfinished.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            unfinished.unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -77,6 +77,25 @@ class Reply:
     replayed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """When something has to be done."""
+
+    clock: Clock
+    at: float  # of the monotonic clock, in seconds
+
+    def left(self) -> timedelta:
+        """Return how long there is until then; never less than nothing."""
+        return timedelta(seconds=max(self.at - self.clock.monotonic(), 0))
+
+    def pause(self, seconds: float) -> bool:
+        """Sleep, and return True; False at once where that would reach the deadline."""
+        if self.clock.monotonic() + seconds >= self.at:
+            return False
+        self.clock.sleep(seconds)
+        return True
+
+
 class Connection:
     """Calls a gateway within deadlines, and again where that is safe. Safe to share between threads.
 
@@ -95,6 +114,16 @@ class Connection:
         self.channel = grpc.secure_channel(target, credentials, options=CHANNEL_OPTIONS)
         self._timeout = timeout
         self._clock = clock
+
+    def deadline(self, timeout: timedelta | None) -> "Deadline":
+        """Return the end of something that takes several calls: ``timeout`` from now on, or the client's.
+
+        Raises:
+            ClientMisconfigured: The timeout is no timedelta.
+        """
+        allowed = self._timeout if timeout is None else timeout
+        require_span("timeout", allowed)
+        return Deadline(self._clock, self._clock.monotonic() + allowed.total_seconds())
 
     def close(self) -> None:
         """Close the channel; calls under way end as CANCELLED."""

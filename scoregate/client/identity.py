@@ -8,6 +8,8 @@ from cryptography.hazmat.primitives import serialization
 
 from scoregate.errors import ClientMisconfigured
 from scoregate.pem import PARSE_ERRORS
+from scoregate.pinned import read_policy
+from scoregate.proof.policy import Policy, PolicyInvalid
 
 MAX_FILE_BYTES = 1024 * 1024
 _PEM_BEGINS = "-----BEGIN "
@@ -93,6 +95,20 @@ def jwks_text(given: str | Path) -> str:
         return read("jwks", given).decode()
     except UnicodeDecodeError:
         raise ClientMisconfigured("jwks: not text; give the issuer's JWK Set") from None
+
+
+def policy(log: str | Path) -> Policy:
+    """Return the policy that was given as vkeys, split by spaces or lines, or as the path of a policy file.
+
+    Raises:
+        ClientMisconfigured: It is neither.
+    """
+    try:
+        return read_policy([], log) if isinstance(log, Path) else read_policy(log.split())
+    except PolicyInvalid as error:
+        raise ClientMisconfigured(f"log: {error}") from error
+    except AttributeError:
+        raise ClientMisconfigured(f"log: give text or a Path, not {type(log).__name__}") from None
 
 
 def _parse(certificate: bytes) -> x509.Certificate:

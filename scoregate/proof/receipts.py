@@ -6,7 +6,8 @@
 A receipt ties an answer to the log twice: its leaf must be the entry at that index, and that leaf
 names the SHA-256 of the attestation's compact form. `request` is the question in the form of digest.py:
 its digest must be the attestation's `request_sha256`. Files that were written before there was a
-`request` are receipts too.
+`request` are receipts too. One that was kept with its proof (kept.py) says, too, which tree it was shown
+in: that tree must be the beginning of the log, or the log shows different entries to different people.
 
 `parse_receipt` is pure and checks all of it but the entry, which is for the one who reads the log. The
 attestation's signature is not checked here: that takes the issuer's keys, and claims.py.
@@ -14,17 +15,21 @@ attestation's signature is not checked here: that takes the issuer's keys, and c
 
 import json
 from base64 import b64decode, urlsafe_b64decode
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from scoregate.errors import JsonRefused
 from scoregate.proof import files, leaf, merkle
+from scoregate.proof.checkpoint import Checkpoint
 from scoregate.proof.digest import canonical, parse
 from scoregate.proof.faults import LogDiverged, LogIncomplete, LogInvalid
+from scoregate.proof.note import Note
+from scoregate.proof.policy import Policy
+from scoregate.proof.tlog_proof import TlogProof
 
-MAX_RECEIPT_BYTES = 64 * 1024
+MAX_RECEIPT_BYTES = 512 * 1024  # of one that was kept with its proof (kept.py)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,10 +40,14 @@ class Receipt:
     name: str  # its file, for messages
     leaf_hash: bytes  # RFC 9162, 2.1.1; 32 bytes
     names_request: bool = False  # whether the question is there, and is the one that was answered
+    shown: Checkpoint | None = field(default=None, compare=False)  # of its proof; None: it has none
 
 
-def parse_receipt(data: bytes, name: str, origin: str) -> Receipt:
+def parse_receipt(data: bytes, name: str, origin: str, policy: Policy | None = None) -> Receipt:
     """Return the receipt in these bytes, for the log `origin`; other fields in it are ignored.
+
+    With a `policy`, a log that it believes may have been named otherwise at the time, and the checkpoint of
+    a proof must be signed.
 
     Raises:
         LogInvalid: It is not a receipt; the message names the field.
@@ -62,7 +71,7 @@ def parse_receipt(data: bytes, name: str, origin: str) -> Receipt:
         named = leaf.decode(entry).attestation_sha256
     except (ValueError, leaf.LeafInvalid) as error:
         raise LogInvalid(f"receipt {name}: leaf is not a leaf in base64", index=index) from error
-    if log_origin != origin:
+    if log_origin not in _names(origin, policy):
         raise LogDiverged(f"receipt {name} is of the log {log_origin}, not {origin}", index=index)
     if sha256(attestation.encode("ascii")).digest() != named:
         raise LogDiverged(
@@ -70,10 +79,12 @@ def parse_receipt(data: bytes, name: str, origin: str) -> Receipt:
         )
     if "request" in fields:
         _require_answered(fields["request"], attestation, name, index)
-    return Receipt(index, name, merkle.leaf_hash(entry), "request" in fields)
+    leaf_hash = merkle.leaf_hash(entry)
+    shown = _shown(fields["proof"], leaf_hash, name, index, policy) if "proof" in fields else None
+    return Receipt(index, name, leaf_hash, "request" in fields, shown)
 
 
-def read_receipts(folder: Path, origin: str) -> list[Receipt]:
+def read_receipts(folder: Path, origin: str, policy: Policy | None = None) -> list[Receipt]:
     """Return the receipts in `folder` (`*.json`) in the order of the log.
 
     Raises:
@@ -84,12 +95,29 @@ def read_receipts(folder: Path, origin: str) -> list[Receipt]:
     receipts = []
     for path in sorted(folder.glob("*.json")):
         data = files.read(path, f"receipt {path.name}", MAX_RECEIPT_BYTES)
-        receipts.append(parse_receipt(data, path.name, origin))
+        receipts.append(parse_receipt(data, path.name, origin, policy))
     if not receipts:
         raise LogIncomplete(
             f"{folder} holds no receipts (*.json); name the folder where the client files them"
         )
     return sorted(receipts)
+
+
+def _names(origin: str, policy: Policy | None) -> set[str]:
+    return {origin, *(log.vkey.name for log in policy.logs)} if policy else {origin}
+
+
+def _shown(proof: Any, leaf_hash: bytes, name: str, index: int, policy: Policy | None) -> Checkpoint:
+    try:
+        found = TlogProof.decode(proof if isinstance(proof, str) else "")
+        if policy is not None:
+            shown = replace(policy, quorum=None).judge(found.checkpoint).checkpoint
+        else:
+            shown = Checkpoint.decode(Note.decode(found.checkpoint).text)
+        merkle.verify_inclusion(leaf_hash, index, shown.size, found.hashes, shown.root)
+    except (LogInvalid, merkle.ProofInvalid) as error:
+        raise LogInvalid(f"receipt {name}: its proof does not hold: {error}", index=index) from error
+    return shown
 
 
 def _require_answered(request: Any, attestation: str, name: str, index: int) -> None:

@@ -12,7 +12,9 @@ same result. The order, each step only after the one before:
                  attestation's time, costs at most a unit of that day and month, and holds the digest
                  of this very attestation
 
-Whether the leaf is in the log is another question; `scoregate log verify --receipts` answers it.
+Whether the leaf is in the log is another question: kept.py answers it with a proof, `scoregate log verify
+--receipts` with the whole log. `verify_archived` is for an answer that was filed: there is no typed result
+to compare, and freshness is over.
 """
 
 import hashlib
@@ -106,9 +108,7 @@ def verify_score(
     """
     claims = _read(ScoreClaims, response.attestation, keys)
     _bind(claims, request, issuer, audience)
-    _require_same("disclosure", claims.disclosure.number, request.disclosure)
-    if isinstance(claims.result, Scored):
-        _require_same("reasons", claims.result.reasons is not None, request.with_reasons)
+    _require_asked(claims, request)
     _require_time(claims, now, skew, archival)
     _require_view(score_view(claims), response)
     _require_receipt(claims, response.attestation, response.receipt, SCORE_METHOD)
@@ -132,12 +132,49 @@ def verify_threshold(
     """
     claims = _read(ThresholdClaims, response.attestation, keys)
     _bind(claims, request, issuer, audience)
-    if isinstance(claims.result, ThresholdAnswer):
-        _require_same("threshold", claims.result.threshold, request.threshold)
+    _require_asked(claims, request)
     _require_time(claims, now, skew, archival)
     _require_view(threshold_view(claims), response)
     _require_receipt(claims, response.attestation, response.receipt, THRESHOLD_METHOD)
     return claims
+
+
+def verify_archived(
+    attestation: str,
+    request: Request,
+    receipt: receipt_pb2.Receipt,
+    *,
+    keys: VerificationKeys,
+    issuer: str | None,
+    audience: str | None,
+    now: datetime,
+    skew: timedelta = DEFAULT_SKEW,
+) -> ScoreClaims | ThresholdClaims:
+    """Return what the issuer said in a filed answer to this very question, however long ago.
+
+    `issuer` and `audience` are compared where they are given; None leaves them to the attestation's own word.
+    Errors are those of `verify_score`, but for AttestationExpired and ViewMismatch.
+    """
+    claims: ScoreClaims | ThresholdClaims
+    if isinstance(request, score_pb2.GetScoreRequest):
+        method, claims = SCORE_METHOD, _read(ScoreClaims, attestation, keys)
+    else:
+        method, claims = THRESHOLD_METHOD, _read(ThresholdClaims, attestation, keys)
+    _bind(claims, request, claims.iss if issuer is None else issuer, audience or claims.aud)
+    _require_asked(claims, request)
+    _require_time(claims, now, skew, archival=True)
+    _require_receipt(claims, attestation, receipt, method)
+    return claims
+
+
+def _require_asked(claims: ScoreClaims | ThresholdClaims, request: Request) -> None:
+    """Return only if the result has what this question asked for, no more and no less."""
+    if isinstance(request, score_pb2.GetScoreRequest):
+        _require_same("disclosure", claims.disclosure.number, request.disclosure)
+        if isinstance(claims.result, Scored):
+            _require_same("reasons", claims.result.reasons is not None, request.with_reasons)
+    elif isinstance(claims.result, ThresholdAnswer):
+        _require_same("threshold", claims.result.threshold, request.threshold)
 
 
 def _read(kind: type[K], attestation: str, keys: VerificationKeys) -> K:

@@ -6,6 +6,7 @@ off or lie where a test wants them to. The real gateway's log is pulled at the e
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,7 +19,11 @@ import pytest
 from gateway import pki
 from scoregate.audit.v1 import audit_pb2, audit_pb2_grpc
 from scoregate.proof import merkle
+from scoregate.proof.checkpoint import Checkpoint
+from scoregate.proof.note import Note
 from tests.cli.conftest import Desk, Terminal, content, unchanged
+from tests.client.scripted_gateway import refuse
+from tests.signing import log_vkey, signed
 
 ORIGIN = "scripted.example/log"
 Page = audit_pb2.ListEntriesResponse
@@ -33,10 +38,19 @@ class LogDoor(audit_pb2_grpc.AuditServiceServicer):
     pages: int | None = None
     answer_with: Callable[[Page], Page] = lambda page: page
     head: audit_pb2.GetHeadResponse | None = None
+    # What is published: the next each time it is asked for, the last for ever; None: nothing yet.
+    published: list[bytes | None] | None = None
     cursors: list[int] = field(default_factory=list)
 
     def GetHead(self, request, context):
         return self.head or head_of(self.leaves)
+
+    def GetCheckpoint(self, request, context):
+        shown = self.published or [checkpoint_of(self.leaves)]
+        note = shown.pop(0) if len(shown) > 1 else shown[0]
+        if note is None:
+            refuse(grpc.StatusCode.UNAVAILABLE, "ENTRY_NOT_PUBLISHED")(request, context)
+        return audit_pb2.GetCheckpointResponse(checkpoint=note)
 
     def ListEntries(self, request, context):
         if self.pages == 0:
@@ -58,6 +72,12 @@ def head_of(leaves: list[bytes], **changes: object) -> audit_pb2.GetHeadResponse
         tree.append(merkle.leaf_hash(leaf))
     told = {"log_origin": ORIGIN, "tree_size": len(leaves), "root_hash": tree.root()} | changes
     return audit_pb2.GetHeadResponse(**told)
+
+
+def checkpoint_of(leaves: list[bytes], **changes: object) -> bytes:
+    root = merkle.root(map(merkle.leaf_hash, leaves))
+    said = {"origin": ORIGIN, "size": len(leaves), "root": root} | changes
+    return signed(Checkpoint(**said))
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +140,9 @@ def test_a_pull_that_was_broken_off_and_resumed_leaves_the_bytes_of_one_pull(
         assert (ended.code, ended.out) == (1, "")
         assert ended.err.startswith("Refused: --gateway: No answer from ")
         assert sum(file.startswith("tile/") for file in content(broken)) == -(-held // 256)
+        # Broken off, it reads as incomplete: nothing in it is wrong, and where it ends is told.
+        read = puller.terminal.run("log", "verify", broken, "--foreign", "-o", "json")
+        assert (read.code, json.loads(read.out)["index"]) == (5, 0)  # no hash tile is there yet
     puller.door.pages = None
     told = puller.terminal.told(*puller.words(broken))
     assert (told["tree_size"], told["new_entries"]) == (777, 377)
@@ -143,7 +166,7 @@ def test_a_second_pull_brings_what_is_new_and_a_third_nothing(puller: Puller, tm
 
 def test_a_pull_says_what_to_do_next(puller: Puller, tmp_path: Path) -> None:
     shown = puller.terminal.run(*puller.words(tmp_path / "log")).out
-    assert f"scoregate log verify {tmp_path}/log" in shown
+    assert f"scoregate log verify {tmp_path}/log --vkey VKEY" in shown
     assert "777, 777 of them new" in shown
 
 
@@ -183,40 +206,80 @@ def test_pages_that_do_not_follow_each_other_are_of_no_use(
 
 
 @pytest.mark.parametrize(
-    "wrong",
-    [{"log_origin": ""}, {"log_origin": "two\nlines"}, {"root_hash": b"short"}, {"tree_size": 2**64 - 1}],
+    "note", [b"", b"no note", b"a/log\n7\n\n", b"\xff", checkpoint_of([]).replace(b"\n0\n", b"\n00\n")]
 )
-def test_a_head_that_is_none_is_of_no_use(puller: Puller, tmp_path: Path, wrong: dict[str, object]) -> None:
-    puller.door.head = head_of(puller.door.leaves, **wrong)
+def test_a_checkpoint_that_is_none_is_of_no_use(puller: Puller, tmp_path: Path, note: bytes) -> None:
+    puller.door.published = [note]
     told = puller.terminal.stopped(*puller.words(tmp_path / "log"))
     assert told["reason"] == "ANSWER_UNUSABLE"
     assert content(tmp_path / "log") == {}
 
 
+def test_a_head_that_no_log_can_have_is_of_no_use(puller: Puller, tmp_path: Path) -> None:
+    puller.door.head = head_of(puller.door.leaves, tree_size=2**64 - 1)
+    assert puller.terminal.stopped(*puller.words(tmp_path / "log"))["reason"] == "ANSWER_UNUSABLE"
+
+
+def test_what_is_committed_and_not_published_yet_is_waited_for(puller: Puller, tmp_path: Path) -> None:
+    before = checkpoint_of(puller.door.leaves[:700])
+    puller.door.published = [None, before, checkpoint_of(puller.door.leaves)]
+    assert puller.terminal.told(*puller.words(tmp_path / "log"))["tree_size"] == 777
+
+
+def test_a_log_that_goes_on_meanwhile_is_pulled_as_far_as_it_is_published(
+    puller: Puller, tmp_path: Path
+) -> None:
+    puller.door.head = head_of(puller.door.leaves[:700])
+    assert puller.terminal.told(*puller.words(tmp_path / "log"))["tree_size"] == 777
+
+
+@pytest.mark.parametrize(("published", "words"), [(700, "of 700 entries"), (None, "none at all")])
+def test_what_is_not_published_in_time_is_refused_and_nothing_is_written(
+    puller: Puller, tmp_path: Path, published: int | None, words: str
+) -> None:
+    puller.door.published = [None if published is None else checkpoint_of(puller.door.leaves[:published])]
+    told = puller.terminal.stopped(*puller.words(tmp_path / "log"), "--wait", "0.5")
+    assert told["reason"] == "ENTRY_NOT_PUBLISHED"
+    assert words in told["problems"][0]["problem"]
+    assert content(tmp_path / "log") == {}
+
+
+def test_a_head_and_a_checkpoint_of_two_roots_are_evidence(puller: Puller, tmp_path: Path) -> None:
+    puller.door.published = [checkpoint_of(puller.door.leaves, root=bytes(32))]
+    told = puller.terminal.stopped(*puller.words(tmp_path / "log"), code=4)
+    assert "two roots for the same 777 entries" in told["problems"][0]["problem"]
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"tree_size": 776}, "rolled back"),
-        ({"root_hash": bytes(32)}, "two roots"),
-        ({"log_origin": "another.example/log"}, "into another folder"),
+        ({"size": 776}, "rolled back"),
+        ({"root": bytes(32)}, "two roots"),
+        ({"origin": "another.example/log"}, "into another folder"),
     ],
 )
 def test_a_log_that_contradicts_itself_is_evidence_and_ends_like_verify(
     puller: Puller, tmp_path: Path, changes: dict[str, object], words: str
 ) -> None:
     puller.terminal.told(*puller.words(tmp_path / "log"))
-    puller.door.head = head_of(puller.door.leaves, **changes)
+    # A server that stands behind what it says: head and checkpoint agree with each other.
+    note = checkpoint_of(puller.door.leaves, **changes)
+    said = Checkpoint.decode(Note.decode(note).text)
+    puller.door.published = [note]
+    puller.door.head = audit_pb2.GetHeadResponse(
+        log_origin=said.origin, tree_size=said.size, root_hash=said.root
+    )
     with unchanged(tmp_path / "log"):
         told = puller.terminal.stopped(*puller.words(tmp_path / "log"), code=4)
     assert told["result"] == "diverged"
     assert words in told["problems"][0]["problem"]
     # With one name for both, it may as well be another installation.
-    assert ("another installation" in told["problems"][0]["remedy"]) == ("log_origin" not in changes)
+    assert ("another installation" in told["problems"][0]["remedy"]) == ("origin" not in changes)
 
 
 def test_a_damaged_folder_ends_like_verify(puller: Puller, tmp_path: Path) -> None:
     puller.terminal.told(*puller.words(tmp_path / "log"))
-    (tmp_path / "log" / "head.json").write_text("{}")
+    (tmp_path / "log" / "checkpoint").write_text("{}")
     assert puller.terminal.stopped(*puller.words(tmp_path / "log"), code=3)["result"] == "invalid"
 
 
@@ -230,6 +293,23 @@ def test_a_folder_of_other_things_is_not_pulled_into(puller: Puller, tmp_path: P
     assert (told["field"], told["problem"]) == ("DIR", f"{folder} holds other things than a pulled log.")
     (folder / "9.json").unlink()
     assert puller.terminal.told(*puller.words(folder))["new_entries"] == 777
+
+
+def test_a_folder_of_the_old_form_is_kept_and_not_pulled_into(puller: Puller, tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "head.json").write_text("{}")
+    with unchanged(tmp_path / "old"):
+        (told,) = puller.terminal.stopped(*puller.words(tmp_path / "old"), code=2)["problems"]
+    assert (told["field"], told["remedy"]) == ("DIR", "Keep it, and name a new folder.")
+
+
+def test_what_was_accepted_is_no_hindrance(puller: Puller, tmp_path: Path) -> None:
+    puller.terminal.told(*puller.words(tmp_path / "log"))
+    vkey = log_vkey(ORIGIN)
+    puller.terminal.told("log", "verify", tmp_path / "log", "--foreign", "--vkey", vkey)
+    puller.terminal.told(*puller.words(tmp_path / "log"))
+    told = puller.terminal.told("log", "verify", tmp_path / "log", "--foreign", "--vkey", vkey)
+    assert told["accepted_size"] == 777
 
 
 def test_a_folder_that_cannot_be_written_is_a_sentence(puller: Puller, tmp_path: Path) -> None:

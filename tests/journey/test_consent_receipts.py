@@ -29,12 +29,14 @@ from scoregate.errors import KeyUnknown
 from scoregate.partner.v1 import consent_pb2, receipt_pb2
 from scoregate.proof import consent_receipt as proof
 from scoregate.proof import merkle
+from scoregate.proof.checkpoint import Checkpoint
 from scoregate.proof.consent_receipt import ConsentReceipt
 from scoregate.proof.jwk import Algorithm, VerificationKeys
 from scoregate.proof.leaf import LeafInvalid
 from scoregate.proof.pulled import PulledLog
 from tests.journey.conftest import STORES, new_name
 from tests.journey.rows import answered
+from tests.signing import signed
 from tests.world import Partner, World, seconds
 
 OFTEN = {"mode": "CONSENT_MODE_PERIODIC"}
@@ -269,8 +271,9 @@ def test_each_event_is_found_in_the_pulled_log(
     for entry in entries:
         root.append(merkle.leaf_hash(entry))
     pulled = PulledLog(folder)
-    pulled.write_head(origin, size, root.root())
+    pulled.write_checkpoint(signed(Checkpoint(origin, size, root.root())))
     pulled.append(entries)
+    pulled.write_tiles()
     checked = check(file, published(acme), log=folder)
     assert checked.log is not None
     assert checked.recomputed

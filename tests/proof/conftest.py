@@ -12,10 +12,11 @@ import pytest
 
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.proof import leaf, merkle
+from scoregate.proof.checkpoint import Checkpoint
 from scoregate.proof.digest import canonical
 from scoregate.proof.pulled import PulledLog
+from tests.signing import ORIGIN, signed
 
-ORIGIN = "scoregate.example/log/2026h2"
 START_MICROS = 1_795_400_000_000_000
 VECTORS = Path(__file__).parents[1] / "vectors" / "log"
 
@@ -87,12 +88,17 @@ class SampleLog:
                     self.add("", kind=leaf_pb2.LEAF_KIND_COUNTED_REFUSALS, count=9, reason="BURST_EXCEEDED")
         return self
 
-    def pull(self, folder: Path) -> Path:
+    def checkpoint(self, size: int | None = None, origin: str = ORIGIN) -> Checkpoint:
+        """What the log says that it holds, or held when it had `size` entries."""
+        entries = self.entries[:size]
+        return Checkpoint(origin, len(entries), merkle.root(map(merkle.leaf_hash, entries)))
+
+    def pull(self, folder: Path, witnesses: tuple[str, ...] = ()) -> Path:
         """Write the whole log into `folder`, as `scoregate audit pull` does."""
         pulled = PulledLog(folder)
-        entries = self.entries
-        pulled.write_head(ORIGIN, len(entries), merkle.root(map(merkle.leaf_hash, entries)))
-        pulled.append(entries)
+        pulled.write_checkpoint(signed(self.checkpoint(), witnesses))
+        pulled.append(self.entries)
+        pulled.write_tiles()
         return folder
 
     def request(self, index: int) -> dict[str, str]:

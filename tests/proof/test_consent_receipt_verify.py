@@ -21,13 +21,14 @@ from consent.receipt import sign
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.cli import app
 from scoregate.proof import jws, leaf, merkle
+from scoregate.proof.checkpoint import Checkpoint
 from scoregate.proof.consent_history import Beginner, event_in
 from scoregate.proof.consent_receipt import MAX_COMPACT_CHARACTERS, TYP, ConsentReceipt
-from scoregate.proof.head import Head
 from scoregate.proof.jwk import Algorithm
 from tests.attestation.made_answers import KEY, attest, claims_for, score_request, signing_key
 from tests.attestation.made_receipts import ONCE, receipt
-from tests.proof.conftest import ORIGIN, SampleLog
+from tests.proof.conftest import SampleLog
+from tests.signing import ORIGIN, signed
 
 OK, USAGE, INVALID, DIVERGED, INCOMPLETE = 0, 2, 3, 4, 5
 GRANTED, FROZEN, CONSUMED = 7, 21, 28  # where their entries lie
@@ -72,11 +73,10 @@ class Case:
             path.rmdir() if path.is_dir() else path.unlink()
         self.sample.leaves = self.sample.leaves[:length]
         self.sample.pull(self.folder)
-        head = Head.decode((self.folder / "head.json").read_bytes())
-        (self.folder / "head.json").write_bytes(replace(head, origin=origin).encode())
+        (self.folder / "checkpoint").write_bytes(signed(self.sample.checkpoint(origin=origin)))
 
     def change_leaf(self, index: int, **fields: Any) -> None:
-        """Let the whole log, its head included, say something else of one entry."""
+        """Let the whole log, its checkpoint included, say something else of one entry."""
         self.sample.leaves[index].MergeFrom(leaf_pb2.Leaf(**fields))
         self.pull()
 
@@ -183,7 +183,7 @@ def later_event(case: Case) -> None:
 
 
 def redo(case: Case) -> None:
-    """A server that rewrote its log, head included."""
+    """A server that rewrote its log, checkpoint included."""
     case.change_leaf(GRANTED, reason="another")
 
 
@@ -228,9 +228,9 @@ FAULTS: list[tuple[str, int, int | None, str, Callable[[Case], object]]] = [
      redo),
     ("a log that ends before", INCOMPLETE, CONSUMED, "CONSUMED is entry 28, and the log ends before it",
      lambda c: c.pull(CONSUMED)),
-    ("a log spoilt elsewhere", DIVERGED, None, "have another root than head.json says",
-     lambda c: (c.folder / "head.json").write_bytes(Head(ORIGIN, 300, bytes(32)).encode())),
-    ("no log", INCOMPLETE, None, "head.json is missing", lambda c: (c.folder / "head.json").unlink()),
+    ("a log spoilt elsewhere", DIVERGED, None, "have another root than the checkpoint",
+     lambda c: (c.folder / "checkpoint").write_bytes(signed(Checkpoint(ORIGIN, 300, bytes(32))))),
+    ("no log", INCOMPLETE, None, "checkpoint is missing", lambda c: (c.folder / "checkpoint").unlink()),
 ]  # fmt: skip
 
 

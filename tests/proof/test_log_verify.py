@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -19,8 +20,10 @@ import scoregate
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.cli import app
 from scoregate.proof import leaf, merkle
-from scoregate.proof.head import Head
+from scoregate.proof.checkpoint import Checkpoint
+from scoregate.proof.pulled import PulledLog
 from scoregate.proof.tiles import decode_bundle, encode_bundle
+from tests.signing import WITNESSES, log_vkey, policy_text, signed
 
 OK, USAGE, INVALID, DIVERGED, INCOMPLETE = 0, 2, 3, 4, 5
 FULL, PARTIAL = "tile/entries/000", "tile/entries/001.p/44"
@@ -34,9 +37,10 @@ class Folder:
     path: Path
     receipts: Path
 
-    def verify(self, *arguments: str, receipts: bool = True) -> Result:
+    def verify(self, *arguments: str, receipts: bool = True, policy: bool = True) -> Result:
         extra = ["--receipts", str(self.receipts)] if receipts else []
-        return CliRunner().invoke(app, ["log", "verify", str(self.path), *extra, *arguments])
+        pinned = ["--policy", str(self.path.parent / "policy")] if policy else []
+        return CliRunner().invoke(app, ["log", "verify", str(self.path), *pinned, *extra, *arguments])
 
     def rewrite(self, bundle: str, change: Callable[[list[bytes]], list[bytes]]) -> None:
         path = self.path / bundle
@@ -57,23 +61,35 @@ class Folder:
         self.rewrite(FULL if index < 256 else PARTIAL, change)
 
     def repull(self, leaves: list[leaf_pb2.Leaf]) -> None:
-        """Let the whole folder, head included, be of another log."""
-        (self.path / PARTIAL).unlink()
+        """Let the whole folder be of another log, with tiles of its own, signed and cosigned."""
+        shutil.rmtree(self.path)
         self.log.leaves = leaves
         entries = [each.SerializeToString(deterministic=True) for each in leaves]
-        (self.path / FULL).write_bytes(encode_bundle(entries[:256]))
-        (self.path / f"tile/entries/001.p/{len(entries) - 256}").write_bytes(encode_bundle(entries[256:]))
-        self.write_head(tree_size=len(entries), root_hash=merkle.root(map(merkle.leaf_hash, entries)))
+        pulled = PulledLog(self.path)
+        pulled.append(entries)
+        pulled.write_tiles()
+        self.sign(size=len(entries), root=merkle.root(map(merkle.leaf_hash, entries)))
 
-    def write_head(self, **changes: Any) -> None:
-        old = Head.decode((self.path / "head.json").read_bytes())
-        fields = {"origin": old.origin, "tree_size": old.tree_size, "root_hash": old.root_hash} | changes
-        (self.path / "head.json").write_bytes(Head(**fields).encode())
+    def sign(self, witnesses: tuple[str, ...] = WITNESSES, by: str = "", **changes: Any) -> None:
+        """Let the log sign a checkpoint that says something else, and witnesses believe it."""
+        said = Checkpoint.decode((self.path.parent / "said").read_text())
+        fields = {"origin": said.origin, "size": said.size, "root": said.root} | changes
+        checkpoint = Checkpoint(**fields)
+        (self.path.parent / "said").write_text(checkpoint.text())
+        (self.path / "checkpoint").write_bytes(signed(checkpoint, witnesses, by=by))
+
+    def rewrite_checkpoint(self, old: bytes, new: bytes) -> None:
+        """Change what was signed, without a key."""
+        data = (self.path / "checkpoint").read_bytes()
+        assert old in data
+        (self.path / "checkpoint").write_bytes(data.replace(old, new, 1))
 
 
 @pytest.fixture
 def folder(log: Any, tmp_path: Path) -> Folder:
-    return Folder(log, log.pull(tmp_path / "log"), log.file_receipts(tmp_path / "receipts"))
+    (tmp_path / "policy").write_text(policy_text("all"))
+    (tmp_path / "said").write_text(log.checkpoint().text())
+    return Folder(log, log.pull(tmp_path / "log", WITNESSES), log.file_receipts(tmp_path / "receipts"))
 
 
 # --- what holds -------------------------------------------------------------------------------------
@@ -84,13 +100,17 @@ def test_an_untouched_log_holds(folder: Folder) -> None:
     assert result.exit_code == OK
     assert "The log holds" in result.stdout
     assert folder.log.entries
+    shown = " ".join(result.stdout.split())
     for expected in (
         "300 in 2 bundles",
         "scoregate.example/log/2026h2",
         "3; each one's entries count from 1",
+        "w1.example on 2026-11-23T09:30:02Z, w2.example on",
+        "3; each hash follows from the entries",
+        "nothing was accepted before; kept in",
     ):
-        assert expected in result.stdout
-    shown, held = " ".join(result.stdout.split()), len(folder.log.attestations)
+        assert expected in shown
+    held = len(folder.log.attestations)
     assert f"{held}; each one's entry and attestation are in the log, and {held} hold the request" in shown
     assert result.stderr == ""
 
@@ -104,6 +124,16 @@ def test_without_receipts_it_says_that_none_were_looked_at(folder: Folder) -> No
     result = folder.verify(receipts=False)
     assert result.exit_code == OK
     assert "not looked at; add --receipts DIR" in result.stdout
+
+
+def test_without_a_key_it_says_plainly_that_no_signature_was_checked(folder: Folder) -> None:
+    result = folder.verify(policy=False)
+    assert result.exit_code == OK
+    shown = " ".join(result.stdout.split())
+    assert "NOT CHECKED: anybody can have made this checkpoint; add --vkey or --policy" in shown
+    assert "without a key, nothing is accepted now" in shown
+    assert not (folder.path / ".accepted").exists()
+    assert json.loads(folder.verify("-o", "json", policy=False).stdout)["signed_by"] is None
 
 
 def test_an_empty_log_holds(make_log: Callable[[int], Any], tmp_path: Path) -> None:
@@ -120,7 +150,12 @@ def test_json_holds_what_the_table_says(folder: Folder) -> None:
         "origin": "scoregate.example/log/2026h2",
         "tree_size": 300,
         "root_hash": merkle.root(map(merkle.leaf_hash, folder.log.entries)).hex(),
+        "signed_by": str(log_vkey()),
+        "cosigned": dict.fromkeys(WITNESSES, "2026-11-23T09:30:02Z"),
+        "accepted_size": None,
+        "foreign": False,
         "bundles": 2,
+        "hash_tiles": 3,
         "first_time": "2026-11-23T02:13:20.000000Z",
         "last_time": "2026-11-23T02:13:20.149000Z",
         "partners": 3,
@@ -129,6 +164,7 @@ def test_json_holds_what_the_table_says(folder: Folder) -> None:
         "units": releases,
         "receipts": releases,
         "requests": releases,
+        "opened": None,
     }
     assert result.stderr == ""
 
@@ -210,9 +246,62 @@ def remove_receipts(f: Folder) -> None:
         path.unlink()
 
 
-def head_becomes_a_folder(f: Folder) -> None:
-    (f.path / "head.json").unlink()
-    (f.path / "head.json").mkdir()
+def checkpoint_becomes_a_folder(f: Folder) -> None:
+    (f.path / "checkpoint").unlink()
+    (f.path / "checkpoint").mkdir()
+
+
+def cut_checkpoint(f: Folder, left: int) -> None:
+    (f.path / "checkpoint").write_bytes((f.path / "checkpoint").read_bytes()[:left])
+
+
+def without_line(f: Folder, name: str) -> None:
+    lines = (f.path / "checkpoint").read_text().splitlines(keepends=True)
+    (f.path / "checkpoint").write_text("".join(line for line in lines if f"\u2014 {name} " not in line))
+
+
+def change_line(f: Folder, name: str, change: Callable[[str], str]) -> None:
+    lines = (f.path / "checkpoint").read_text().splitlines(keepends=True)
+    (f.path / "checkpoint").write_text(
+        "".join(change(line) if f"\u2014 {name} " in line else line for line in lines)
+    )
+
+
+def flip_signature(f: Folder, name: str) -> None:
+    """One character, in the middle of the base64 of this name's line."""
+    change_line(f, name, lambda line: line[:-20] + ("A" if line[-20] != "A" else "B") + line[-19:])
+
+
+def flip_tile(f: Folder, path: str, place: int) -> None:
+    data = bytearray((f.path / path).read_bytes())
+    data[place * 32 + 7] ^= 1
+    (f.path / path).write_bytes(data)
+
+
+def swap_hashes(f: Folder, path: str, one: int, other: int) -> None:
+    data = (f.path / path).read_bytes()
+    hashes = swapped([data[at : at + 32] for at in range(0, len(data), 32)], one, other)
+    (f.path / path).write_bytes(b"".join(hashes))
+
+
+def put(f: Folder, path: str, data: bytes) -> None:
+    (f.path / path).parent.mkdir(parents=True, exist_ok=True)
+    (f.path / path).write_bytes(data)
+
+
+def change_tile(f: Folder, path: str, change: Callable[[bytes], bytes]) -> None:
+    (f.path / path).write_bytes(change((f.path / path).read_bytes()))
+
+
+def change_with_its_hash(f: Folder) -> None:
+    f.change_leaf(3, reason="NO_DATA")
+    hashes = [merkle.leaf_hash(entry) for entry in decode_bundle((f.path / FULL).read_bytes())]
+    (f.path / "tile/0/000").write_bytes(b"".join(hashes))
+
+
+def fork(f: Folder) -> None:
+    forge(f)
+    f.sign(())
 
 
 def forge(f: Folder) -> None:
@@ -223,8 +312,8 @@ def forge(f: Folder) -> None:
 TAMPERED: list[tuple[str, int, int | None, Callable[[Folder], object]]] = [
     # flip
     ("a flipped bit", INVALID, 0, flip_the_version),
-    ("a field that lies within the rules", DIVERGED, None, lambda f: f.change_leaf(3, reason="NO_DATA")),
-    ("another salt", DIVERGED, None, lambda f: f.change_leaf(299, salt=bytes(16))),
+    ("a field that lies within the rules", DIVERGED, 3, lambda f: f.change_leaf(3, reason="NO_DATA")),
+    ("another salt", DIVERGED, 299, lambda f: f.change_leaf(299, salt=bytes(16))),
     ("a leaf of another version", INVALID, 7, lambda f: f.change_leaf(7, version=2)),
     ("a leaf of an unknown kind", INVALID, 299, lambda f: f.change_leaf(299, kind=99)),
     ("a leaf with hidden bytes", INVALID, 5, hide_bytes),
@@ -234,7 +323,7 @@ TAMPERED: list[tuple[str, int, int | None, Callable[[Folder], object]]] = [
     ("a replay of another partner's release", INVALID, 12, lambda f: f.change_leaf(12, refers_to=1)),
     # delete
     ("an entry deleted", INVALID, 1, lambda f: delete(f, 1)),
-    ("a partnerless entry deleted", DIVERGED, 253, lambda f: delete(f, 252)),
+    ("a partnerless entry deleted", DIVERGED, 252, lambda f: delete(f, 252)),
     ("the last entry deleted", INCOMPLETE, 299, lambda f: f.rewrite(PARTIAL, lambda e: e[:-1])),
     ("a full bundle deleted", INCOMPLETE, 0, lambda f: (f.path / FULL).unlink()),
     ("the partial bundle deleted", INCOMPLETE, 256, lambda f: (f.path / PARTIAL).unlink()),
@@ -247,23 +336,88 @@ TAMPERED: list[tuple[str, int, int | None, Callable[[Folder], object]]] = [
     ("an entry added, and its bundle renamed", DIVERGED, 300, add_entry),
     # reorder
     ("two entries of a partner swapped", INVALID, 1, lambda f: f.rewrite(FULL, lambda e: swapped(e, 1, 2))),
-    ("two of one instant swapped", DIVERGED, None, lambda f: f.rewrite(FULL, lambda e: swapped(e, 12, 13))),
+    ("two of one instant swapped", DIVERGED, 12, lambda f: f.rewrite(FULL, lambda e: swapped(e, 12, 13))),
     ("two bundles swapped", INVALID, 0, swap_bundles),
     # truncate
     ("a bundle cut short", INVALID, 255, cut_a_byte),
     ("an empty bundle", INVALID, 256, lambda f: (f.path / PARTIAL).write_bytes(b"")),
     ("a huge bundle", INVALID, 256, lambda f: (f.path / PARTIAL).write_bytes(bytes(1_100_000))),
-    ("the log cut short, but not its head", INCOMPLETE, 290, lambda f: cut_partial(f, 34)),
-    # head
-    ("no head", INCOMPLETE, None, lambda f: (f.path / "head.json").unlink()),
-    ("half a head", INVALID, None, lambda f: (f.path / "head.json").write_bytes(b'{"origin": "sco')),
-    ("a huge head", INVALID, None, lambda f: (f.path / "head.json").write_bytes(b" " * 4097)),
-    ("a folder in place of the head", INCOMPLETE, None, head_becomes_a_folder),
-    ("a head of another root", DIVERGED, None, lambda f: f.write_head(root_hash=bytes(32))),
-    ("a larger head", INCOMPLETE, 300, lambda f: f.write_head(tree_size=301)),
-    ("a much larger head", INCOMPLETE, 300, lambda f: f.write_head(tree_size=10_000)),
-    ("a smaller head", DIVERGED, 299, lambda f: f.write_head(tree_size=299)),
-    ("a head of another log", DIVERGED, 1, lambda f: f.write_head(origin="other/log")),
+    ("the log cut short, but not its checkpoint", INCOMPLETE, 290, lambda f: cut_partial(f, 34)),
+    # hash tiles
+    ("a flipped hash", DIVERGED, 7, lambda f: flip_tile(f, "tile/0/000", 7)),
+    ("a flipped hash of a partial tile", DIVERGED, 299, lambda f: flip_tile(f, "tile/0/001.p/44", 43)),
+    ("a flipped hash higher up", DIVERGED, 0, lambda f: flip_tile(f, "tile/1/000.p/1", 0)),
+    ("a hash tile deleted", INCOMPLETE, 0, lambda f: (f.path / "tile/0/000").unlink()),
+    ("a partial hash tile deleted", INCOMPLETE, 256, lambda f: (f.path / "tile/0/001.p/44").unlink()),
+    ("a hash tile deleted higher up", INCOMPLETE, 0, lambda f: (f.path / "tile/1/000.p/1").unlink()),
+    ("every hash tile of a level deleted", INCOMPLETE, 0, lambda f: shutil.rmtree(f.path / "tile/0")),
+    ("a hash inserted", INVALID, 256, lambda f: change_tile(f, "tile/0/001.p/44", lambda it: it[:32] + it)),
+    ("a hash tile added", DIVERGED, 300, lambda f: put(f, "tile/0/002", bytes(8192))),
+    ("a hash tile added higher up", DIVERGED, 300, lambda f: put(f, "tile/1/000.p/2", bytes(64))),
+    ("a fuller bundle added", DIVERGED, 300, lambda f: put(f, "tile/entries/001", b"\0\1a" * 256)),
+    ("a bundle added far away", DIVERGED, 300, lambda f: put(f, "tile/entries/x001/000.p/1", b"\0\1a")),
+    ("an earlier bundle of other entries", DIVERGED, 0, lambda f: put(f, "tile/entries/000.p/1", b"\0\1a")),
+    (
+        "an earlier hash tile of other entries",
+        DIVERGED,
+        1,
+        lambda f: put(f, "tile/0/000.p/2", (f.path / "tile/0/000").read_bytes()[:32] + bytes(32)),
+    ),
+    ("two hashes swapped", DIVERGED, 12, lambda f: swap_hashes(f, "tile/0/000", 12, 13)),
+    ("a hash tile cut short", INVALID, 0, lambda f: change_tile(f, "tile/0/000", lambda it: it[:-1])),
+    ("a hash tile emptied", INVALID, 256, lambda f: put(f, "tile/0/001.p/44", b"")),
+    ("a huge hash tile", INVALID, 0, lambda f: put(f, "tile/0/000", bytes(8193))),
+    ("an entry changed, and its hash with it", DIVERGED, 0, change_with_its_hash),
+    # checkpoint
+    ("no checkpoint", INCOMPLETE, None, lambda f: (f.path / "checkpoint").unlink()),
+    ("half a checkpoint", INVALID, None, lambda f: cut_checkpoint(f, 60)),
+    ("a checkpoint cut in a signature", INVALID, None, lambda f: cut_checkpoint(f, -7)),
+    ("an empty checkpoint", INVALID, None, lambda f: cut_checkpoint(f, 0)),
+    ("a huge checkpoint", INVALID, None, lambda f: put(f, "checkpoint", b" " * 131_073)),
+    ("a folder in place of the checkpoint", INCOMPLETE, None, checkpoint_becomes_a_folder),
+    ("a changed size", INVALID, None, lambda f: f.rewrite_checkpoint(b"\n300\n", b"\n301\n")),
+    ("a line inserted", INVALID, None, lambda f: f.rewrite_checkpoint(b"=\n\n", b"=\nextension\n\n")),
+    ("a flipped signature", INVALID, None, lambda f: flip_signature(f, "scoregate.example/log/2026h2")),
+    ("no signature of the log", INVALID, None, lambda f: without_line(f, "scoregate.example/log/2026h2")),
+    ("signed by another log", INVALID, None, lambda f: f.sign(by="other/log")),
+    (
+        "of another log, signed by this",
+        INVALID,
+        None,
+        lambda f: f.sign(by="scoregate.example/log/2026h2", origin="other/log"),
+    ),
+    ("of another log", INVALID, None, lambda f: f.sign(origin="other/log")),
+    ("a signed checkpoint of another root", DIVERGED, None, lambda f: f.sign(root=bytes(32))),
+    ("a larger one, signed", INCOMPLETE, 300, lambda f: f.sign(size=301)),
+    ("a much larger one, signed", INCOMPLETE, 300, lambda f: f.sign(size=10_000)),
+    ("a smaller one, signed", DIVERGED, 299, lambda f: f.sign(size=299)),
+    # cosignatures
+    ("a flipped cosignature", INVALID, None, lambda f: flip_signature(f, "w2.example")),
+    (
+        "a cosignature cut short",
+        INVALID,
+        None,
+        lambda f: change_line(f, "w2.example", lambda line: line[:-9] + "\n"),
+    ),
+    ("a cosignature deleted", INCOMPLETE, None, lambda f: without_line(f, "w1.example")),
+    ("every cosignature deleted", INCOMPLETE, None, lambda f: f.sign(())),
+    (
+        "a cosignature of something else",
+        INVALID,
+        None,
+        lambda f: change_line(
+            f,
+            "w2.example",
+            lambda line: signed(f.log.checkpoint(299), ("w2.example",)).decode().splitlines()[-1] + "\n",
+        ),
+    ),
+    (
+        "a witness's name changed",
+        INCOMPLETE,
+        None,
+        lambda f: f.rewrite_checkpoint(b"w1.example", b"w3.example"),
+    ),
+    ("a fork that no witness saw", DIVERGED, 1, fork),
     # receipts
     ("a receipt for another entry", DIVERGED, 2, lambda f: write_receipt(f, 1, leaf_index=2)),
     ("a receipt with another leaf", DIVERGED, 1, receipt_with_another_leaf),
@@ -273,7 +427,7 @@ TAMPERED: list[tuple[str, int, int | None, Callable[[Folder], object]]] = [
     ("a receipt beyond the log", INCOMPLETE, 300, lambda f: write_receipt(f, 1, leaf_index=300)),
     ("a receipt that is no JSON", INVALID, None, lambda f: (f.receipts / "1.json").write_bytes(b"{")),
     ("no receipts at all", INCOMPLETE, None, remove_receipts),
-    ("a whole log forged, head included", DIVERGED, 1, forge),
+    ("a whole log forged, signed and cosigned", DIVERGED, 1, forge),
 ]
 
 
@@ -294,17 +448,35 @@ def test_tampering_is_found(
     assert machine.stderr == ""
 
 
-def test_a_deleted_entry_that_nothing_refers_to_is_missed_at_the_end_of_its_bundle(folder: Folder) -> None:
+def test_a_deleted_entry_that_nothing_refers_to_is_missed_where_it_was(folder: Folder) -> None:
     delete(folder, 252)
     result = folder.verify("-o", "json", receipts=False)
-    assert result.exit_code == INCOMPLETE
-    assert json.loads(result.stdout)["index"] == 255
+    assert result.exit_code == DIVERGED
+    assert json.loads(result.stdout)["index"] == 252
 
 
 def test_a_forged_log_holds_where_nobody_brings_a_receipt(folder: Folder) -> None:
-    # The control arm, and the reason for receipts, checkpoints and witnesses: the head is unsigned.
+    # The control arm, and the reason for receipts: whoever has the log's key and every witness can forge.
     forge(folder)
     assert folder.verify(receipts=False).exit_code == OK
+
+
+def test_a_forged_log_holds_for_whoever_checks_no_signature(folder: Folder) -> None:
+    # The other control arm, and the reason for keys: without any, the tree alone proves nothing.
+    forge(folder)
+    folder.sign((), by="somebody/else")
+    assert folder.verify(receipts=False).exit_code == INVALID
+    assert folder.verify(receipts=False, policy=False).exit_code == OK
+
+
+def test_an_earlier_size_that_was_left_beside_is_no_fault(folder: Folder) -> None:
+    put(folder, "tile/entries/000.p/2", encode_bundle(folder.log.entries[:2]))
+    put(folder, "tile/0/000.p/2", (folder.path / "tile/0/000").read_bytes()[:64])
+    put(folder, "tile/0/001.p/3", (folder.path / "tile/0/001.p/44").read_bytes()[:96])
+    put(folder, "tile/nonsense", b"")
+    result = folder.verify("-o", "json")
+    assert result.exit_code == OK
+    assert json.loads(result.stdout)["hash_tiles"] == 5
 
 
 def test_a_hostile_partner_name_reaches_the_terminal_escaped(folder: Folder) -> None:
@@ -326,6 +498,14 @@ def test_a_hostile_partner_name_reaches_the_terminal_escaped(folder: Folder) -> 
         ["log", "verify", str(Path(__file__))],
         ["log", "verify", ".", "--receipts", "no/such/folder"],
         ["log", "verify", ".", "-o", "yaml"],
+        ["log", "verify", ".", "--vkey", "rubbish"],
+        ["log", "verify", ".", "--policy", "no/such/file"],
+        ["log", "verify", ".", "--private", "no/such/folder"],
+        ["log", "verify", ".", "--foreign", "--receipts", "."],
+        ["log", "verify", "ftp://scoregate.example/log"],
+        ["log", "verify", "https://"],
+        ["log", "verify", "https://scoregate.example/log?x=1"],
+        ["log", "verify", "https://me:secret@scoregate.example/log"],
         ["log", "nonsense"],
         ["nonsense"],
     ],
@@ -403,20 +583,20 @@ def extended(site: Path, tmp_path: Path) -> Callable[[str], Path]:
 
 def test_the_command_runs_as_a_process(folder: Folder, site: Path) -> None:
     verify = ("-m", "scoregate", "log", "verify", str(folder.path))
-    good = run(site, *verify, "--receipts", str(folder.receipts))
+    good = run(site, *verify, "--vkey", str(log_vkey()), "--receipts", str(folder.receipts))
     assert (good.returncode, good.stderr) == (OK, "")
     assert "The log holds" in good.stdout
     (folder.path / PARTIAL).unlink()
     bad = run(site, *verify)
     assert (bad.returncode, bad.stdout) == (INCOMPLETE, "")
     assert bad.stderr == (
-        "Incomplete: tile/entries/001.p/44 is missing: the folder holds 256 entries of 300; "
+        "Incomplete: tile/entries/001.p/44 is missing: 256 entries of 300 are there; "
         "run `scoregate audit pull` again.\n"
     )
 
 
 def test_a_terminal_without_a_letter_shows_its_escape(folder: Folder, site: Path) -> None:
-    folder.write_head(origin="ürün/log")
+    folder.sign(origin="ürün/log")
     result = run(site, "-m", "scoregate", "log", "verify", str(folder.path), PYTHONIOENCODING="ascii")
     assert (result.returncode, result.stderr) == (OK, "")
     assert r"\xfcr\xfcn/log" in result.stdout

@@ -13,22 +13,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scoregate.proof import merkle
-from scoregate.proof.head import Head
-from scoregate.proof.pulled import (
-    LogDiverged,
-    LogIncomplete,
-    LogInvalid,
-    LogRolledBack,
-    PulledLog,
-    Report,
-    stored_size,
-    verify,
-)
-from scoregate.proof.tiles import BundleInvalid, bundle_path, encode_bundle
+from scoregate.proof.checkpoint import Checkpoint
+from scoregate.proof.faults import LogDiverged, LogIncomplete, LogInvalid, LogRolledBack
+from scoregate.proof.policy import Policy
+from scoregate.proof.pulled import PulledLog, stored_size
+from scoregate.proof.recompute import Report, verify
+from scoregate.proof.sources import Folder
+from scoregate.proof.tiles import BundleInvalid, bundle_path, encode_bundle, tile_path, tiles_of
+from tests.signing import log_vkey, signed
 
 ENTRIES = [b"entry %d" % number for number in range(700)]
 ROOT = bytes(range(32))
-BAD_HEADS = sorted((Path(__file__).parents[1] / "vectors" / "log" / "bad").glob("head.*.json"))
 
 
 def contents(folder: Path) -> dict[str, bytes | None]:
@@ -45,7 +40,8 @@ def pull(folder: Path, stops: list[int], origin: str = "a/log") -> PulledLog:
         pulled = PulledLog(folder)
         pulled.append(ENTRIES[pulled.size() : stop])
     pulled = PulledLog(folder)
-    pulled.write_head(origin, pulled.size(), ROOT)
+    pulled.write_checkpoint(signed(Checkpoint(origin, pulled.size(), ROOT)))
+    pulled.write_tiles()
     return pulled
 
 
@@ -54,7 +50,7 @@ def pull(folder: Path, stops: list[int], origin: str = "a/log") -> PulledLog:
 
 def test_a_new_folder_is_empty(tmp_path: Path) -> None:
     pulled = PulledLog(tmp_path / "deep" / "new")
-    assert (pulled.size(), pulled.head()) == (0, None)
+    assert (pulled.size(), pulled.checkpoint()) == (0, None)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +67,7 @@ def test_a_new_folder_is_empty(tmp_path: Path) -> None:
 def test_a_log_of_each_size_has_its_bundles(tmp_path: Path, size: int, files: set[str]) -> None:
     pull(tmp_path, [size])
     found = {name for name, data in contents(tmp_path).items() if data is not None}
-    assert found == files | {"head.json"}
+    assert found == files | {"checkpoint"} | {tile_path(*each) for each in tiles_of(size)}
     assert PulledLog(tmp_path).size() == size == stored_size(tmp_path)
 
 
@@ -89,11 +85,12 @@ def test_a_pull_broken_off_anywhere_ends_in_the_same_bytes(
 @pytest.mark.parametrize(
     "leave_behind",
     [
-        pytest.param({"tile/entries/.writing": b"half"}, id="half a bundle"),
-        pytest.param({"tile/entries/002.p/.writing": b"half"}, id="half a partial bundle"),
+        pytest.param({".writing": b"half"}, id="half a file"),
         pytest.param({"tile/entries/001.p/9": b"stale"}, id="the partial of a bundle that is full"),
         pytest.param({"tile/entries/002.p/100": b"stale"}, id="a narrower partial"),
-        pytest.param({".writing": b"{"}, id="half a head"),
+        pytest.param({"tile/0/001.p/9": b"stale"}, id="the partial of a hash tile that is full"),
+        pytest.param({"tile/0/002.p/100": b"stale"}, id="a narrower partial hash tile"),
+        pytest.param({"tile/1/000.p/1": b"stale"}, id="a narrower partial hash tile, higher up"),
     ],
 )
 def test_what_a_crash_leaves_behind_is_gone_after_the_next_pull(
@@ -178,63 +175,100 @@ def test_a_partial_that_does_not_hold_its_width_is_not_filled_up(
     assert contents(tmp_path) == before
 
 
-# --- the head ---------------------------------------------------------------------------------------
+# --- hash tiles -------------------------------------------------------------------------------------
 
 
-def test_the_golden_head_keeps_its_bytes(vectors: Path) -> None:
-    leaf = bytes.fromhex((vectors / "leaf.hex").read_text())
-    head = Head("scoregate.example/log/2026h2", 1, merkle.leaf_hash(leaf))
-    assert head.encode() == (vectors / "head.json").read_bytes()
-    assert Head.decode(head.encode()) == head
+def test_a_tree_of_70000_has_the_tiles_that_the_specification_counts(tmp_path: Path) -> None:
+    # tlog-tiles, Partial Tiles: 273 full and one of 112; one full and one of 17; one of 1.
+    pulled = PulledLog(tmp_path)
+    pulled.append([b"%d" % number for number in range(70_000)])
+    pulled.write_tiles()
+    found = sorted(name for name, data in contents(tmp_path / "tile").items() if data is not None)
+    hash_tiles = [name for name in found if not name.startswith("entries/")]
+    assert len(hash_tiles) == 273 + 1 + 1 + 1 + 1
+    assert {"0/273.p/112", "1/000", "1/001.p/17", "2/000.p/1"} < set(hash_tiles)
+    tiles = {name: (tmp_path / "tile" / name).read_bytes() for name in hash_tiles}
+    assert {len(data) for name, data in tiles.items() if ".p/" not in name} == {8192}
+    leaves = [merkle.leaf_hash(b"%d" % number) for number in range(70_000)]
+    assert tiles["0/273.p/112"] == b"".join(leaves[273 * 256 :])
+    assert tiles["2/000.p/1"] == merkle.root(leaves[:65_536])
 
 
-@pytest.mark.parametrize("path", BAD_HEADS, ids=lambda path: path.name)
-def test_each_bad_head_is_refused_by_its_field(path: Path) -> None:
-    with pytest.raises(LogInvalid, match=path.name.split(".")[2]):
-        Head.decode(path.read_bytes())
+def test_tiles_that_are_there_are_not_made_again(tmp_path: Path) -> None:
+    pulled = pull(tmp_path, [700])
+    (tmp_path / "tile/0/000").write_bytes(b"damaged")  # found by whoever verifies
+    pulled.write_tiles()
+    assert (tmp_path / "tile/0/000").read_bytes() == b"damaged"
 
 
-@pytest.mark.parametrize("data", [b"", b"\xff", b"[]", b"7", b"[" * 4000, b'{"tree_size":' + b"9" * 4200])
-def test_any_other_rubbish_is_no_head(data: bytes) -> None:
-    with pytest.raises(LogInvalid, match=r"head\.json"):
-        Head.decode(data)
+def test_a_damaged_tile_is_not_hashed_into_the_next(tmp_path: Path) -> None:
+    pulled = pull(tmp_path, [700])
+    (tmp_path / "tile/0/000").write_bytes(b"damaged")
+    (tmp_path / "tile/1/000.p/2").unlink()
+    with pytest.raises(LogInvalid, match="delete tile/0/000 and"):
+        pulled.write_tiles()
 
 
-def test_the_head_is_kept_and_read_again(tmp_path: Path) -> None:
-    PulledLog(tmp_path).write_head("a/log", 7, ROOT)
-    assert PulledLog(tmp_path).head() == Head("a/log", 7, ROOT)
+def test_a_damaged_bundle_is_not_hashed(tmp_path: Path) -> None:
+    pulled = pull(tmp_path, [700])
+    (tmp_path / "tile/0/000").unlink()
+    (tmp_path / bundle_path(0)).write_bytes(encode_bundle(ENTRIES[:255]))
+    with pytest.raises(LogIncomplete, match="holds 255 entries instead of 256"):
+        pulled.write_tiles()
+
+
+# --- the checkpoint ---------------------------------------------------------------------------------
+
+
+def note(origin: str = "a/log", size: int = 7, root: bytes = ROOT) -> bytes:
+    return signed(Checkpoint(origin, size, root))
+
+
+def test_the_checkpoint_is_kept_as_it_was_signed_and_read_again(tmp_path: Path) -> None:
+    PulledLog(tmp_path).write_checkpoint(note())
+    assert (tmp_path / "checkpoint").read_bytes() == note()
+    assert PulledLog(tmp_path).checkpoint() == Checkpoint("a/log", 7, ROOT)
 
 
 @pytest.mark.parametrize(("size", "root"), [(7, ROOT), (8, bytes(32)), (2**63 - 1, bytes(32))])
-def test_a_head_grows_or_stays(tmp_path: Path, size: int, root: bytes) -> None:
+def test_a_checkpoint_grows_or_stays(tmp_path: Path, size: int, root: bytes) -> None:
     pulled = PulledLog(tmp_path)
-    pulled.write_head("a/log", 7, ROOT)
-    pulled.write_head("a/log", size, root)
-    assert PulledLog(tmp_path).head() == Head("a/log", size, root)
+    pulled.write_checkpoint(note())
+    pulled.write_checkpoint(note(size=size, root=root))
+    assert PulledLog(tmp_path).checkpoint() == Checkpoint("a/log", size, root)
 
 
 @pytest.mark.parametrize(
-    ("origin", "size", "root", "error"),
+    ("data", "error"),
     [
-        ("a/log", 6, ROOT, LogRolledBack),
-        ("a/log", 0, ROOT, LogRolledBack),
-        ("a/log", 7, bytes(32), LogDiverged),
-        ("b/log", 8, ROOT, LogDiverged),
-        ("", 8, ROOT, LogInvalid),
-        ("a/log", 8, bytes(31), LogInvalid),
-        ("a/log", 2**63, ROOT, LogInvalid),
+        (note(size=6), LogRolledBack),
+        (note(size=0), LogRolledBack),
+        (note(root=bytes(32)), LogDiverged),
+        (note(origin="b/log", size=8), LogDiverged),
+        (b"", LogInvalid),
+        (b"a/log\n7\n", LogInvalid),
+        (note().partition(b"\n\n")[0], LogInvalid),
+        (note().replace(b"\n7\n", b"\n9223372036854775808\n"), LogInvalid),
     ],
 )
-def test_a_head_that_can_not_follow_is_refused_and_changes_nothing(
-    tmp_path: Path, origin: str, size: int, root: bytes, error: type[Exception]
+def test_a_checkpoint_that_can_not_follow_is_refused_and_changes_nothing(
+    tmp_path: Path, data: bytes, error: type[Exception]
 ) -> None:
     pulled = PulledLog(tmp_path)
-    pulled.write_head("a/log", 7, ROOT)
-    with pytest.raises(error):
-        PulledLog(tmp_path).write_head(origin, size, root)
-    with pytest.raises(error):
-        pulled.write_head(origin, size, root)
-    assert PulledLog(tmp_path).head() == Head("a/log", 7, ROOT)
+    pulled.write_checkpoint(note())
+    for each in (PulledLog(tmp_path), pulled):
+        with pytest.raises(error):
+            each.write_checkpoint(data)
+    assert PulledLog(tmp_path).checkpoint() == Checkpoint("a/log", 7, ROOT)
+
+
+def test_what_an_earlier_scoregate_pulled_is_kept_and_not_pulled_into(tmp_path: Path) -> None:
+    (tmp_path / "head.json").write_text("{}")
+    with pytest.raises(LogIncomplete, match=r"pulled by an earlier scoregate.* pull into a new folder"):
+        PulledLog(tmp_path)
+    with pytest.raises(LogIncomplete, match=r"checkpoint is missing, and head\.json is what an earlier"):
+        verify(Folder(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["head.json"]
 
 
 # --- verifying --------------------------------------------------------------------------------------
@@ -242,24 +276,32 @@ def test_a_head_that_can_not_follow_is_refused_and_changes_nothing(
 
 def test_a_log_that_holds_is_reported(log: Any, tmp_path: Path) -> None:
     receipts = log.file_receipts(tmp_path / "receipts")
-    report = verify(log.pull(tmp_path / "log"), receipts=receipts)
+    policy = Policy.of([log_vkey()])
+    report = verify(Folder(log.pull(tmp_path / "log")), policy=policy, receipts=receipts)
     releases = len(log.attestations)
+    note = signed(log.checkpoint())
     assert report == Report(
-        head=Head("scoregate.example/log/2026h2", 300, merkle.root(map(merkle.leaf_hash, log.entries))),
+        checkpoint=log.checkpoint(),
+        note=note,
+        judged=policy.judge(note),
+        foreign=False,
+        since=None,
         bundles=2,
+        tiles=3,
         partners=3,
         releases=releases,
         replays=43,
         units=releases,
         receipts=releases,
         requests=releases,
+        opened=None,
         first_micros=log.leaves[0].time_micros,
         last_micros=log.leaves[-1].time_micros,
     )
 
 
 def test_without_receipts_none_are_counted(log: Any, tmp_path: Path) -> None:
-    report = verify(log.pull(tmp_path / "log"))
+    report = verify(Folder(log.pull(tmp_path / "log")))
     assert (report.receipts, report.requests) == (None, None)
 
 
@@ -270,7 +312,7 @@ def test_every_one_of_the_receipts_is_held_against_its_entry(log: Any, tmp_path:
         claimed = {"leaf_index": index + 1} if number == place else {}
         (tmp_path / "receipts" / f"{number}.json").write_bytes(log.receipt(index, **claimed))
     with pytest.raises(LogDiverged, match=rf"^receipt {place}\.json holds another leaf"):
-        verify(log.pull(tmp_path / "log"), receipts=tmp_path / "receipts")
+        verify(Folder(log.pull(tmp_path / "log")), receipts=tmp_path / "receipts")
 
 
 def test_receipts_that_name_no_request_are_told_apart(log: Any, tmp_path: Path) -> None:
@@ -278,28 +320,28 @@ def test_receipts_that_name_no_request_are_told_apart(log: Any, tmp_path: Path) 
     older = json.loads((receipts / "1.json").read_bytes())
     del older["request"]
     (receipts / "1.json").write_text(json.dumps(older))
-    report = verify(log.pull(tmp_path / "log"), receipts=receipts)
+    report = verify(Folder(log.pull(tmp_path / "log")), receipts=receipts)
     assert (report.receipts, report.requests) == (len(log.attestations), len(log.attestations) - 1)
 
 
 @pytest.mark.parametrize("size", [0, 1, 255, 256, 257, 512])
 def test_a_log_of_each_size_holds(make_log: Callable[[int], Any], tmp_path: Path, size: int) -> None:
-    report = verify(make_log(size).pull(tmp_path))
-    assert (report.head.tree_size, report.bundles, report.receipts) == (size, -(-size // 256), None)
+    report = verify(Folder(make_log(size).pull(tmp_path)))
+    assert (report.checkpoint.size, report.bundles, report.receipts) == (size, -(-size // 256), None)
 
 
-def test_progress_counts_up_to_the_head(log: Any, tmp_path: Path) -> None:
+def test_progress_counts_up_to_the_checkpoint(log: Any, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
-    verify(log.pull(tmp_path), progress=lambda done, total: seen.append((done, total)))
+    verify(Folder(log.pull(tmp_path)), progress=lambda done, total: seen.append((done, total)))
     assert seen == [(256, 300), (300, 300)]
 
 
 def test_memory_does_not_grow_with_the_log(make_log: Callable[[int], Any], tmp_path: Path) -> None:
     def peak(size: int) -> int:
         folder = make_log(size).pull(tmp_path / str(size))
-        verify(folder)  # once before, so that nothing is imported or cached while it is measured
+        verify(Folder(folder))  # once before, so that nothing is imported or cached while it is measured
         tracemalloc.start()
-        verify(folder)
+        verify(Folder(folder))
         _, highest = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return highest

@@ -130,8 +130,8 @@ def test_a_folder_without_receipts_is_not_a_success(origin: str, tmp_path: Path)
 
 
 def test_an_oversize_file_is_refused_unread(origin: str, tmp_path: Path) -> None:
-    (tmp_path / "big.json").write_bytes(b" " * (64 * 1024 + 1))
-    with pytest.raises(LogInvalid, match=r"big\.json has more than 65,536 bytes"):
+    (tmp_path / "big.json").write_bytes(b" " * (512 * 1024 + 1))
+    with pytest.raises(LogInvalid, match=r"big\.json has more than 524,288 bytes"):
         read_receipts(tmp_path, origin)
 
 

@@ -11,14 +11,17 @@ import pytest
 
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.proof import files, leaf, merkle
-from scoregate.proof.faults import LogDiverged, LogError, LogIncomplete, LogInvalid, LogRolledBack
-from scoregate.proof.head import Head
+from scoregate.proof.checkpoint import Checkpoint
+from scoregate.proof.faults import LogDiverged, LogError, LogIncomplete, LogInvalid
 from scoregate.proof.history import History
 from scoregate.proof.leaf import CommitmentInvalid, LeafInvalid
 from scoregate.proof.merkle import CompactRange, ProofInvalid
-from scoregate.proof.pulled import PulledLog, verify
+from scoregate.proof.pulled import PulledLog
 from scoregate.proof.receipts import parse_receipt, read_receipts
+from scoregate.proof.recompute import verify
+from scoregate.proof.sources import Folder
 from scoregate.proof.tiles import BundleInvalid, bundle_path, decode_bundle, encode_bundle
+from tests.signing import ORIGIN, signed
 
 MakeLeaf = Callable[..., leaf_pb2.Leaf]
 PULL = "run `scoregate audit pull` again"
@@ -192,64 +195,6 @@ def test_a_leaf_in_the_wrong_place_says_what_shows_it(
     assert error.value.field == told.partition(" ")[0]
 
 
-# --- the head
-
-
-def spoiled(**changes: object) -> bytes:
-    return json.dumps({"origin": "a/log", "tree_size": 7, "root_hash": ROOT.hex()} | changes).encode()
-
-
-@pytest.mark.parametrize(
-    ("data", "told"),
-    [
-        (b"{", "head.json is not JSON"),
-        (b"[]", "head.json does not hold exactly origin, tree_size and root_hash"),
-        (spoiled(more=1), "head.json does not hold exactly origin, tree_size and root_hash"),
-        (spoiled(origin=""), "head.json: origin is not a line of printable text"),
-        (spoiled(origin="a\n"), "head.json: origin is not a line of printable text"),
-        (spoiled(origin=7), "head.json: origin is not a line of printable text"),
-        (spoiled(tree_size=-1), "head.json: tree_size is not a number of entries"),
-        (spoiled(tree_size=2**63), "head.json: tree_size is not a number of entries"),
-        (spoiled(tree_size=True), "head.json: tree_size is not a number of entries"),
-        (spoiled(root_hash=None), "head.json: root_hash is not 64 lower-case hex digits"),
-        (spoiled(root_hash="0" * 63), "head.json: root_hash is not 64 lower-case hex digits"),
-        (spoiled(root_hash="A" * 64), "head.json: root_hash is not 64 lower-case hex digits"),
-    ],
-)
-def test_a_head_that_is_none_names_its_field(data: bytes, told: str) -> None:
-    with pytest.raises(LogInvalid) as error:
-        Head.decode(data)
-    assert str(error.value) == f"{told}; {PULL}"
-    assert error.value.index is None
-
-
-@pytest.mark.parametrize("size", [0, 2**63 - 1])
-def test_the_smallest_and_the_largest_head_are_heads(size: int) -> None:
-    assert Head.decode(spoiled(tree_size=size)) == Head("a/log", size, ROOT)
-
-
-@pytest.mark.parametrize(
-    ("later", "kind", "index", "told"),
-    [
-        (Head("b/log", 7_000, ROOT), LogDiverged, None,
-         "the folder holds the log a/log, not b/log; pull into another folder"),
-        (Head("a/log", 6_999, ROOT), LogRolledBack, 6_999,
-         "the log had 7,000 entries and now has 6,999: it was rolled back."
-         " Keep this folder as evidence and ask the operator"),
-        (Head("a/log", 7_000, bytes(32)), LogDiverged, None,
-         "the log shows two roots for the same 7,000 entries."
-         " Keep this folder as evidence and ask the operator"),
-    ],
-)  # fmt: skip
-def test_a_head_that_can_not_follow_says_why(
-    later: Head, kind: type[LogError], index: int | None, told: str
-) -> None:
-    with pytest.raises(kind) as error:
-        Head("a/log", 7_000, ROOT).require_successor(later)
-    assert type(error.value) is kind
-    assert (str(error.value), error.value.index) == (told, index)
-
-
 # --- receipts
 
 
@@ -330,57 +275,75 @@ def test_a_file_is_read_up_to_its_limit_and_its_place_is_told(tmp_path: Path) ->
     assert error.value.index == 6
 
 
-def test_without_a_head_nothing_is_verified(tmp_path: Path) -> None:
+def test_without_a_checkpoint_nothing_is_verified(tmp_path: Path) -> None:
     with pytest.raises(LogIncomplete) as error:
-        verify(tmp_path)
-    assert str(error.value) == f"head.json is missing; {PULL}, or name the folder that holds it"
+        verify(Folder(tmp_path))
+    assert str(error.value) == f"checkpoint is missing; {PULL}, or name the place that holds it"
 
 
-def broken(log: Any, folder: Path, break_it: Callable[[Path], object]) -> LogError:
+def broken(log: Any, folder: Path, break_it: Callable[[Path, Any], object]) -> LogError:
     """What a pulled log of 300 entries is refused with, once something is wrong with it."""
     log.pull(folder)
-    break_it(folder)
+    break_it(folder, log)
     with pytest.raises(LogError) as error:
-        verify(folder)
+        verify(Folder(folder))
     return error.value
 
 
-def head_of(folder: Path, **changes: object) -> None:
-    fields = json.loads((folder / "head.json").read_text())
-    (folder / "head.json").write_text(json.dumps(fields | changes))
+def said(folder: Path, log: Any, size: int = 300, root: bytes | None = None) -> None:
+    """Let the log sign something else."""
+    found = log.checkpoint()
+    (folder / "checkpoint").write_bytes(signed(Checkpoint(ORIGIN, size, root or found.root)))
 
 
 @pytest.mark.parametrize(
     ("break_it", "kind", "index", "told"),
     [
-        (lambda folder: head_of(folder, tree_size=299), LogDiverged, 299,
-         "the folder holds 300 entries, and head.json counts 299"),
-        (lambda folder: head_of(folder, tree_size=301), LogIncomplete, 300,
-         f"tile/entries/001.p/45 is missing: the folder holds 300 entries of 301; {PULL}"),
-        (lambda folder: head_of(folder, tree_size=2_000), LogIncomplete, 300,
-         f"tile/entries/001 is missing: the folder holds 300 entries of 2,000; {PULL}"),
-        (lambda folder: (folder / bundle_path(0)).unlink(), LogIncomplete, 0,
-         f"tile/entries/000 is missing: the folder holds 0 entries of 300; {PULL}"),
-        (lambda folder: head_of(folder, root_hash="0" * 64), LogDiverged, None,
-         "the 300 entries have another root than head.json says: one or the other was changed"),
-        (lambda folder: (folder / bundle_path(1, 44)).write_bytes(b"\0\1"), LogInvalid, 256,
+        (lambda folder, log: said(folder, log, 299), LogDiverged, 299,
+         "there is something of 300 entries, and the checkpoint counts 299: it was added, or the checkpoint"
+         f" is an older one; {PULL}"),
+        (lambda folder, log: said(folder, log, 301), LogIncomplete, 300,
+         f"tile/entries/001.p/45 is missing: 300 entries of 301 are there; {PULL}"),
+        (lambda folder, log: said(folder, log, 2_000), LogIncomplete, 300,
+         f"tile/entries/001 is missing: 300 entries of 2,000 are there; {PULL}"),
+        (lambda folder, log: said(folder, log, root=bytes(32)), LogDiverged, None,
+         "the 300 entries have another root than the checkpoint: one or the other was changed"),
+        (lambda folder, _: (folder / bundle_path(0)).unlink(), LogIncomplete, 0,
+         f"tile/entries/000 is missing: 0 entries of 300 are there; {PULL}"),
+        (lambda folder, _: (folder / "tile/0/000").unlink(), LogIncomplete, 0,
+         f"tile/0/000 is missing; {PULL}"),
+        (lambda folder, _: (folder / "tile/1/000.p/1").unlink(), LogIncomplete, 0,
+         f"tile/1/000.p/1 is missing; {PULL}"),
+        (lambda folder, _: (folder / "tile/0/001.p/44").write_bytes(bytes(31)), LogInvalid, 256,
+         f"tile/0/001.p/44 has 31 bytes, where 44 hashes belong; delete it and {PULL}"),
+        (lambda folder, _: (folder / "tile/0/001.p/44").write_bytes(bytes(44 * 32)), LogDiverged, 256,
+         "tile/0/001.p/44 holds another hash than entry 256 has: one or the other was changed"),
+        (lambda folder, _: (folder / "tile/1/000.p/1").write_bytes(bytes(32)), LogDiverged, 0,
+         "tile/1/000.p/1 holds another hash than the entries from 0 on have: one or the other was changed"),
+        (lambda folder, _: (folder / bundle_path(1, 44)).write_bytes(b"\0\1"), LogInvalid, 256,
          f"tile/entries/001.p/44 at byte 0: an entry of 1 bytes has only 0 left; delete it and {PULL}"),
-        (lambda folder: (folder / bundle_path(1, 44)).write_bytes(b"\0\1a\0"), LogInvalid, 257,
+        (lambda folder, _: (folder / bundle_path(1, 44)).write_bytes(b"\0\1a\0"), LogInvalid, 257,
          f"tile/entries/001.p/44 at byte 3: the bundle breaks off inside a length; delete it and {PULL}"),
-        (lambda folder: (folder / "head.json").write_bytes(b" " * 4_097), LogInvalid, None,
-         "head.json has more than 4,096 bytes"),
-        (lambda folder: (folder / bundle_path(1, 44)).write_bytes(b"\0\1a"), LogInvalid, 256,
+        (lambda folder, _: (folder / "checkpoint").write_bytes(b" " * 131_073), LogInvalid, None,
+         "checkpoint has more than 131,072 bytes"),
+        (lambda folder, _: (folder / bundle_path(1, 44)).write_bytes(b"\0\1a"), LogInvalid, 256,
          "entry 256: leaf is not a scoregate.audit.v1.Leaf"),
-        (lambda folder: (folder / bundle_path(1, 44)).rename(folder / bundle_path(1, 45)),
+        (lambda folder, log: (
+            (folder / bundle_path(1, 44)).rename(folder / bundle_path(1, 45)), said(folder, log, 301)),
          LogIncomplete, 300,
          f"tile/entries/001.p/45 holds 44 entries instead of 45; delete it and {PULL}"),
-        (lambda folder: (folder / bundle_path(1, 44)).rename(folder / bundle_path(1, 43)),
+        (lambda folder, _: (folder / bundle_path(1, 44)).rename(folder / bundle_path(1, 43)),
          LogInvalid, 299,
          f"tile/entries/001.p/43 holds 44 entries instead of 43; delete it and {PULL}"),
     ],
 )  # fmt: skip
 def test_a_folder_that_does_not_hold_says_where_and_what_to_do(
-    log: Any, tmp_path: Path, break_it: Callable[[Path], object], kind: type, index: int | None, told: str
+    log: Any,
+    tmp_path: Path,
+    break_it: Callable[[Path, Any], object],
+    kind: type,
+    index: int | None,
+    told: str,
 ) -> None:
     error = broken(log, tmp_path, break_it)
     assert type(error) is kind
@@ -391,29 +354,31 @@ def test_a_receipt_beyond_the_log_or_of_another_leaf_is_named(log: Any, tmp_path
     folder, receipts = log.pull(tmp_path / "log"), tmp_path / "receipts"
     receipts.mkdir()
     for index, kind, told in (
-        (1_300, LogIncomplete, f"is for entry 1,300, and the log ends before it; {PULL}"),
+        (1_300, LogIncomplete, f"is for entry 1,300, and the log ends before it, with 300; {PULL}"),
         (2, LogDiverged, "holds another leaf than entry 2"),
     ):
         (receipts / "r.json").write_bytes(log.receipt(1, leaf_index=index))
         with pytest.raises(kind) as error:
-            verify(folder, receipts=receipts)
+            verify(Folder(folder), receipts=receipts)
         assert (str(error.value), error.value.index) == (f"receipt r.json {told}", index)
 
 
 def test_a_bundle_larger_than_any_is_refused_with_its_first_entry(tmp_path: Path, log: Any) -> None:
-    error = broken(log, tmp_path, lambda folder: (folder / bundle_path(1, 44)).write_bytes(bytes(1_049_089)))
+    error = broken(
+        log, tmp_path, lambda folder, _: (folder / bundle_path(1, 44)).write_bytes(bytes(1_049_089))
+    )
     assert str(error) == "tile/entries/001.p/44 has more than 1,049,088 bytes"
     assert error.index == 256
 
 
 def test_a_disk_that_refuses_names_the_file(tmp_path: Path, log: Any) -> None:
-    def loop(folder: Path) -> None:
-        (folder / "head.json").unlink()
-        (folder / "head.json").mkdir()
+    def loop(folder: Path, _: Any) -> None:
+        (folder / "checkpoint").unlink()
+        (folder / "checkpoint").mkdir()
 
     error = broken(log, tmp_path, loop)
     assert isinstance(error, LogIncomplete)
-    assert str(error) == f"{tmp_path}/head.json can't be read: Is a directory"
+    assert str(error) == f"{tmp_path}/checkpoint can't be read: Is a directory"
 
 
 def test_an_opened_pull_says_what_is_wrong_with_the_partial_bundle(tmp_path: Path, log: Any) -> None:

@@ -23,9 +23,11 @@ from random import Random
 from gateway.audit.log import read_leaves
 from gateway.audit.tree.roots import committed_head
 from gateway.store import Store, open_store
-from scoregate.proof import pulled
+from scoregate.proof import recompute
+from scoregate.proof.checkpoint import Checkpoint
 from scoregate.proof.faults import LogError
 from scoregate.proof.pulled import PulledLog
+from scoregate.proof.sources import Folder
 from tests.bench import crowd, installation, servers
 from tests.bench.command import Memory, serving
 from tests.bench.contest import BATCHES_IN_FLIGHT, IN_FLIGHT, ITEMS, Contender, Ground, Plan, one_by_one
@@ -36,6 +38,7 @@ from tests.bench.installation import CONSENTS, LENDERS, Installation
 from tests.bench.load import Connections
 from tests.bench.servers import running
 from tests.bench.turn import Turn
+from tests.signing import signed
 
 SEED = 2
 BATCHES_A_TURN = 5  # of each lender, while it is filled
@@ -82,13 +85,13 @@ def million(ground: Ground) -> Findings:
     }
     details = {
         "consents": consents,
-        "log_entries_verified": report.head.tree_size,
+        "log_entries_verified": report.checkpoint.size,
         "seconds": {"consents": round(consented), "queries": round(asked), "verifying": round(verified)},
     }
     notes = {
         "growth, filled": (
             f"{consents:,} consents of {len(people):,} people; "
-            f"{report.head.tree_size:,} log entries, all verified ({report.releases:,} releases); "
+            f"{report.checkpoint.size:,} log entries, all verified ({report.releases:,} releases); "
             f"{consented:.0f} s for the consents, {asked:.0f} s for the queries, {verified:.0f} s to verify"
         ),
         "growth, load": (
@@ -177,7 +180,7 @@ def _memory(plan: Plan, memory: Sequence[Memory]) -> Findings:
 READ_CHUNK = 4_096
 
 
-def _verify(ground: Ground, store: Store) -> pulled.Report:
+def _verify(ground: Ground, store: Store) -> recompute.Report:
     """Export the whole log, and check it as whoever pulled it would.
 
     Raises:
@@ -185,16 +188,17 @@ def _verify(ground: Ground, store: Store) -> pulled.Report:
     """
     origin, size, root = committed_head(store)
     log = PulledLog(ground.folder / "log")
-    log.write_head(origin, size, root)
+    log.write_checkpoint(signed(Checkpoint(origin, size, root)))
     with ground.bar(size // READ_CHUNK + 1) as step:
         for begin in range(0, size, READ_CHUNK):
             step(f"exporting the log: {begin:,} of {size:,}")
             with store.reading() as connection:
                 log.append(read_leaves(connection, begin, min(begin + READ_CHUNK, size)))
+    log.write_tiles()
     with ground.bar(size // 256 + 1) as step:
         try:
-            return pulled.verify(
-                ground.folder / "log",
+            return recompute.verify(
+                Folder(ground.folder / "log"),
                 progress=lambda done, _: step(f"verifying the log: {done:,} of {size:,}"),
             )
         except LogError as error:

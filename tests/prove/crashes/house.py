@@ -26,16 +26,19 @@ from gateway.settings import Settings
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.errors import ScoregateError
 from scoregate.partner.v1 import score_pb2
-from scoregate.proof import leaf, pulled
+from scoregate.proof import leaf, pulled, recompute
+from scoregate.proof.checkpoint import Checkpoint
 from scoregate.proof.digest import request_form
 from scoregate.proof.history import History
 from scoregate.proof.jwk import VerificationKeys
 from scoregate.proof.merkle import CompactRange, leaf_hash
+from scoregate.proof.sources import Folder
 from scoregate.proof.verify import verify_score, verify_threshold
 from tests.prove.campaign import Stage
 from tests.prove.crashes.nursery import Life
 from tests.prove.crashes.traffic import Single, answer_of
 from tests.prove.stagehands import ENDLESS, OPERATOR, hang_up, meet
+from tests.signing import signed
 from tests.world import Partner, World, settings_for
 
 LENDER = "acme"
@@ -132,7 +135,7 @@ class Books:
     def verify_offline(self, folder: Path, held: Sequence[tuple[Single, bytes]]) -> list[str]:
         """Read the log anew, as far as it was read, and give it to the offline verifier with all receipts.
 
-        The head that it is verified against is the one that was made bit by bit while reading on.
+        The root that it is verified against is the one that was made bit by bit while reading on.
         """
         with self.reading() as connection:
             query = sa.text("SELECT leaf FROM entries WHERE leaf_index < :size ORDER BY leaf_index")
@@ -143,9 +146,10 @@ class Books:
             file = receipts / f"{item.request_id}.json"
             file.write_text(json.dumps(_receipt(item, body)))
         try:
-            log.write_head(self.origin, len(self.leaves), self.tree.root())
+            log.write_checkpoint(signed(Checkpoint(self.origin, len(self.leaves), self.tree.root())))
             log.append(leaves)
-            pulled.verify(folder, receipts=receipts)
+            log.write_tiles()
+            recompute.verify(Folder(folder), receipts=receipts)
         except ScoregateError as error:
             return [f"the offline verifier says: {error}"]
         return []

@@ -1,4 +1,4 @@
-"""What an auditor reads: leaves, bundles, heads, receipts and whole folders that nobody vouches for."""
+"""What an auditor reads: leaves, bundles, kept answers, receipts, whole folders that nobody vouches for."""
 
 from __future__ import annotations
 
@@ -9,19 +9,29 @@ from hashlib import sha256
 from typing import Any
 
 from scoregate.audit.v1 import leaf_pb2
-from scoregate.proof import leaf, merkle, pulled
+from scoregate.errors import VerificationFailed
+from scoregate.proof import leaf, merkle
+from scoregate.proof.checkpoint import Checkpoint
 from scoregate.proof.faults import LogDiverged, LogError, LogInvalid
-from scoregate.proof.head import HEAD_NAME, Head
 from scoregate.proof.history import History
+from scoregate.proof.kept import Kept
 from scoregate.proof.merkle import CompactRange, ProofInvalid
+from scoregate.proof.policy import Policy
 from scoregate.proof.receipts import parse_receipt
-from scoregate.proof.tiles import BundleInvalid, bundle_path, decode_bundle, encode_bundle
-from tests.proof.conftest import ORIGIN, VECTORS, SampleLog
+from scoregate.proof.recompute import verify
+from scoregate.proof.sources import CHECKPOINT, Folder
+from scoregate.proof.tiles import BundleInvalid, bundle_path, decode_bundle, encode_bundle, tile_path
+from scoregate.proof.tlog_proof import TlogProof
+from tests.attestation.made_answers import KEYS, NOW, threshold_request
+from tests.client.scripted_log import kept
+from tests.proof.conftest import VECTORS, SampleLog
 from tests.prove.fuzzers.mutation import change_json, message_of
 from tests.prove.fuzzers.target import Place, Take, Target, anywhere, each_of, refusing, require_same
+from tests.signing import ORIGIN, policy_text, signed
 
 ROOM = "log"
 SAMPLE = SampleLog().fill(14)
+POLICY = Policy.parse(policy_text().encode())
 LEAVES = [merkle.leaf_hash(bytes([n])) for n in range(40)]
 ROOTS = [merkle.root(LEAVES[:size]) for size in range(len(LEAVES))]
 
@@ -83,26 +93,27 @@ def bundle_seeds() -> Iterable[bytes]:
         yield encode_bundle(SAMPLE.entries[:count])
 
 
-# --- head.json
+# --- a kept answer
 
 
-def take_head(data: bytes) -> None:
-    """What was read is written so that the same is read again."""
-    head = Head.decode(data)
-    require_same(Head.decode(head.encode()), head)
+def take_kept(data: bytes) -> None:
+    """What was read says of itself what it can be checked by; whether it holds is another question."""
+    Kept.decode(data).verify(keys=KEYS, policy=POLICY, now=NOW)
 
 
-def take_head_at_its_word(data: bytes) -> None:
-    """The guard that is off: each field is looked at before it is used."""
+def take_kept_at_its_word(data: bytes) -> None:
+    """The guard that is off: each member is looked at before it is used."""
     try:
-        fields = json.loads(data)
+        members = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise LogInvalid("not JSON") from error
-    Head(fields["origin"], int(fields["tree_size"]), bytes.fromhex(fields["root_hash"]))
+    TlogProof.decode(members["proof"])
+    b64decode(members["leaf"])
 
 
-def head_seeds() -> Iterable[bytes]:
-    yield (VECTORS / "head.json").read_bytes()
+def kept_seeds() -> Iterable[bytes]:
+    yield json.dumps(kept()).encode()
+    yield json.dumps(kept(threshold_request())).encode()
 
 
 # --- a receipt
@@ -146,7 +157,7 @@ def receipt_seeds() -> Iterable[bytes]:
 
 
 def take_folder(place: Place) -> Take:
-    """A head, a bundle and a receipt in their files; every other time the head is made to fit the bundle."""
+    """A checkpoint, a bundle and a receipt in their files; every other time the first fits the second."""
     folder = place.folder / "log"
     bundle, receipts = (folder / bundle_path(0)).with_name("000.p"), place.folder / "receipts"
     for each in (bundle, receipts):
@@ -154,14 +165,20 @@ def take_folder(place: Place) -> Take:
 
     def take(data: bytes) -> None:
         flags, *parts = data.split(b"\x00\xff\x00", 3)
-        head, entries, receipt = (*parts, b"", b"", b"")[:3]
+        note, entries, receipt = (*parts, b"", b"", b"")[:3]
         width = 1 + (flags[0] if flags else 0) % 20
         for old in bundle.iterdir():
             old.unlink()
         (bundle / str(width)).write_bytes(entries)
-        (folder / HEAD_NAME).write_bytes(_fitting(entries) if len(flags) > 1 else head)
+        fitting, hashes = _fitting(entries)
+        (folder / CHECKPOINT).write_bytes(fitting if len(flags) > 1 else note)
+        tile = folder / tile_path(0, 0, width)
+        tile.parent.mkdir(parents=True, exist_ok=True)
+        for old in tile.parent.iterdir():
+            old.unlink()
+        tile.write_bytes(hashes)
         (receipts / "0.json").write_bytes(receipt)
-        pulled.verify(folder, receipts=receipts if len(flags) > 2 else None)
+        verify(Folder(folder), receipts=receipts if len(flags) > 2 else None)
 
     return refusing(take, LogError)
 
@@ -178,16 +195,17 @@ def take_folder_unwrapped(place: Place) -> Take:
     return refusing(take, LogError, BundleInvalid)
 
 
-def _fitting(entries: bytes) -> bytes:
+def _fitting(entries: bytes) -> tuple[bytes, bytes]:
     try:
         found = decode_bundle(entries)
     except BundleInvalid:
         found = []
-    return Head(ORIGIN, len(found), merkle.root(map(merkle.leaf_hash, found))).encode()
+    hashes = [merkle.leaf_hash(each) for each in found]
+    return signed(Checkpoint(ORIGIN, len(found), merkle.root(hashes))), b"".join(hashes)
 
 
 def folder_seeds() -> Iterable[bytes]:
-    parts = ((VECTORS / "head.json").read_bytes(), encode_bundle(SAMPLE.entries), SAMPLE.receipt(1))
+    parts = (signed(SAMPLE.checkpoint()), encode_bundle(SAMPLE.entries), SAMPLE.receipt(1))
     for flags in (b"\x0d", b"\x0dh", b"\x0dhr"):
         yield b"\x00\xff\x00".join((flags, *parts))
 
@@ -258,12 +276,12 @@ TARGETS = (
         share=100,
     ),
     Target(
-        "head",
+        "kept",
         ROOM,
-        anywhere(refusing(take_head, LogInvalid)),
-        anywhere(refusing(take_head_at_its_word, LogInvalid)),
-        head_seeds,
-        share=60,
+        anywhere(refusing(take_kept, LogError, VerificationFailed)),
+        anywhere(refusing(take_kept_at_its_word, LogError)),
+        kept_seeds,
+        share=30,
         change=change_json,
         words=JSON_WORDS,
     ),
