@@ -174,4 +174,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         # A terminal that lacks a letter shows its escape instead of a traceback.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    from scoregate.witness.cli import app as witness_app  # here: it takes Output and Shown from above
+
+    app.add_typer(witness_app)
     assemble(metadata.entry_points(group=COMMANDS_GROUP))(prog_name="scoregate")

@@ -35,13 +35,16 @@ from gateway.settings.schema import Settings
 from gateway.settings.secret import read_secret
 from scoregate.proof.policy import Policy, PolicyInvalid
 
+_NEVER_HAD = "an installation of before there was one gets it by `scoregate upgrade`"
 # Why no other file can take the place of one that was lost.
 _IRREPLACEABLE = {
     "tls.authorities": "a new CA would lock out everybody whose certificate this one signed",
     "secrets.pairwise_key": "partners' references to people come from it, and a new one changes them all",
     "secrets.master_key": "each person's records are sealed with it, and no other opens them",
     "attestation.key_folder": "partners hold the public halves of its keys, and believe no others",
-    "log.key_folder": "whoever verifies the log holds the public halves of its keys, and believes no others",
+    "log.key_folder": f"whoever verifies the log believes no other key; {_NEVER_HAD}",
+    "log.checkpoint": f"nothing may be signed below it; {_NEVER_HAD}",
+    "log.policy": _NEVER_HAD,
 }
 
 

@@ -24,6 +24,7 @@ from gateway.server import Gateway
 from gateway.settings import load
 from scoregate.cli import log_app, receipt_app
 from scoregate.client import Client, Terms
+from scoregate.witness.cli import app as witness_app
 from scoregate.words import Disclosure, Purpose
 
 ANY_PORTS = {f"SCOREGATE_LISTEN__{door}": "127.0.0.1:0" for door in ("PARTNER", "ADMIN", "HTTP", "PAGES")}
@@ -130,6 +131,7 @@ def whole_app() -> typer.Typer:
     made = typer.Typer(name="scoregate", add_completion=False, pretty_exceptions_enable=False)
     made.add_typer(log_app)
     made.add_typer(receipt_app)
+    made.add_typer(witness_app)
     extend(made)
     return made
 

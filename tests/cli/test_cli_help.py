@@ -43,7 +43,7 @@ def commands(app: typer.Typer) -> Iterator[tuple[tuple[str, ...], str]]:
 
 def test_every_command_of_ours_shows_an_example_of_itself(app: typer.Typer) -> None:
     ours = {path: text for path, text in commands(app) if path[0] != "log"}
-    assert len(ours) == 33
+    assert len(ours) == 37
     for path, text in ours.items():
         assert f"scoregate {' '.join(path)}" in text.partition("Example:")[2], path
 
@@ -70,7 +70,18 @@ def test_the_base_command_finds_every_room() -> None:
         [sys.executable, "-m", "scoregate", "--help"], capture_output=True, text=True, check=True
     ).stdout
     names = {line.split()[1] for line in shown.splitlines() if line.startswith("│ ")}
-    rooms = {"partner", "consent", "dispute", "quota", "keys", "audit", "engine", "log", "consent-receipt"}
+    rooms = {
+        "partner",
+        "consent",
+        "dispute",
+        "quota",
+        "keys",
+        "audit",
+        "engine",
+        "log",
+        "consent-receipt",
+        "witness",
+    }
     assert {"version", "init", "serve", "up", "upgrade"} | rooms <= names
 
 

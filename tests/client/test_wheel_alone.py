@@ -6,6 +6,7 @@ wheel and the base dependencies' files, and a Python that sees no other packages
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import zipfile
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+
+from tests.witness.made_log import Caller, MadeLog, request
 
 ROOT = Path(__file__).parents[2]
 SERVER_ONLY = (
@@ -100,6 +103,30 @@ def test_log_verify_works_and_the_help_says_how_to_get_the_rest(alone: Path, tmp
     assert served.returncode == 2
     assert extras in " ".join(served.stderr.replace("│", " ").split())
     assert run(alone, main, "--version").stdout.startswith("scoregate ")
+
+
+def test_a_witness_runs_and_cosigns(alone: Path, tmp_path: Path) -> None:
+    main = "import sys; from scoregate.cli import main; sys.exit(main())"
+    log, folder = MadeLog(), str(tmp_path / "witness")
+    made = run(alone, main, "witness", "init", folder, "--name", "witness.example", "-o", "json")
+    assert (made.returncode, made.stderr) == (0, "")
+    assert run(alone, main, "witness", "trust", folder, str(log.vkey)).returncode == 0
+    start = f"import sys; sys.path.insert(0, {str(alone)!r}); {main}"
+    words = ["witness", "run", folder, "--listen", "127.0.0.1:0", "-o", "json"]
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", start, *words], cwd=alone, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            told = json.loads("".join(iter(process.stdout.readline, "}\n")) + "}")
+            caller = Caller(int(told["url"].rpartition(":")[2]))
+            assert caller.submit(log.request(0, 8)).status == 200
+            assert caller.submit(request(8, [], log.forked(at=3).note(8))).status == 422
+        finally:
+            process.kill()
+    shown = run(alone, main, "witness", "show", folder, "-o", "json")
+    assert (shown.returncode, shown.stderr) == (4, "")
+    assert [each["kind"] for each in json.loads(shown.stdout)["evidence"]] == ["fork"]
 
 
 def test_the_wheel_holds_the_rooms_and_no_tests(alone: Path) -> None:

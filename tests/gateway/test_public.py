@@ -20,7 +20,7 @@ from gateway.settings import Address
 @pytest.fixture
 def base(request: pytest.FixtureRequest) -> Iterator[str]:
     """Where the pages are served, with or without metrics."""
-    pages = application(lambda: '{"keys":[]}', is_serving=lambda: True, metrics=request.param)
+    pages = application(lambda: '{"keys":[]}', (), is_serving=lambda: True, metrics=request.param)
     with ExitStack() as serving:
         port = serve_pages(pages, Address("127.0.0.1", 0), serving)
         yield f"http://127.0.0.1:{port}"

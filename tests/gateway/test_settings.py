@@ -275,6 +275,8 @@ def test_a_table_is_not_a_value(tmp_path: Path) -> None:
 
 BOUNDS = [
     ("attestation.life_seconds", 60, 86_400),
+    ("log.interval_ms", 100, 60_000),
+    ("log.witness_timeout_ms", 50, 10_000),
     ("database.patience_seconds", 1, 60),
     ("pages.session_minutes", 5, 720),
     ("pages.entries_per_hour", 10, 1_000_000),
@@ -731,6 +733,10 @@ def install(home: Path, toml: str = DEVELOPMENT) -> Settings:
     put(pki, "gateway", (server.sign_request(csr, spiffe_uri=uri, now=NOW, days=30), key))
     make_private_folder(home / "keys/attestation")
     create_private(home / "keys/attestation/first.pem", new_key_and_request("x")[0])
+    make_private_folder(home / "keys/log")
+    create_private(home / "keys/log/first.pem", new_key_and_request("x")[0])
+    (home / "log").mkdir()
+    (home / "log/policy").write_text("quorum none\n")
     create_secret(home / "keys/pairwise.key")
     create_secret(home / "keys/master.key")
     (home / "engine").mkdir()
@@ -804,6 +810,10 @@ def no_engine(home: Path) -> None:
     (home / "engine").rmdir()
 
 
+def no_log_folder(home: Path) -> None:
+    (home / "log").rename(home / "elsewhere")
+
+
 def no_signing_folder(home: Path) -> None:
     (home / "keys/attestation").rename(home / "keys/elsewhere")
 
@@ -865,6 +875,20 @@ MATRIX: dict[str, tuple[tuple[Break, ...], tuple[tuple[str, str], ...]]] = {
         (open_up("keys/attestation", 0o755),),
         (("attestation.key_folder", "mode 0755, wider than 0700"),),
     ),
+    "no key of the log": ((remove("keys/log/first.pem"),), (("log.key_folder", "holds no key"),)),
+    "an open key of the log": (
+        (open_up("keys/log/first.pem", 0o640),),
+        (("log.key_folder", "first.pem has mode 0640"),),
+    ),
+    "no folder for the last checkpoint": (
+        (no_log_folder,),
+        (("log.checkpoint", "there is no folder"), ("log.policy", "is missing")),
+    ),
+    "witnesses that can't be read": (
+        (fill("log/policy", b"witness compliance rubbish\nquorum compliance\n"),),
+        (("log.policy", "is no policy: line 1"),),
+    ),
+    "a quorum of nobody": ((fill("log/policy", b""),), (("log.policy", "is no policy"),)),
     "no engine": ((no_engine,), (("engine.folder", "there is no folder"),)),
     "four things at once": (
         (
@@ -916,6 +940,8 @@ def test_half_configured_security_does_not_start(
             remove("keys/attestation/first.pem"),
             "Restore it from your copy, .*: partners hold the public halves",
         ),
+        (remove("keys/log/first.pem"), "Restore it from your copy, .*: whoever verifies the log .*upgrade"),
+        (remove("log/policy"), "Restore it from your copy, .*upgrade"),
         (no_engine, r"Run `scoregate engine train --out '/.*a home/engine'`, or correct the path\."),
     ],
 )
