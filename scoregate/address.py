@@ -41,7 +41,7 @@ class Address:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("an address begins with http:// or https:// and has a host")
-        if parts.query or parts.fragment or parts.username is not None:
+        if "?" in url or "#" in url or parts.username is not None:
             raise ValueError("an address has no query, no fragment, no name and no password")
         self._prefix = url.rstrip("/")
         self._pause = pause
