@@ -26,7 +26,7 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
-from scoregate.errors import KeysInvalid, ScoregateError, VerificationFailed
+from scoregate.errors import KeysInvalid, ScoregateError, TermsAltered, VerificationFailed
 from scoregate.instants import moment
 from scoregate.proof.faults import LogDiverged, LogError, LogIncomplete, LogInvalid
 from scoregate.proof.pulled import Report, verify
@@ -40,6 +40,7 @@ W = TypeVar("W", bound=StrEnum)
 
 _OUR_PACKAGES = frozenset({"scoregate", "gateway", "consent", "scoring"})
 _OUTCOMES: tuple[tuple[type[ScoregateError], str, int], ...] = (
+    (TermsAltered, "altered", 6),
     (VerificationFailed, "invalid", 3),
     (LogInvalid, "invalid", 3),
     (LogDiverged, "diverged", 4),
@@ -211,6 +212,7 @@ def consent_receipt_verify(
       3  Invalid: changed, signed by another key, or against a rule.
       4  Diverged: the log is another, or says otherwise.
       5  Incomplete: the log ends too early, or parts of it are missing.
+      6  Altered: the digest, which answers repeat, is of other terms.
 
     Example:
       scoregate keys export --out jwks.json
