@@ -313,6 +313,8 @@ def _append(
     grant = entry.grant
     leaf.partner_id, leaf.purpose = grant.partner_id, grant.terms.purpose.number
     part = leaf_pb2.PrivatePart(subject=grant.subject, consent_id=grant.consent_id, handle=entry.handle)
+    if what is ConsentEventKind.GRANTED:
+        part.consent_sha256 = grant.sha256
     if caller is not None:
         part.legal_name, part.peer = caller.legal_name, caller.peer
     placed = tx.append(leaf, tx.bind(part, partner_id=grant.partner_id))

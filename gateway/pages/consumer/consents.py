@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import structlog
 from sqlalchemy.engine import Connection
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from consent import register
-from consent.grant import OPEN, Change, MoveRefused, State
+from consent.grant import OPEN, Change, ConsentAltered, MoveRefused, State
 from consent.receipt import HistoryTooLong, HistoryUnknown
 from consent.register import Entry, Event, NotFound
 from gateway import decisions, partners
@@ -24,10 +25,16 @@ from scoregate.proof.leaf import LeafInvalid
 PAGE = 25
 TOO_OLD = N_("This consent is older than signed receipts are.")
 TOO_LONG = N_("More has happened to this consent than one receipt holds. Who asked has all of it.")
+ALTERED = N_(
+    "What is stored of this consent is not what you agreed to. So there is no receipt of it, and nothing is "
+    "answered under it. You can end it; please tell us."
+)
 MOST_EVENTS = 200
 MOVED = N_("This consent has changed since you opened the page. Nothing was done; look at it again.")
 LEADS_TO = {Change.PAUSE: State.PAUSED, Change.RESUME: State.ACTIVE, Change.REVOKE: State.REVOKED}
 CHANGES = {change.value.lower(): change for change in Change}
+
+log = structlog.get_logger()
 
 
 class ConsentPages:
@@ -118,6 +125,7 @@ class ConsentPages:
                     connection,
                     consent_id,
                     visit.subject,
+                    vault=desk.vault,
                     signer=desk.signer,
                     issuer=desk.settings.issuer,
                     now=visit.now,
@@ -126,6 +134,9 @@ class ConsentPages:
             raise FormRefused(TOO_OLD, 404) from error
         except HistoryTooLong as error:
             raise FormRefused(TOO_LONG, 409) from error
+        except ConsentAltered as error:
+            log.error("a consent is not what was agreed to", why=str(error))  # noqa: TRY400  # it says all
+            raise FormRefused(ALTERED, 500) from error
         return Response(made.compact, media_type=MEDIA_TYPE, headers=attached(made.file_name))
 
 
