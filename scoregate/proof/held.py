@@ -107,7 +107,7 @@ class Held:
         """Return the entries of a bundle, and what is wrong with how many they are: tell it after them.
 
         Raises:
-            LogInvalid: It is no bundle.
+            LogInvalid: It is no bundle, from its first entry on.
             LogDiverged: A bundle of an earlier size holds other entries.
             LogIncomplete: Nothing is there of it.
         """
@@ -120,8 +120,11 @@ class Held:
         try:
             entries = decode_bundle(data)
         except BundleInvalid as error:
-            place = first + error.place
-            raise LogInvalid(f"{path} {error}; delete it and {self.again}", index=place) from error
+            broken = LogInvalid(f"{path} {error}; delete it and {self.again}", index=first + error.place)
+            if not error.place:
+                raise broken from error
+            # A changed length shifts what is behind it: the entries before tell where it began.
+            return decode_bundle(data[: error.offset])[:width], broken
         for narrower in self._partials.get((ENTRIES, number), ()):
             if narrower != named:
                 self._require_beginning(number, narrower, entries)
