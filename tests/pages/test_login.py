@@ -172,7 +172,7 @@ def test_cookies_are_kept_from_scripts_from_other_sites_and_over_https_from_plai
         response = browser.client.get("/login")
         (begun,) = response.headers.get_list("set-cookie")
         assert begun.startswith("__Secure-scoregate-login=")
-        for mark in ("HttpOnly", "SameSite=lax", "Secure", "Path=/login", "Max-Age=600"):
+        for mark in ("HttpOnly", "SameSite=lax", "Secure", "Path=/login", "Max-Age=3600"):
             assert mark in begun.split("; ")
         asked = httpx.URL(response.headers["location"]).params
         assert asked["redirect_uri"] == f"{name}/login/callback"
@@ -415,6 +415,19 @@ def test_a_login_waits_ten_minutes_for_its_person(abroad: tuple[House, Loose]) -
         loose.nonce = asked["nonce"]
         house.clock.move(seconds=seconds)
         assert browser.come_back(code="c", state=asked["state"], iss=loose.issuer).status_code == status
+
+
+def test_whoever_comes_back_too_late_or_by_an_older_tab_begins_anew_for_the_page_they_wanted(
+    abroad: tuple[House, Loose],
+) -> None:
+    house, loose = abroad
+    for begun, seconds, kept in ((["/i/one"], 600, "/i/one"), (["/i/one", "/i/two"], 0, "/i/two")):
+        browser = house.browser()
+        states = [browser.begin(next_path)["state"] for next_path in begun]
+        house.clock.move(seconds=seconds)
+        refused = browser.come_back(code="c", state=states[0], iss=loose.issuer)
+        told(refused, 400, "be finished")
+        assert f'href="/login?next={kept}"' in refused.text
 
 
 def test_what_the_browser_keeps_is_believed_only_as_it_was_signed(house: House) -> None:

@@ -25,7 +25,7 @@ from gateway.audit.private import Vault
 from gateway.pages.consumer import forms
 from gateway.pages.consumer.attempts import Attempts
 from gateway.pages.consumer.signin import sessions
-from gateway.pages.consumer.signin.begun import LIFE, Beginnings, Begun, NotBegun
+from gateway.pages.consumer.signin.begun import KEPT, Beginnings, Begun, NotBegun
 from gateway.pages.consumer.signin.failing import (
     EXPECTED,
     REFUSED,
@@ -160,7 +160,8 @@ class Login:
         failure, why = explained(error)
         log.info("a login failed", why=why)
         if not hasattr(request.state, "try_again"):
-            self._try_again(request, own_path(request.query_params.get("next", "")))
+            asked = request.query_params.get("next", "")
+            self._try_again(request, error.next if isinstance(error, NotBegun) else own_path(asked))
         response = self._problem(request, failure.status, failure.title, failure.text)
         if isinstance(error, BurstExceeded):
             response.headers["retry-after"] = str(-(-error.verdict.retry_after_us // MICROS))
@@ -177,7 +178,7 @@ class Login:
         address = await self._issuer.address(question, wanted=wanted, now=now, anew=has_left)
         begun = Begun(question, own_path(request.query_params.get("next", "")))
         response = RedirectResponse(address, 303)
-        self._set_begun(response, self._beginnings.seal(begun, now=now), int(LIFE.total_seconds()))
+        self._set_begun(response, self._beginnings.seal(begun, now=now), int(KEPT.total_seconds()))
         return response
 
     async def _from_the_provider(self, request: Request) -> Response:
