@@ -561,6 +561,16 @@ def test_each_address_has_its_own_attempts_and_a_subscriber_of_ipv6_has_one() ->
             attempts.spend(again)
 
 
+def test_an_ipv4_address_is_itself_as_ipv6_writes_it_too() -> None:
+    attempts = Attempts(Limit(calls_per_second=1, burst_calls=1), monotonic_us=lambda: 0)
+    attempts.spend("::ffff:192.0.2.1")
+    attempts.spend("::ffff:192.0.2.2")
+    attempts.spend("192.0.2.3")
+    for again in ("192.0.2.1", "::ffff:c000:202", "::ffff:192.0.2.3"):
+        with pytest.raises(BurstExceeded):
+            attempts.spend(again)
+
+
 def test_addresses_that_have_rested_are_forgotten() -> None:
     now = [0]
     attempts = Attempts(Limit(calls_per_second=1, burst_calls=1), monotonic_us=lambda: now[0])
