@@ -171,8 +171,8 @@ def test_cookies_are_kept_from_scripts_from_other_sites_and_over_https_from_plai
         browser = house.browser()
         response = browser.client.get("/login")
         (begun,) = response.headers.get_list("set-cookie")
-        assert begun.startswith("__Secure-scoregate-login=")
-        for mark in ("HttpOnly", "SameSite=lax", "Secure", "Path=/login", "Max-Age=600"):
+        assert begun.startswith("__Host-scoregate-login=")
+        for mark in ("HttpOnly", "SameSite=lax", "Secure", "Path=/", "Max-Age=600"):
             assert mark in begun.split("; ")
         asked = httpx.URL(response.headers["location"]).params
         assert asked["redirect_uri"] == f"{name}/login/callback"
@@ -187,7 +187,15 @@ def test_cookies_are_kept_from_scripts_from_other_sites_and_over_https_from_plai
         for mark in ("HttpOnly", "SameSite=lax", "Secure", "Path=/", "Max-Age=1800"):
             assert mark in cookie.split("; ")
         assert "domain" not in cookie.lower()
-        assert "Max-Age=0" in set_cookies(ended)["__Secure-scoregate-login"]
+        assert "Max-Age=0" in set_cookies(ended)["__Host-scoregate-login"]
+        # No other host of the domain can set one of ours: each has the prefix, and what that asks for.
+        left = browser.client.post("/logout", headers={"sec-fetch-site": "same-origin"})
+        for answer in (response, ended, left):
+            for name, line in set_cookies(answer).items():
+                assert name.startswith("__Host-")
+                assert {"Secure", "Path=/"} <= set(line.split("; "))
+                assert "domain" not in line.lower()
+        assert "__Host-scoregate-left" in set_cookies(left)
 
 
 def test_over_plain_http_cookies_have_names_that_promise_nothing(house: House) -> None:
@@ -389,7 +397,7 @@ def test_a_callback_comes_back_once(abroad: tuple[House, Loose]) -> None:
     told(browser.come_back(**returning), 400, "be finished")
     # Nor for somebody who has kept the cookie of that time.
     thief = house.browser()
-    thief.client.cookies.set("scoregate-login", kept, domain="127.0.0.1", path="/login")
+    thief.client.cookies.set("scoregate-login", kept, domain="127.0.0.1", path="/")
     told(thief.come_back(**returning), 400, "be finished")
     assert house.sessions() == 1
 

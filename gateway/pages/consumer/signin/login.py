@@ -98,10 +98,12 @@ class Login:
         self._attempts = attempts or Attempts()
         self._beginnings = Beginnings(vault.derive("login"))
         self._secure = settings.pages.url.startswith("https:")
-        # RFC 6265bis 4.1.3: with the prefix no other host of the domain can plant one.
-        self.cookie = "__Host-scoregate" if self._secure else "scoregate"
-        self.begun_cookie = "__Secure-scoregate-login" if self._secure else "scoregate-login"
-        self.left_cookie = "__Secure-scoregate-left" if self._secure else "scoregate-left"
+        # RFC 6265bis 4.1.3: with the prefix no other host of the domain can plant one, be it a session or a login
+        # that somebody else began.
+        prefix = "__Host-" if self._secure else ""
+        self.cookie, self.begun_cookie, self.left_cookie = (
+            f"{prefix}{name}" for name in ("scoregate", "scoregate-login", "scoregate-left")
+        )
         self._wanted = {
             Trait.NAME: settings.pages.name_claim,
             Trait.DOCUMENT: settings.pages.document_claim,
@@ -134,11 +136,11 @@ class Login:
     def begin_cookie(self, response: Response, session: Session) -> None:
         """Have the browser keep a session."""
         life = self._pages.session_minutes * 60
-        self._set(response, self.cookie, session.token, path="/", max_age=life)
+        self._set(response, self.cookie, session.token, max_age=life)
 
     def clear_cookie(self, response: Response) -> None:
         """Have the browser forget its session."""
-        self._set(response, self.cookie, "", path="/", max_age=0)
+        self._set(response, self.cookie, "", max_age=0)
 
     async def _begin(self, request: Request) -> Response:
         return await self._guarded(request, self._to_the_provider)
@@ -249,14 +251,14 @@ class Login:
             sessions.end(connection, session.token)
 
     def _set_begun(self, response: Response, value: str, max_age: int) -> None:
-        self._set(response, self.begun_cookie, value, path="/login", max_age=max_age)
+        self._set(response, self.begun_cookie, value, max_age=max_age)
 
     def _set_left(self, response: Response, value: str, max_age: int) -> None:
-        self._set(response, self.left_cookie, value, path="/login", max_age=max_age)
+        self._set(response, self.left_cookie, value, max_age=max_age)
 
-    def _set(self, response: Response, name: str, value: str, *, path: str, max_age: int) -> None:
+    def _set(self, response: Response, name: str, value: str, *, max_age: int) -> None:
         response.set_cookie(
-            name, value, path=path, max_age=max_age, secure=self._secure, httponly=True, samesite="lax"
+            name, value, path="/", max_age=max_age, secure=self._secure, httponly=True, samesite="lax"
         )
 
 
