@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -213,7 +214,9 @@ def test_the_provider_is_asked_with_a_challenge_a_nonce_and_for_the_claims_we_re
     assert first["response_type"] == "code"
     assert first["tenant"] == "1"
     assert first["scope"] == "openid profile phone"
-    assert '"document_number": null' in first["claims"]
+    asked = json.loads(first["claims"])
+    for place in ("id_token", "userinfo"):
+        assert asked[place].items() >= {"document_number": None, "phone_number_verified": None}.items()
     for name in ("state", "nonce", "code_challenge"):
         assert len(first[name]) == 43
         assert first[name] != second[name]
@@ -244,6 +247,45 @@ def test_what_the_id_token_lacks_comes_from_userinfo_and_what_nobody_says_is_no_
     browser = house.browser()
     assert back(browser, loose).status_code == 303
     assert browser.me() == ["uci-00007", {"name": "Of the token", "document": "D 1"}]
+
+
+PHONE_NUMBER = "+8613800138000"
+
+
+@pytest.mark.parametrize("place", ["token", "userinfo", "the flag elsewhere"])
+@pytest.mark.parametrize(
+    ("verified", "counts"), [(True, True), (False, False), (None, False), ("true", False)]
+)
+def test_a_phone_counts_once_its_provider_says_beside_it_that_it_is_verified(
+    abroad: tuple[House, Loose], place: str, verified: Any, *, counts: bool
+) -> None:
+    house, loose = abroad
+    phone = {"phone_number": PHONE_NUMBER}
+    flag = {} if verified is None else {"phone_number_verified": verified}
+    loose.userinfo = {"sub": "uci-00007"}
+    if place == "userinfo":
+        loose.userinfo |= phone | flag
+    else:
+        loose.claims = phone
+        (loose.claims if place == "token" else loose.userinfo).update(flag)
+    browser = house.browser()
+    assert back(browser, loose).status_code == 303
+    # A flag without a phone is about another phone, or none.
+    expected = {"phone": PHONE_NUMBER} if counts and place != "the flag elsewhere" else {}
+    assert browser.me() == ["uci-00007", expected]
+
+
+@pytest.mark.parametrize(("flag", "counts"), [({}, True), ({"phone_number_verified": False}, False)])
+def test_a_phone_in_the_operators_own_claim_is_the_operators_to_know(
+    abroad: tuple[House, Loose], flag: dict[str, Any], tmp_path: Path, *, counts: bool
+) -> None:
+    house, loose = abroad
+    loose.claims = {"mobile": PHONE_NUMBER} | flag
+    named = _named(loose.issuer, tmp_path / "secret") | {"SCOREGATE_PAGES__PHONE_CLAIM": "mobile"}
+    with open_house(tmp_path / "own", clock=house.clock, **named) as own:
+        browser = own.browser()
+        assert back(browser, loose).status_code == 303
+        assert browser.me() == ["uci-00007", {"phone": PHONE_NUMBER} if counts else {}]
 
 
 def test_the_operators_own_claim_names_the_person(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ log = structlog.get_logger()
 TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 MOST_OF_A_PATH = 1_024
 DAY_SECONDS = 86_400
+PHONE, PHONE_VERIFIED = "phone_number", "phone_number_verified"
 # A path of our own: what a browser might read as another host, or as two lines, is none.
 OWN_PATH = re.compile(rf"/(?!/)(?!.*//)[!-\[\]-~]{{0,{MOST_OF_A_PATH - 1}}}")
 
@@ -98,8 +99,8 @@ class Login:
         self._attempts = attempts or Attempts()
         self._beginnings = Beginnings(vault.derive("login"))
         self._secure = settings.pages.url.startswith("https:")
-        # RFC 6265bis 4.1.3: with the prefix no other host of the domain can plant one, be it a session or a login
-        # that somebody else began.
+        # RFC 6265bis 4.1.3: with the prefix no other host of the domain can plant one, be it a session or a
+        # login that somebody else began.
         prefix = "__Host-" if self._secure else ""
         self.cookie, self.begun_cookie, self.left_cookie = (
             f"{prefix}{name}" for name in ("scoregate", "scoregate-login", "scoregate-left")
@@ -174,7 +175,7 @@ class Login:
     async def _to_the_provider(self, request: Request) -> Response:
         question = new_question()
         now = self._clock()
-        wanted = [self._pages.subject_claim, *self._wanted.values()]
+        wanted = [self._pages.subject_claim, *self._wanted.values(), PHONE_VERIFIED]
         has_left = bool(request.cookies.get(self.left_cookie))
         address = await self._issuer.address(question, wanted=wanted, now=now, anew=has_left)
         begun = Begun(question, own_path(request.query_params.get("next", "")))
@@ -196,7 +197,13 @@ class Login:
         if refusal is not None:
             raise Refused(REFUSED, f"the provider says {refusal if refusal in REFUSALS else 'no'}")
         # 3. The provider says who it is, for this login and for us.
-        said = await self._issuer.answer(code or "", begun.question, wanted=self._wanted.values(), now=now)
+        said = await self._issuer.answer(
+            code or "",
+            begun.question,
+            wanted=self._wanted.values(),
+            beside={PHONE_VERIFIED: self._pages.phone_claim},
+            now=now,
+        )
         person = self._person(said)
         # 4. A session that nobody has seen before takes the place of whatever this browser had.
         old = request.cookies.get(self.cookie, "")
@@ -221,7 +228,10 @@ class Login:
         if not isinstance(subject, str) or not SUBJECT.fullmatch(subject):
             raise Refused(UNKNOWN, "the claim in pages.subject_claim is missing, or no subject id")
         found = {trait: said.get(claim) for trait, claim in self._wanted.items()}
-        if said.get("phone_number_verified", True) is not True:  # OpenID Connect Core 1.0, 5.1
+        # What nobody has verified is whatever somebody typed. For the standard's claim another one says it
+        # (OpenID Connect Core 1.0, 5.1), and silence is no yes. The operator's own claim is theirs to know.
+        unsaid = self._pages.phone_claim != PHONE
+        if said.get(PHONE_VERIFIED, unsaid) is not True:
             del found[Trait.PHONE]
         traits = {
             trait: text

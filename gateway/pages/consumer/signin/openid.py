@@ -134,9 +134,17 @@ class Issuer:
             raise Unproven
 
     async def answer(
-        self, code: str, question: Question, *, wanted: Iterable[str], now: datetime
+        self,
+        code: str,
+        question: Question,
+        *,
+        wanted: Iterable[str],
+        beside: Mapping[str, str],
+        now: datetime,
     ) -> Mapping[str, Any]:
         """What the ID token says, and of ``wanted`` what else the provider knows.
+
+        ``beside``: a claim about another is only of worth from where that other comes from.
 
         Raises:
             CodeRefused: The code is used, too old, or of another login.
@@ -155,7 +163,13 @@ class Issuer:
             more = await _fetched(http, known.userinfo_endpoint, headers=bearer)
         if more.get("sub") != token["sub"]:  # OpenID Connect Core 5.3.2
             raise Unproven
-        return {name: more[name] for name in missing if name in more} | token
+        found = {name: more[name] for name in missing if name in more} | token
+        for about, name in beside.items():
+            found.pop(about, None)
+            source = token if name in token else more
+            if about in source:
+                found[about] = source[about]
+        return found
 
     async def _redeem(
         self, http: httpx.AsyncClient, known: _Known, code: str, question: Question

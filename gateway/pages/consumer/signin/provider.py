@@ -268,6 +268,8 @@ class Provider:
             pages.phone_claim: phone,
         }
         claims: dict[str, Any] = {claim: text for claim, text in said.items() if text}
+        if phone:
+            claims["phone_number_verified"] = True
         claims |= {
             pages.subject_claim: subject,
             "sub": subject,
