@@ -133,6 +133,56 @@ def test_signing_out_takes_our_form_and_ends_the_session_everywhere(
         assert house.sessions() == 0
 
 
+@pytest.mark.parametrize(
+    ("since", "status"),
+    [
+        (-3_600, 502),
+        (-61, 502),
+        (-60, 303),
+        (0, 303),
+        (60, 303),
+        (61, 502),
+        (None, 502),
+        (True, 502),
+    ],
+)
+def test_whoever_signs_out_is_let_in_by_a_provider_that_says_it_asked_since(
+    abroad: tuple[House, Loose], since: Any, status: int
+) -> None:
+    """Seconds after the login began. A provider's own cookie outlives ours, and prompt is only a wish."""
+    house, loose = abroad
+    browser = house.browser()
+    loose.claims = {"auth_time": 1}
+    assert back(browser, loose).status_code == 303  # nobody has signed out: any time will do
+    browser.client.post("/logout", data={"token": FORM})
+    is_time = isinstance(since, int) and since is not True
+    loose.claims = {"auth_time": int(house.clock().timestamp()) + since if is_time else since}
+
+    response = back(browser, loose)
+
+    assert response.status_code == status
+    if status == 303:
+        assert browser.me() is not None
+        assert "max_age" not in browser.begin()
+    else:
+        told(response, 502, "asked anew")
+        assert browser.me() is None
+        assert browser.begin()["max_age"] == "0"  # the wish stays until it is met
+
+
+def test_the_wish_to_be_asked_anew_is_the_logins_and_not_the_cookies(abroad: tuple[House, Loose]) -> None:
+    """Whoever clears the mark of the sign-out half-way is asked all the same."""
+    house, loose = abroad
+    browser = house.browser()
+    back(browser, loose)
+    browser.client.post("/logout", data={"token": FORM})
+    asked = browser.begin()
+    assert (asked["prompt"], asked["max_age"]) == ("login", "0")
+    browser.client.cookies.delete("scoregate-left")
+    loose.nonce, loose.claims = asked["nonce"], {"auth_time": 1}
+    told(browser.come_back(code="c", state=asked["state"], iss=loose.issuer), 502, "asked anew")
+
+
 @pytest.mark.parametrize(("site", "asks"), [("same-origin", True), ("cross-site", False)])
 def test_whoever_signs_out_too_late_is_asked_anew_as_well(
     tmp_path: Path, database_url: str, site: str, *, asks: bool
@@ -141,10 +191,11 @@ def test_whoever_signs_out_too_late_is_asked_anew_as_well(
     with open_house(tmp_path, database_url) as house:
         browser = house.browser()
         browser.sign_in()
-        assert "prompt" not in browser.begin()
+        assert not {"prompt", "max_age"} & browser.begin().keys()
         house.clock.move(minutes=31)
         browser.client.post("/logout", data={"token": FORM}, headers={"sec-fetch-site": site})
         assert ("prompt" in browser.begin()) == asks
+        assert browser.sign_in().status_code == 303
 
 
 def test_a_form_of_another_site_comes_without_the_cookie_and_signs_nobody_out(house: House) -> None:

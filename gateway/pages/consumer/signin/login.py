@@ -173,11 +173,10 @@ class Login:
         request.state.try_again = f"/login?next={quote(next_path, safe='/')}"
 
     async def _to_the_provider(self, request: Request) -> Response:
-        question = new_question()
         now = self._clock()
+        question = new_question(now, anew=bool(request.cookies.get(self.left_cookie)))
         wanted = [self._pages.subject_claim, *self._wanted.values(), PHONE_VERIFIED]
-        has_left = bool(request.cookies.get(self.left_cookie))
-        address = await self._issuer.address(question, wanted=wanted, now=now, anew=has_left)
+        address = await self._issuer.address(question, wanted=wanted, now=now)
         begun = Begun(question, own_path(request.query_params.get("next", "")))
         response = RedirectResponse(address, 303)
         self._set_begun(response, self._beginnings.seal(begun, now=now), int(LIFE.total_seconds()))
@@ -196,7 +195,7 @@ class Login:
         refusal, code = _only(request, "error"), _only(request, "code")
         if refusal is not None:
             raise Refused(REFUSED, f"the provider says {refusal if refusal in REFUSALS else 'no'}")
-        # 3. The provider says who it is, for this login and for us.
+        # 3. The provider says who it is, for this login and for us; after a sign-out, that it asked again.
         said = await self._issuer.answer(
             code or "",
             begun.question,
