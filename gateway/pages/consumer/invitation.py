@@ -18,7 +18,7 @@ from gateway import decisions, partners
 from gateway.ledger import Transaction
 from gateway.pages.consumer import forms
 from gateway.pages.consumer.attempts import Attempts
-from gateway.pages.consumer.desk import CONSUMER, FormRefused, Missing, SignInFirst, Visit
+from gateway.pages.consumer.desk import CONSUMER, FormRefused, Missing, SignInFirst, Visit, known
 from gateway.pages.consumer.frame import Frame
 from gateway.pages.consumer.words import N_
 from gateway.quota.burst import Limit
@@ -186,9 +186,10 @@ class InvitationPages:
             raise SignInFirst
         self._misses.require(visit.subject)
         try:
+            handle = known(visit.request.path_params["handle"], register.ID)
             with self._desk.store.reading() as connection:
-                return register.invitation(connection, visit.request.path_params["handle"])
-        except NotFound:
+                return register.invitation(connection, handle)
+        except (Missing, NotFound):
             self._misses.spend(visit.subject)
             raise
 
