@@ -202,6 +202,31 @@ def test_whom_the_lender_named_decides_and_nobody_else(own_place: Place) -> None
     assert right.get(f"/i/{other}").status_code == 404
 
 
+def test_what_was_allowed_and_has_ended_is_not_told_to_hold_still(own_place: Place) -> None:
+    world, browser = own_place.world, own_place.browser("uci-00001")
+    acme = world.partner("acme")
+    handle = invite(acme, terms=terms(mode="CONSENT_MODE_PERIODIC")).invitation.handle
+    done = browser.press(browser.get(f"/i/{handle}"), "/allow")
+    request = consent_pb2.GetConsentInvitationRequest(handle=handle)
+    consent_id = acme.consents.GetConsentInvitation(request).invitation.consent_id
+    consent = acme.consents.GetConsent(consent_pb2.GetConsentRequest(consent_id=consent_id)).consent
+
+    def told() -> tuple[bool, list[str]]:
+        page = browser.get(str(done.url))
+        return "may ask now" in text_of(page), re.findall(r'class="tag ([a-z]+)"', page.text)
+
+    assert told() == (True, [])
+    world.change(consent, "PAUSE")
+    assert told() == (False, ["paused"])
+    world.change(consent, "RESUME")
+    world.freeze("uci-00001")
+    assert told() == (False, ["active", "frozen"])
+    world.freeze("uci-00001", frozen=False)
+    assert told() == (True, [])
+    world.change(consent, "REVOKE")
+    assert told() == (False, ["revoked"])
+
+
 def test_a_frozen_file_is_thawed_for_one_lender_alone_and_only_on_purpose(own_place: Place) -> None:
     acme, bank = own_place.world.partner("acme"), own_place.world.partner("bank")
     browser = own_place.browser("uci-00001")

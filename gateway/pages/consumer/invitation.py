@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from consent import register
-from consent.grant import window
+from consent.grant import State, window
 from consent.register import Entry, Invitation, InvitationClosed, NotFound, NothingLeft, SubjectIsFrozen
 from consent.register.terms import NOTICE_VERSION
 from gateway import decisions, partners
@@ -19,7 +19,7 @@ from gateway.ledger import Transaction
 from gateway.pages.consumer import forms
 from gateway.pages.consumer.attempts import Attempts
 from gateway.pages.consumer.desk import CONSUMER, FormRefused, Missing, SignInFirst, Visit, known
-from gateway.pages.consumer.frame import Frame
+from gateway.pages.consumer.frame import Frame, Show
 from gateway.pages.consumer.words import N_
 from gateway.quota.burst import Limit
 from scoregate.proof.claims import inquiry_of
@@ -44,7 +44,7 @@ UNKNOWN = N_(
 )
 NOTHING_LEFT = N_("With everything left out there would be nothing to answer from. Leave one on, or say no.")
 GUESSES = Limit(calls_per_second=1, burst_calls=10)
-"""Handles that lead nowhere, of one person; a handle has 130 unguessable bits."""
+"""Handles that lead one person nowhere, be they anybody's or none; a handle has 130 unguessable bits."""
 
 
 class InvitationPages:
@@ -59,11 +59,19 @@ class InvitationPages:
         """The pages' addresses."""
         frame = self._frame
         return [
-            Route("/i/{handle}", frame.page(self._show)),
-            Route("/i/{handle}/allow", frame.form(self._allow), methods=["POST"]),
-            Route("/i/{handle}/deny", frame.form(self._deny), methods=["POST"]),
-            Route("/i/{handle}/done", frame.page(self._done)),
+            Route("/i/{handle}", frame.page(partial(self._counted, self._show))),
+            Route("/i/{handle}/allow", frame.form(partial(self._counted, self._allow)), methods=["POST"]),
+            Route("/i/{handle}/deny", frame.form(partial(self._counted, self._deny)), methods=["POST"]),
+            Route("/i/{handle}/done", frame.page(partial(self._counted, self._done))),
         ]
+
+    def _counted(self, show: Show, visit: Visit) -> Response:
+        """Whatever leads nowhere counts, so that how often it may is the same for every handle."""
+        try:
+            return show(visit)
+        except (Missing, NotFound):
+            self._misses.spend(visit.subject)
+            raise
 
     def _show(self, visit: Visit) -> Response:
         if visit.session is None:  # the same for every handle
@@ -163,7 +171,18 @@ class InvitationPages:
                 raise Missing
             partner = partners.partner(connection, found.partner_id)
         back = decisions.return_link(found, partner.contract)
-        return self._frame.render(visit, "decided.html", entry=entry, partner=partner, back=back)
+        state = entry.grant.state_at(visit.now) if entry else None
+        frozen = entry is not None and entry.grant.frozen_at not in (None, entry.grant.lifts)
+        return self._frame.render(
+            visit,
+            "decided.html",
+            entry=entry,
+            partner=partner,
+            back=back,
+            state=state,
+            frozen=frozen,
+            may_ask=state is State.ACTIVE and not frozen,
+        )
 
     def _over(self, visit: Visit, found: Invitation) -> Response:
         if self._is_theirs(visit, found):
@@ -185,13 +204,9 @@ class InvitationPages:
         if visit.session is None:
             raise SignInFirst
         self._misses.require(visit.subject)
-        try:
-            handle = known(visit.request.path_params["handle"], register.ID)
-            with self._desk.store.reading() as connection:
-                return register.invitation(connection, handle)
-        except (Missing, NotFound):
-            self._misses.spend(visit.subject)
-            raise
+        handle = known(visit.request.path_params["handle"], register.ID)
+        with self._desk.store.reading() as connection:
+            return register.invitation(connection, handle)
 
 
 def _as_shown(tx: Transaction, allow: Allow, handle: str, lines: str) -> Entry | None:
