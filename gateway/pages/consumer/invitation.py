@@ -60,6 +60,7 @@ class InvitationPages:
         frame = self._frame
         return [
             Route("/i/{handle}", frame.page(partial(self._counted, self._show))),
+            Route("/i/{handle}/read", frame.form(partial(self._counted, self._read)), methods=["POST"]),
             Route("/i/{handle}/allow", frame.form(partial(self._counted, self._allow)), methods=["POST"]),
             Route("/i/{handle}/deny", frame.form(partial(self._counted, self._deny)), methods=["POST"]),
             Route("/i/{handle}/done", frame.page(partial(self._counted, self._done))),
@@ -80,7 +81,7 @@ class InvitationPages:
         if found.state_at(visit.now) != "PENDING":
             return self._over(visit, found)
         if not self._meets(visit, found):
-            self._turn_away(visit, found)
+            return self._asked_by_name(visit, found)
         with self._desk.store.reading() as connection:
             partner = partners.partner(connection, found.partner_id)
             frozen = register.frozen_at(connection, visit.subject)
@@ -101,19 +102,35 @@ class InvitationPages:
             unless_chosen=UNLESS_CHOSEN,
         )
 
-    def _turn_away(self, visit: Visit, found: Invitation) -> None:
-        """Whoever looks is not known to be the person whom the lender named.
+    def _asked_by_name(self, visit: Visit, found: Invitation) -> Response:
+        """Whoever looks is not the person whom the lender named: nothing is told, and nothing ends.
+
+        Another site can send a browser here, and would learn from the end of an invitation who is not before
+        it. So it ends only once somebody presses, in a form of ours.
+
+        Raises:
+            FormRefused: Their login does not say enough to tell.
+        """
+        _require_told(visit, found)
+        self._misses.spend(visit.subject)
+        return self._frame.render(visit, "named.html", handle=found.handle)
+
+    def _read(self, visit: Visit) -> Response:
+        """Somebody wants to read what another was asked, and the invitation ends.
 
         Raises:
             FormRefused: Their login does not say enough to tell; nothing has ended.
-            Missing: They are somebody else, and the invitation has ended.
+            Missing: They are somebody else.
         """
-        if found.identity.keys() - visit.signed_in.person.traits.keys():
-            log.warning("a login lacks what an invitation asks for", page="/i/{handle}")
-            raise FormRefused(UNKNOWN, 409)
-        if visit.request.method == "GET" and "sec-purpose" not in visit.request.headers:  # not looked ahead
-            with suppress(InvitationClosed):  # by a second tab, a moment ago
-                self._desk.ledger.change(partial(decisions.mismatch, handle=found.handle, actor=CONSUMER))
+        found = self._found(visit)
+        if found.state_at(visit.now) != "PENDING":
+            return self._over(visit, found)
+        if self._meets(visit, found):
+            return RedirectResponse(f"/i/{found.handle}", 303)
+        _require_told(visit, found)
+        self._frame.acts.spend(visit.subject)
+        with suppress(InvitationClosed):  # by a second tab, a moment ago
+            self._desk.ledger.change(partial(decisions.mismatch, handle=found.handle, actor=CONSUMER))
         raise Missing
 
     def _allow(self, visit: Visit) -> Response:
@@ -207,6 +224,17 @@ class InvitationPages:
         handle = known(visit.request.path_params["handle"], register.ID)
         with self._desk.store.reading() as connection:
             return register.invitation(connection, handle)
+
+
+def _require_told(visit: Visit, found: Invitation) -> None:
+    """Return only if the login says of its person all that the lender has named.
+
+    Raises:
+        FormRefused: It doesn't, so nobody can tell.
+    """
+    if found.identity.keys() - visit.signed_in.person.traits.keys():
+        log.warning("a login lacks what an invitation asks for", page="/i/{handle}")
+        raise FormRefused(UNKNOWN, 409)
 
 
 def _as_shown(tx: Transaction, allow: Allow, handle: str, lines: str) -> Entry | None:
