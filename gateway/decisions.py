@@ -153,7 +153,7 @@ def deny(tx: Transaction, handle: str, *, actor: str, subject: str = "") -> Invi
 
 
 def mismatch(tx: Transaction, handle: str, *, actor: str) -> Invitation:
-    """Whoever opened an invitation is not the person whom the partner named. Nothing says who it was.
+    """Whoever wants to read an invitation is not the person whom the partner named. Nothing says who it was.
 
     Raises:
         NotFound: No such invitation.

@@ -233,7 +233,7 @@ class Client:
             return_state: What comes back with them, 8 to 128 characters of base64url that nobody can guess,
                 such as `secrets.token_urlsafe()`, kept in their session: `returned` compares it. Needed with
                 a return address, and refused without.
-            identity: Whom you expect. Anybody else who opens the invitation ends it as IDENTITY_MISMATCH.
+            identity: Whom you expect. Anybody else who asks to read it ends it as IDENTITY_MISMATCH.
                 Default: whoever has the link may decide.
             request_id: A UUID; the same one again brings the same invitation. Default: a random one.
             timeout: For this call. Default: the client's.

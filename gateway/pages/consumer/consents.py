@@ -14,7 +14,7 @@ from consent.register import Entry, Event, NotFound
 from gateway import decisions, partners
 from gateway.audit.log import read_entries
 from gateway.ledger import Transaction
-from gateway.pages.consumer.desk import CONSUMER, FormRefused, Visit
+from gateway.pages.consumer.desk import CONSUMER, FormRefused, Visit, known
 from gateway.pages.consumer.frame import Frame, attached
 from gateway.pages.consumer.receipts import MEDIA_TYPE, consent_receipt
 from gateway.pages.consumer.words import N_
@@ -56,6 +56,8 @@ class ConsentPages:
 
     def _list(self, visit: Visit) -> Response:
         subject, before = visit.subject, visit.request.query_params.get("before", "")
+        if before:
+            known(before, register.ID)
         with self._desk.store.reading() as connection:
             found = register.latest_of_subject(connection, subject, before=before, limit=PAGE + 1)
             page = found[:PAGE]
@@ -98,7 +100,7 @@ class ConsentPages:
         )
 
     def _change(self, visit: Visit) -> Response:
-        consent_id, what = visit.request.path_params["consent_id"], visit.request.path_params["change"]
+        consent_id, what = _consent_id(visit), visit.request.path_params["change"]
         if what not in CHANGES:
             raise NotFound
 
@@ -118,7 +120,7 @@ class ConsentPages:
 
     def _receipt(self, visit: Visit) -> Response:
         """The signed receipt of everything so far."""
-        desk, consent_id = self._desk, visit.request.path_params["consent_id"]
+        desk, consent_id = self._desk, _consent_id(visit)
         try:
             with desk.store.reading() as connection:
                 made = consent_receipt(
@@ -155,9 +157,13 @@ def _happened(connection: Connection, entry: Entry) -> list[tuple[Event, Beginne
     return found
 
 
+def _consent_id(visit: Visit) -> str:
+    return known(visit.request.path_params["consent_id"], register.ID)
+
+
 def _own(connection: Connection, visit: Visit) -> Entry:
     """The consent, if it is this person's; another's is as good as none."""
-    entry = register.entry(connection, visit.request.path_params["consent_id"])
+    entry = register.entry(connection, _consent_id(visit))
     if entry.grant.subject != visit.subject:
         raise NotFound
     return entry

@@ -20,12 +20,15 @@ server.listen(0, '127.0.0.1', () => {
       redirect_uris: [redirect_uri],
       id_token_signed_response_alg: signed_by,
     }],
-    claims: { openid: ['sub'], profile: ['name'], phone: ['phone_number'], document: ['document_number'] },
+    claims: { openid: ['sub'], profile: ['name'], phone: ['phone_number', 'phone_number_verified'], document: ['document_number'] },
     cookies: { keys: ['of one test'] },
     features: { claimsParameter: { enabled: true } },
     findAccount: (_, id) => ({
       accountId: id,
-      claims: () => ({ sub: id, name: `Person ${id}`, phone_number: '+8613800138000', document_number: 'D1' }),
+      claims: () => ({
+        ...{ sub: id, name: `Person ${id}`, document_number: 'D1' },
+        ...{ phone_number: '+8613800138000', phone_number_verified: true },
+      }),
     }),
     jwks: { keys },
     pkce: { required: () => true },
