@@ -148,7 +148,7 @@ def _open_signer(settings: Settings, store: Store) -> Signer:
         names = [origin.name for origin in read_origins(connection)]
     now = signer.signing().log_origin
     if names and names[-1] != now:
-        raise invalid("database.url", f"its log is called {now} and {names[-1]}; restore it from its backup")
+        raise invalid("database.url", f"its log is called {names[-1]}, and {now}; restore it from its backup")
     began_as = names[0] if names else now
     if began_as != settings.log_origin:
         raise invalid("log_origin", f"the log began as {began_as}; set it to that")
