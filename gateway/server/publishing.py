@@ -44,6 +44,7 @@ def keep_published(parts: Parts, closing: ExitStack) -> None:
     closing.callback(witnesses.close)
     publisher = Publisher(store, integrator, witnesses, partial(_rename, parts))
     closing.callback(publisher.catch_up)  # what was answered last is not to wait for the next start
+    publisher.begin()
     tick("tree", publisher.catch_up, closing, every=log.interval_ms / 1_000)
 
 

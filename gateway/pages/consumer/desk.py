@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -90,6 +91,17 @@ class SignInFirst(Exception):
 
 class Missing(Exception):
     """There is no such page for this person; what is somebody else's looks the same."""
+
+
+def known(text: str, form: re.Pattern[str]) -> str:
+    """The text of an address, if it can be what we give out: no database is asked for anything else.
+
+    Raises:
+        Missing: It can't.
+    """
+    if form.fullmatch(text) is None:
+        raise Missing
+    return text
 
 
 class FormRefused(Exception):

@@ -11,7 +11,7 @@ from consent.register import disputes
 from consent.register.disputes import DisputeKind, TooManyOpen, WordsRefused
 from gateway import decisions
 from gateway.disputes import told
-from gateway.pages.consumer.desk import CONSUMER, Visit
+from gateway.pages.consumer.desk import CONSUMER, Visit, known
 from gateway.pages.consumer.frame import Frame
 from gateway.pages.consumer.words import N_
 from scoregate.errors import WordUnknown
@@ -43,6 +43,8 @@ class WrongPages:
     def _page(self, visit: Visit, status: int = 200, **said: str) -> Response:
         """What was told so far, and the form; with what was ``said`` and ``why`` it can't be taken."""
         before = visit.request.query_params.get("before", "")
+        if before:
+            known(before, disputes.REFERENCE)
         with self._desk.store.reading() as connection:
             found = disputes.disputes_of_subject(connection, visit.subject, before=before, limit=PAGE + 1)
             page = told(connection, self._desk.vault, found[:PAGE])
