@@ -50,6 +50,7 @@ class Visit:
     session: Session | None
     form: Mapping[str, str] = field(default_factory=dict, repr=False)  # of a POST, whose token was checked
     chosen: frozenset[str] = frozenset()  # names of the boxes that are ticked
+    read_in: str = ""  # tag of the language that the form's page was in, which may be another than now
 
     @property
     def subject(self) -> str:
