@@ -24,6 +24,10 @@ CONSUMER = "consumer"
 """Who made a change, as the log's entries name people who act for themselves."""
 
 
+MOST_OF_A_PATH = 1_024
+"""Characters of a page's address that somebody is led back to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """The rooms behind the pages: the ledger that lenders' queries go through, and what reads it."""
@@ -74,9 +78,10 @@ class Visit:
 
     @property
     def path(self) -> str:
-        """The page, with its query."""
+        """The page, with its query; the first page for one whose address is too long to be led back to."""
         query = self.request.url.query
-        return self.request.url.path + (f"?{query}" if query else "")
+        path = self.request.url.path + (f"?{query}" if query else "")
+        return path if len(path) <= MOST_OF_A_PATH else "/"
 
     @property
     def page(self) -> str:
