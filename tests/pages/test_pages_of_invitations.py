@@ -14,7 +14,7 @@ from gateway.pages.consumer.signin.sessions import Person
 from gateway.store import open_store
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.partner.v1 import consent_pb2, types_pb2
-from tests.pages.attacking import sent
+from tests.pages.attacking import arrive, sent
 from tests.pages.browser import forms, text_of
 from tests.pages.place import Place
 from tests.world import Partner, new_uuid, seconds, terms
@@ -93,6 +93,37 @@ def test_a_yes_is_to_the_lines_and_the_words_that_were_read(own_place: Place) ->
     (consent,) = acme.consents.ListConsents(consent_pb2.ListConsentsRequest()).consents
     assert list(consent.terms.thresholds) == [550, 600]
     assert consent.notice_version == "2026-11.zh-Hans"
+
+
+@pytest.mark.parametrize(("read", "then"), [("zh-Hans", "en"), ("en", "zh-Hans")])
+def test_a_consent_names_the_language_that_was_read_and_not_one_chosen_since(
+    place: Place, acme: Partner, read: str, then: str
+) -> None:
+    handle = invite(acme).invitation.handle
+    browser = arrive(place, "uci-00002")
+    browser.get(f"/language?to={read}")
+    page = browser.get(f"/i/{handle}")
+    assert f'lang="{read}"' in page.text
+    browser.get(f"/language?to={then}")  # in another tab
+
+    done = browser.press(page, "/allow")
+
+    assert f'<html lang="{then}"' in done.text
+    request = consent_pb2.GetConsentInvitationRequest(handle=handle)
+    consent_id = acme.consents.GetConsentInvitation(request).invitation.consent_id
+    consent = acme.consents.GetConsent(consent_pb2.GetConsentRequest(consent_id=consent_id)).consent
+    assert consent.notice_version == f"2026-11.{read}"
+
+
+def test_a_form_can_not_be_said_to_have_been_read_in_another_language(place: Place, acme: Partner) -> None:
+    handle = invite(acme).invitation.handle
+    browser = arrive(place, "uci-00002")
+    (form,) = [each for each in forms(browser.get(f"/i/{handle}")) if each.action.endswith("/allow")]
+    token = dict(form.fields)["token"]
+    for other in (token.replace("en.", "zh-Hans.", 1), token.removeprefix("en."), f".{token}", "en."):
+        fields = [(name, other if name == "token" else value) for name, value in form.fields]
+        assert browser.post(form.action, fields).status_code == 403
+    assert state(acme, handle) == "PENDING"
 
 
 def test_what_is_switched_off_stays_out_of_the_answer(place: Place, acme: Partner) -> None:

@@ -24,6 +24,10 @@ CONSUMER = "consumer"
 """Who made a change, as the log's entries name people who act for themselves."""
 
 
+MOST_OF_A_PATH = 1_024
+"""Characters of a page's address that somebody is led back to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """The rooms behind the pages: the ledger that lenders' queries go through, and what reads it."""
@@ -50,6 +54,7 @@ class Visit:
     session: Session | None
     form: Mapping[str, str] = field(default_factory=dict, repr=False)  # of a POST, whose token was checked
     chosen: frozenset[str] = frozenset()  # names of the boxes that are ticked
+    read_in: str = ""  # tag of the language that the form's page was in, which may be another than now
 
     @property
     def subject(self) -> str:
@@ -73,9 +78,10 @@ class Visit:
 
     @property
     def path(self) -> str:
-        """The page, with its query."""
+        """The page, with its query; the first page for one whose address is too long to be led back to."""
         query = self.request.url.query
-        return self.request.url.path + (f"?{query}" if query else "")
+        path = self.request.url.path + (f"?{query}" if query else "")
+        return path if len(path) <= MOST_OF_A_PATH else "/"
 
     @property
     def page(self) -> str:

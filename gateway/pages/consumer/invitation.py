@@ -147,7 +147,7 @@ class InvitationPages:
             traits=visit.signed_in.person.traits,
             matcher=self._desk.matcher,
             excluded=frozenset(InputFamily) - chosen,
-            notice_version=f"{NOTICE_VERSION}.{visit.language.tag}",
+            notice_version=f"{NOTICE_VERSION}.{visit.read_in}",
         )
         try:
             work = partial(_as_shown, allow=allow, handle=handle, lines=visit.form.get("lines", ""))
@@ -172,7 +172,7 @@ class InvitationPages:
             self._desk.ledger.change(deny)
         except InvitationClosed as error:
             raise FormRefused(NOT_OPEN, 409) from error
-        proof = forms.token(visit.signed_in, _denied(found.handle))
+        proof = forms.proof(visit.signed_in, _denied(found.handle))
         return RedirectResponse(f"/i/{found.handle}/done?denied={proof}", 303)
 
     def _done(self, visit: Visit) -> Response:

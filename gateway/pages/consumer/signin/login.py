@@ -24,6 +24,7 @@ from consent.pairwise import SUBJECT
 from gateway.audit.private import Vault
 from gateway.pages.consumer import forms
 from gateway.pages.consumer.attempts import Attempts
+from gateway.pages.consumer.desk import MOST_OF_A_PATH
 from gateway.pages.consumer.signin import sessions
 from gateway.pages.consumer.signin.begun import KEPT, Beginnings, Begun, NotBegun
 from gateway.pages.consumer.signin.failing import (
@@ -44,7 +45,6 @@ from gateway.store import Store
 log = structlog.get_logger()
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
-MOST_OF_A_PATH = 1_024
 DAY_SECONDS = 86_400
 PHONE, PHONE_VERIFIED = "phone_number", "phone_number_verified"
 # A path of our own: what a browser might read as another host, or as two lines, is none.
