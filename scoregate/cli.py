@@ -33,7 +33,7 @@ from scoregate.proof.pulled import Report, verify
 
 COMMANDS_GROUP = "scoregate.commands"
 INSTALL = 'Install it with its extras "server" and "engine"'
-SERVER_MISSING = f"Partner and audit tools only. {INSTALL} for the rest."
+SERVER_MISSING = f"What calls a gateway, and what checks its proofs. {INSTALL} for what runs one."
 
 
 W = TypeVar("W", bound=StrEnum)
