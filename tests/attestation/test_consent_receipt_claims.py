@@ -253,6 +253,7 @@ def test_lines_that_the_person_read_are_listed_and_no_line_is_no_member() -> Non
     "lines", [(349,), (951,), (650, 500), (500, 500), (True,), ("500",), (500.0,), [500]]
 )
 def test_lines_rise_once_each_on_the_scale(lines: Any) -> None:
+    assert replace(LINES, thresholds=(350, 950)).thresholds == (350, 950)
     with pytest.raises(ClaimInvalid, match="thresholds: "):
         replace(LINES, thresholds=lines)
     if lines != [500]:  # which JSON has no other form for
@@ -261,12 +262,18 @@ def test_lines_rise_once_each_on_the_scale(lines: Any) -> None:
             Processing.read(json.loads(json.dumps(members)))
 
 
+def test_lines_in_another_order_or_twice_are_told_so() -> None:
+    for lines in ((650, 500), (500, 500)):
+        with pytest.raises(ClaimInvalid, match=r"^claim thresholds: they rise, each once$"):
+            replace(LINES, thresholds=lines)
+
+
 def test_having_read_no_line_is_listed_and_lines_need_a_yes_or_no() -> None:
     none = Processing.read(json.loads(json.dumps(LINES.members() | {"thresholds": []})))
     assert none == replace(LINES, thresholds=())
     with pytest.raises(ClaimInvalid, match="thresholds: "):
         Processing.read(json.loads(json.dumps(LINES.members() | {"thresholds": None})))
-    with pytest.raises(ClaimInvalid, match="thresholds: "):
+    with pytest.raises(ClaimInvalid, match=r"thresholds: they need THRESHOLD among the disclosures$"):
         replace(LINES, disclosures=frozenset({Disclosure.SCORE}))
 
 
@@ -297,6 +304,32 @@ def test_a_member_outside_its_bounds_is_refused_by_name(section: str, member: st
     assert made.value.claim == read.value.claim == member
 
 
+def test_a_legal_name_may_be_as_long_as_it_may_be() -> None:
+    longest = replace(TOLD, legal_name="x" * 120)
+    assert ConsentReceipt.decode(longest.encode()) == longest
+    with pytest.raises(ClaimInvalid, match=r"^claim legal_name: 1 to 120 printable characters belong here$"):
+        replace(TOLD, legal_name="x" * 121)
+
+
+@pytest.mark.parametrize(
+    ("agreed", "changes", "told"),
+    [
+        (ONCE, {"purpose": "CREDIT_APPLICATION"}, "purpose: a Purpose belongs here"),
+        (ONCE, {"mode": "ONE_TIME"}, "mode: a ConsentMode belongs here"),
+        (OFTEN, {"frequency": (4, "MONTH")}, "frequency.unit: a CalendarUnit belongs here"),
+        (ONCE, {"disclosures": frozenset({"SCORE"})}, "disclosures: a Disclosure belongs here"),
+        (ONCE, {"disclosures": [Disclosure.SCORE]}, "disclosures: a frozenset belongs here"),
+        (ONCE, {"excluded_families": frozenset({"SOCIAL"})}, "excluded_families: a InputFamily belongs here"),
+        (ONCE, {"excluded_families": set()}, "excluded_families: a frozenset belongs here"),
+    ],
+)
+def test_nothing_that_is_only_like_it_is_agreed_to(
+    agreed: Processing, changes: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ClaimInvalid, match=f"^claim {re.escape(told)}$"):
+        replace(agreed, **changes)
+
+
 def spoiled(section: str, spoil: Callable[[dict[str, Any]], Any], of: ConsentReceipt = TOLD) -> bytes:
     members = json.loads(of.encode())
     node = members
@@ -316,6 +349,10 @@ WRONG: list[tuple[str, str, Callable[[dict[str, Any]], Any], str]] = [
     ("a section that is a list", "", put(header=[]), "claim header: an object belongs here"),
     ("a member too few", "header", lambda node: node.pop("state"), "claim state: missing in header"),
     ("a member too many", "parties.principal", put(subject="uci-1"), "claim 'subject': unknown in principal"),
+    ("a party too few", "parties", lambda node: node.pop("principal"), "claim principal: missing in parties"),
+    ("a party without a name", "parties.controller", lambda node: node.pop("legal_name"),
+     "claim legal_name: missing in controller"),
+    ("no mode", "processing", lambda node: node.pop("mode"), "claim mode: missing in processing"),
     ("a newer schema", "header", put(schema_version=2), "claim schema_version: 1 belongs here"),
     ("a schema that is only like 1", "header", put(schema_version=True), "claim schema_version: 1"),
     ("a state of no contract", "header", put(state="DONE"), "claim state: one of ACTIVE, PAUSED, REVOKED"),
@@ -326,6 +363,9 @@ WRONG: list[tuple[str, str, Callable[[dict[str, Any]], Any], str]] = [
     ("a purpose of no contract", "processing", put(purpose="FUN"), "claim purpose: a Purpose of this"),
     ("another inquiry", "processing", put(inquiry="SOFT"), "claim inquiry: must be the purpose's own"),
     ("no disclosures", "processing", put(disclosures=[]), "claim disclosures: at least one belongs here"),
+    ("a disclosure of no contract", "processing", put(disclosures=["ALL"]),
+     "claim disclosures: a Disclosure of this contract"),
+    ("no end", "processing", put(expires_at=None), "claim expires_at: an instant as YYYY"),
     ("one disclosure", "processing", put(disclosures="SCORE"), "claim disclosures: an array belongs here"),
     ("a frequency once", "processing", put(frequency={"uses": 1, "unit": "DAY"}), "claim frequency: a"),
     ("a frequency of nothing", "processing", put(mode="PERIODIC", frequency={"uses": 0, "unit": "DAY"}),
@@ -373,6 +413,28 @@ def test_an_event_outside_its_bounds_is_refused_by_name(member: str, value: Any,
     assert error.value.claim == claim
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"kind": "PAUSED"}, "events.kind: a ConsentEventKind belongs here"),
+        ({"at": NOW.replace(tzinfo=None)}, "events.time: an instant in UTC, from 1970 on, belongs here"),
+        ({"log_index": -1}, "events.log_index: an integer from 0 to"),
+        ({"log_index": 2**53}, "events.log_index: an integer from 0 to"),
+        ({"by": "consumer"}, "events.by: a Beginner belongs here"),
+        *[({"leaf_hash": odd}, "events.leaf_hash: 32 bytes in hex belong here")
+          for odd in (bytes(31), bytes(33), bytearray(32), "0" * 32)],
+    ],
+)  # fmt: skip
+def test_an_event_outside_its_bounds_is_not_made(changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(ClaimInvalid, match=f"^claim {re.escape(told)}"):
+        replace(happened("PAUSED"), **changes)
+
+
+@pytest.mark.parametrize("index", [0, 2**53 - 1])
+def test_an_event_is_any_entry_of_a_log(index: int) -> None:
+    assert ConsentReceipt.decode(receipt(events=(happened("GRANTED", index=index),)).encode())
+
+
 @pytest.mark.parametrize("member", ["disclosures", "excluded_families"])
 def test_a_set_out_of_order_or_with_one_twice_is_another_spelling(member: str) -> None:
     right = json.loads(TOLD.encode())["processing"][member]
@@ -382,18 +444,24 @@ def test_a_set_out_of_order_or_with_one_twice_is_another_spelling(member: str) -
             ConsentReceipt.decode(payload)
 
 
+def test_what_is_no_json_is_said_to_be_none() -> None:
+    with pytest.raises(AttestationMalformed, match=r"^receipt: not JSON as this package writes it"):
+        ConsentReceipt.decode(b"{")
+
+
 def test_another_spelling_of_the_same_is_refused() -> None:
-    with pytest.raises(AttestationMalformed, match="canonical form of RFC 8785"):
+    with pytest.raises(AttestationMalformed, match=r"^receipt: not in the canonical form of RFC 8785$"):
         ConsentReceipt.decode(TOLD.encode().replace(b",", b", ", 1))
 
 
 @pytest.mark.parametrize("at", [NOW.replace(tzinfo=None), NOW.astimezone(timezone(timedelta(hours=8))),
                                 datetime(1969, 12, 31, tzinfo=UTC), "now"])  # fmt: skip
 def test_only_instants_in_utc_from_1970_on_are_written(at: Any) -> None:
-    with pytest.raises(ClaimInvalid, match="issued_at"):
+    with pytest.raises(ClaimInvalid, match=r"^claim issued_at: an instant in UTC, from 1970 on"):
         replace(TOLD, issued_at=at)
-    with pytest.raises(ClaimInvalid, match="expires_at"):
-        replace(ONCE, expires_at=at)
+    for member in ("not_before", "expires_at"):
+        with pytest.raises(ClaimInvalid, match=f"^claim {member}: an instant in UTC, from 1970 on"):
+            replace(ONCE, **{member: at})
 
 
 # What can have happened.
@@ -492,12 +560,14 @@ def test_no_end_by_time_comes_early() -> None:
 @pytest.mark.parametrize(("at", "index"), [(NOW, 7), (NOW, 6), (NOW - TICK, 8)])
 def test_events_stand_in_the_order_of_the_log(at: datetime, index: int) -> None:
     assert receipt(events=(happened("GRANTED"), happened("PAUSED", NOW, 8)))  # one instant, two entries
-    with pytest.raises(ClaimInvalid, match="in the order of the log, each entry once"):
+    with pytest.raises(
+        ClaimInvalid, match=r"^claim events: they stand in the order of the log, each entry once$"
+    ):
         receipt(events=(happened("GRANTED"), happened("PAUSED", at, index)))
 
 
 def test_only_a_one_time_consent_is_used_up() -> None:
-    with pytest.raises(ClaimInvalid, match="only a ONE_TIME consent is ever CONSUMED"):
+    with pytest.raises(ClaimInvalid, match=r"^claim events: only a ONE_TIME consent is ever CONSUMED$"):
         receipt(processing=OFTEN, events=history(("GRANTED", "CONSUMED")))
 
 
@@ -511,7 +581,7 @@ def test_a_receipt_of_the_most_events_is_verified_and_of_one_more_is_not_made() 
     compact = signed(made)
     assert len(compact) < MAX_COMPACT_CHARACTERS
     assert consent_receipt.verify(compact, KEYS) == made
-    with pytest.raises(ClaimInvalid, match="a receipt has at most 10,000"):
+    with pytest.raises(ClaimInvalid, match=r"^claim events: a receipt has at most 10,000$"):
         receipt(events=tuple(events))
 
 
@@ -558,6 +628,17 @@ def test_entries_of_other_things_and_other_partners_are_no_events() -> None:
         event_in(b"", 7, ACME)
 
 
+def test_a_freeze_is_of_this_partner_or_of_all_and_nothing_else_is_of_all() -> None:
+    def named(kind: str, partner_id: str) -> ConsentEvent:
+        return happened(kind, partner_id=partner_id, partner_sequence=7 if partner_id else 0)
+
+    for partner_id in (ACME, ""):
+        assert named("FROZEN", partner_id).kind == "FROZEN"
+    for kind, partner_id in (("FROZEN", "rival"), ("UNFROZEN", "rival"), ("GRANTED", "")):
+        with pytest.raises(LeafInvalid, match="partner_id names somebody else"):
+            named(kind, partner_id)
+
+
 def _raw(**changes: Any) -> bytes:
     made = leaf_pb2.Leaf.FromString(entry("GRANTED", NOW))
     made.MergeFrom(leaf_pb2.Leaf(**changes))
@@ -589,7 +670,9 @@ def test_another_keys_receipt_is_refused() -> None:
         consent_receipt.verify(signed(TOLD, signing_key(seed=9)), KEYS)
     head, _, signature = signed(TOLD).split(".")
     payload = signed(REVIEWED).split(".")[1]
-    with pytest.raises(SignatureInvalid, match="the receipt was changed; download it again"):
+    with pytest.raises(
+        SignatureInvalid, match=r"^the signature does not hold: the receipt was changed; download it again$"
+    ):
         consent_receipt.verify(f"{head}.{payload}.{signature}", KEYS)
 
 
