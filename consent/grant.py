@@ -61,6 +61,13 @@ class ConsentDenied(Exception):
         self.reason = reason
 
 
+class ConsentAltered(Exception):
+    """The register does not hold what was agreed to: somebody changed it. Nothing is answered under it.
+
+    It has no reason of its own: to whoever asks it is a fault behind the gateway's door.
+    """
+
+
 class MoveRefused(Exception):
     """The grant's state does not allow this change."""
 
@@ -138,6 +145,7 @@ class Grant:
     uses: int = 0  # scored answers in that period
     lifts: datetime | None = None  # the freeze that the person lifted for this grant alone
     marks: tuple[Mark, ...] = ()  # what the person says about their file, to every partner alike; by number
+    is_intact: bool = True  # False: its row does not say any more what sha256 is of (register.terms)
 
     def state_at(self, now: datetime) -> State:
         """The state as the clock has it."""
@@ -161,7 +169,10 @@ class Grant:
         Raises:
             ConsentDenied: Wrong party or person, purpose or disclosure; frozen, paused,
                 revoked, expired, not begun, used up.
+            ConsentAltered: What stands here is not what was agreed to.
         """
+        if not self.is_intact:
+            raise ConsentAltered
         if ask.partner_id != self.partner_id or (ask.subject_ref and ask.subject_ref != self.subject_ref):
             raise ConsentDenied("CONSENT_NOT_USABLE")
         self._require_open(now, replay_of)

@@ -153,7 +153,7 @@ def deny(tx: Transaction, handle: str, *, actor: str, subject: str = "") -> Invi
 
 
 def mismatch(tx: Transaction, handle: str, *, actor: str) -> Invitation:
-    """Whoever opened an invitation is not the person whom the partner named. Nothing says who it was.
+    """Whoever wants to read an invitation is not the person whom the partner named. Nothing says who it was.
 
     Raises:
         NotFound: No such invitation.
@@ -313,6 +313,8 @@ def _append(
     grant = entry.grant
     leaf.partner_id, leaf.purpose = grant.partner_id, grant.terms.purpose.number
     part = leaf_pb2.PrivatePart(subject=grant.subject, consent_id=grant.consent_id, handle=entry.handle)
+    if what is ConsentEventKind.GRANTED:
+        part.consent_sha256 = grant.sha256
     if caller is not None:
         part.legal_name, part.peer = caller.legal_name, caller.peer
     placed = tx.append(leaf, tx.bind(part, partner_id=grant.partner_id))

@@ -26,6 +26,7 @@ from gateway.settings import Settings, read_secret
 from gateway.store import StoreUnavailable, open_store
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.proof.checkpoint import Checkpoint
+from scoregate.proof.note import Note
 
 ACTOR = "operator"
 
@@ -79,7 +80,9 @@ def open_name(
 
 
 def _break_off(tx: Transaction, key: LogKey, tree: Tree, before: Origin, reason: str) -> None:
-    """End the old name where the stored tree ends; the entries behind it are the new name's."""
+    """End the old name where its last published checkpoint does; what lies behind is the new name's."""
+    final = tree.published or tree.checkpoint
+    ends = Checkpoint.decode(Note.decode(final).text).size if final else 0
     tx.append(
         leaf_pb2.Leaf(
             kind=leaf_pb2.LEAF_KIND_LOG_RENAMED,
@@ -92,8 +95,8 @@ def _break_off(tx: Transaction, key: LogKey, tree: Tree, before: Origin, reason:
         tx.connection,
         before.name,
         key.verifier,
-        ends=tree.size,
-        final=tree.published or tree.checkpoint,
+        ends=ends,
+        final=final,
     )
 
 

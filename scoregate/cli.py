@@ -130,6 +130,7 @@ def consent_receipt_verify(
       3  Invalid: changed, signed by another key, or against a rule.
       4  Diverged: the log is another, or says otherwise.
       5  Incomplete: the log ends too early, or parts of it are missing.
+      6  Altered: the digest, which answers repeat, is of other terms.
 
     Example:
       scoregate keys export --out jwks.json

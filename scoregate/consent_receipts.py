@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from scoregate.errors import AttestationMalformed, KeysInvalid
+from scoregate.errors import AttestationMalformed, KeysInvalid, TermsAltered
 from scoregate.proof import consent_receipt, files, recompute
 from scoregate.proof.consent_history import ConsentEvent, event_in
 from scoregate.proof.consent_receipt import MAX_COMPACT_CHARACTERS, ConsentReceipt
@@ -70,13 +70,16 @@ class Checked:
 
     @property
     def recomputed(self) -> bool:
-        """Whether `consent_sha256`, which attestations repeat, follows from what stands in the receipt."""
+        """Whether `consent_sha256`, which attestations repeat, follows from all that stands in the receipt.
+
+        If not, it follows from the terms alone: the first consents have that form.
+        """
         return self.receipt.terms_sha256() == self.receipt.processing.consent_sha256
 
 
 _RECOMPUTED = {
     True: "which follows from the above; attestations under this consent repeat it",
-    False: "which does not follow from the above: it is of an earlier form, or of other terms",
+    False: "of the earlier form, which follows from the terms above, and not from whose consent it is",
 }
 _LOGGED = "recomputed over every entry; each event is in it, and says the same"
 
@@ -117,6 +120,7 @@ def check(
     """Return what the receipt in a file says, if one of these keys signed it and the log, if any, agrees.
 
     Raises:
+        TermsAltered: Its digest is of other terms.
         VerificationFailed: It is no consent receipt, or not one of this issuer's.
         LogInvalid: It is no file, or longer than any receipt; or the log's bytes are wrong.
         LogDiverged: The log is another, or says otherwise than the receipt.
@@ -132,7 +136,13 @@ def check(
         raise AttestationMalformed("a consent receipt is ASCII text in three parts joined by dots") from None
     # Editors and mail add a line's end; nothing else may be there.
     receipt = consent_receipt.verify(compact.removesuffix("\n").removesuffix("\r"), keys)
-    return Checked(receipt, None if log is None else _find(receipt, log, progress))
+    report = None if log is None else _find(receipt, log, progress)
+    if receipt.processing.consent_sha256 not in {receipt.terms_sha256(), receipt.earlier_terms_sha256()}:
+        raise TermsAltered(
+            "its terms are not those that consent_sha256 is of: they were changed before it was signed; "
+            "hold it beside an answer's attestation, and ask the issuer"
+        )
+    return Checked(receipt, report)
 
 
 def _find(receipt: ConsentReceipt, log: Path, progress: Callable[[int, int], None] | None) -> Report:

@@ -20,6 +20,7 @@
     │   ├── AttestationNotYetValid  from the future: a clock is wrong
     │   ├── AttestationExpired      too old to be accepted as fresh
     │   ├── ViewMismatch            the typed result differs from what was signed
+    │   ├── TermsAltered            a consent's terms are not what its digest is of
     │   └── ReceiptInvalid          the log entry does not belong to the answer
     ├── KeysInvalid                 a JWK Set that cannot be trusted
     ├── JsonRefused                 JSON outside the subset with one canonical form
@@ -193,6 +194,10 @@ class KeyUnknown(VerificationFailed):
             f"no trusted key has kid {kid[:64]!r}; if the issuer rotated its keys, check the new JWK Set "
             "with the issuer over another channel and pin it"
         )
+
+
+class TermsAltered(VerificationFailed):
+    """A consent receipt says other terms than those that its digest is of."""
 
 
 class SignatureInvalid(VerificationFailed):

@@ -105,7 +105,8 @@ def log_verify(
     if as_json:
         typer.echo(json.dumps(_plain(report), indent=2))
     else:
-        Console().print(shown("The log holds", _rows(report, accepted)))
+        title = "The log holds" if report.judged else "The log holds; no signature was checked"
+        Console().print(shown(title, _rows(report, accepted)))
 
 
 @contextmanager

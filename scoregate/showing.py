@@ -15,13 +15,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from scoregate.errors import ScoregateError, VerificationFailed
+from scoregate.errors import ScoregateError, TermsAltered, VerificationFailed
 from scoregate.instants import moment
 from scoregate.proof.faults import LogDiverged, LogError, LogIncomplete, LogInvalid
 
 W = TypeVar("W", bound=StrEnum)
 
 _OUTCOMES: tuple[tuple[type[ScoregateError], str, int], ...] = (
+    (TermsAltered, "altered", 6),
     (VerificationFailed, "invalid", 3),
     (LogInvalid, "invalid", 3),
     (LogDiverged, "diverged", 4),

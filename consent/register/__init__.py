@@ -30,6 +30,7 @@ from consent.register.grants import (
     store_uses,
 )
 from consent.register.invitations import (
+    ID,
     Invitation,
     InvitationClosed,
     NothingLeft,
@@ -44,6 +45,7 @@ from consent.register.invitations import (
 from consent.register.tables import metadata
 
 __all__ = [
+    "ID",
     "Entry",
     "Event",
     "Invitation",

@@ -6,6 +6,7 @@ from what is open, in the same transaction.
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -31,6 +32,7 @@ ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 """Of references: read out over a phone, none of these is taken for another, as 0 and O or 1, I and L are."""
 
 REFERENCE_LENGTH = 10  # 49 unguessable bits, for a name that opens nothing by itself
+REFERENCE = re.compile(f"[{ALPHABET}]{{{REFERENCE_LENGTH}}}")
 
 DUE_WITHIN = {
     # Whoever reported the item must be asked, and answer. The strictest rule that we know of gives 20 days

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection, Row
 from consent.grant import Change, Grant, Standing, State
 from consent.register import tables
 from consent.register.tables import grants, subjects
-from consent.register.terms import load
+from consent.register.terms import is_intact, load
 from consent.sql import Select, Update
 from scoregate.instants import micros, moment
 from scoregate.words import Mark
@@ -39,8 +39,8 @@ class Entry:
 _HELD = (
     "SELECT g.consent_id, g.partner_id, g.subject, g.subject_ref, g.terms, g.sha256, g.granted_at_us, "
     "g.not_before_us, g.expires_at_us, n.state, n.consumed_by, s.frozen_at_us, n.used_in, n.uses, "
-    "g.lifts_us, s.marks FROM grants g LEFT JOIN standings n ON n.consent_id = g.consent_id "
-    "LEFT JOIN subjects s ON s.subject = g.subject "
+    "g.lifts_us, s.marks, g.notice_version FROM grants g "
+    "LEFT JOIN standings n ON n.consent_id = g.consent_id LEFT JOIN subjects s ON s.subject = g.subject "
 )
 _standing_now = [column for column in tables.standings.c if column.name != "consent_id"]
 _whole = sa.select(grants, *_standing_now, subjects.c.frozen_at_us, subjects.c.marks).select_from(
@@ -215,16 +215,16 @@ def _moment(micros: int | None) -> datetime | None:
 
 
 def _held(row: tuple[Any, ...]) -> Grant:
-    consent_id, partner_id, subject, subject_ref, terms, sha256, granted_us, begins_us, ends_us, *standing = (
+    consent_id, partner_id, subject, subject_ref, text, sha256, granted_us, begins_us, ends_us, *standing = (
         row
     )
-    state, consumed_by, frozen_at_us, used_in, uses, lifts_us, marks = standing
+    state, consumed_by, frozen_at_us, used_in, uses, lifts_us, marks, notice = standing
     return Grant(
         consent_id,
         partner_id,
         subject,
         subject_ref,
-        load(terms),
+        load(text),
         sha256,
         moment(granted_us),
         moment(begins_us),
@@ -236,6 +236,7 @@ def _held(row: tuple[Any, ...]) -> Grant:
         uses,
         _moment(lifts_us),
         MARKS[marks],
+        is_intact(consent_id, partner_id, subject_ref, text, notice, sha256, granted_us, begins_us, ends_us),
     )
 
 
@@ -257,6 +258,17 @@ def _grant(row: Row[Any]) -> Grant:
         uses=row.uses,
         lifts=_moment(row.lifts_us),
         marks=MARKS[row.marks],
+        is_intact=is_intact(
+            row.consent_id,
+            row.partner_id,
+            row.subject_ref,
+            row.terms,
+            row.notice_version,
+            row.sha256,
+            row.granted_at_us,
+            row.not_before_us,
+            row.expires_at_us,
+        ),
     )
 
 

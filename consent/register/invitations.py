@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from base64 import b32encode
 from collections.abc import Mapping
@@ -20,6 +21,9 @@ from consent.register.tables import grants, invitations, standings
 from consent.register.terms import NOTICE_VERSION, consent_digest, dump, load
 from scoregate.instants import micros, moment
 from scoregate.words import Disclosure, InputFamily
+
+ID = re.compile(r"[a-z2-7]{26}")
+"""Of handles and of consents: what ``new_id`` makes."""
 
 
 class InvitationClosed(Exception):

@@ -16,8 +16,8 @@ from scoregate.cli import Output, Shown
 if TYPE_CHECKING:
     from scoregate.admin.v1 import operations_admin_pb2 as pb
 
-PAGE = "/.well-known/jwks.json"
-MAX_JWKS_BYTES = 1 << 20
+JWKS, LOG_POLICY = "/.well-known/jwks.json", "/.well-known/log-policy"
+MAX_PAGE_BYTES = 1 << 20
 FETCH_SECONDS = 10
 
 app = typer.Typer(name="keys", help="See, turn and publish the keys that sign answers.", no_args_is_help=True)
@@ -65,6 +65,12 @@ def rotate(
 @app.command()
 def export(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help=r"Where to. \[default: stdout]")] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Where the log's keys and witnesses go, by which its proofs are verified."
+        ),
+    ] = None,
     http: Annotated[
         str | None,
         typer.Option(metavar="HOST:PORT", help=r"The public pages. \[default: listen.http]"),
@@ -74,18 +80,27 @@ def export(
 ) -> None:
     """Fetch the JWK Set, which partners pin and verify every answer with.
 
+    With --policy also the log's own keys and its witnesses (C2SP tlog-policy):
+    what checkpoints and proofs are verified with. Whoever verifies may ask for
+    other witnesses, or more of them: edit the file.
+
     It comes over plain HTTP: run this where the gateway runs, and hand it on
     over a channel that partners trust.
 
     Example:
-      scoregate keys export --out jwks.json
+      scoregate keys export --out jwks.json --policy policy
     """
     with ending_calmly(output):
-        if out is not None and out.exists() and not force:
-            raise misconfigured("--out", f"{out} exists.", "Name another file, or replace it with --force.")
-        jwks, kids = _fetch(http or listening_at("http", "--http"))
+        for option, file in (("--out", out), ("--policy", policy)):
+            if file is not None and file.exists() and not force:
+                what = f"{file} exists."
+                raise misconfigured(option, what, "Name another file, or replace it with --force.")
+        address = http or listening_at("http", "--http")
+        jwks, kids = _jwks(address)
+        if policy is not None:
+            _write("--policy", policy, _policy(address))
         if out is not None:
-            _write(out, jwks)
+            _write("--out", out, f"{jwks}\n")
     if out is None:
         with writing_out():
             typer.echo(jwks)
@@ -98,35 +113,58 @@ def export(
     )
 
 
-def _fetch(address: str) -> tuple[str, list[str]]:
+def _jwks(address: str) -> tuple[str, list[str]]:
     """The JWK Set and the kids in it."""
-    from http.client import HTTPException
-    from urllib.request import ProxyHandler, build_opener
-
     from scoregate.errors import JsonRefused, KeysInvalid
     from scoregate.proof.jwk import VerificationKeys
 
+    jwks = _fetch(address, JWKS)
+    try:
+        return jwks, list(VerificationKeys.from_jwks(jwks).by_kid)
+    except (ValueError, JsonRefused, KeysInvalid) as error:
+        raise _rubbish(address, "JWK Set") from error
+
+
+def _policy(address: str) -> str:
+    from scoregate.proof.policy import Policy, PolicyInvalid
+
+    text = _fetch(address, LOG_POLICY)
+    try:
+        Policy.parse(text.encode())
+    except PolicyInvalid as error:
+        raise _rubbish(address, "policy of a log") from error
+    return text
+
+
+def _fetch(address: str, page: str) -> str:
+    from http.client import HTTPException
+    from urllib.request import ProxyHandler, build_opener
+
     opener = build_opener(ProxyHandler({}))  # the gateway is here, not behind somebody's proxy
     try:
-        with opener.open(f"http://{address}{PAGE}", timeout=FETCH_SECONDS) as answer:
-            jwks = answer.read(MAX_JWKS_BYTES).decode()
-        return jwks, list(VerificationKeys.from_jwks(jwks).by_kid)
+        with opener.open(f"http://{address}{page}", timeout=FETCH_SECONDS) as answer:
+            text: str = answer.read(MAX_PAGE_BYTES).decode()
     except (HTTPException, OSError) as error:
         silent = Problem("--http", f"No keys from {address}.", "Check that `scoregate serve` runs there.")
         raise Stopped(REFUSED, [silent]) from error
-    except (ValueError, JsonRefused, KeysInvalid) as error:
-        rubbish = Problem("--http", f"{address} sent no JWK Set.", "Name the gateway's own public pages.")
-        raise Stopped(REFUSED, [rubbish]) from error
+    except ValueError as error:
+        raise _rubbish(address, "text") from error
+    return text
 
 
-def _write(out: Path, jwks: str) -> None:
-    draft = out.with_name(f".{out.name}.draft")
+def _rubbish(address: str, wanted: str) -> Stopped:
+    sent = Problem("--http", f"{address} sent no {wanted}.", "Name the gateway's own public pages.")
+    return Stopped(REFUSED, [sent])
+
+
+def _write(option: str, file: Path, text: str) -> None:
+    draft = file.with_name(f".{file.name}.draft")
     try:
-        draft.write_text(f"{jwks}\n")
-        draft.rename(out)
+        draft.write_text(text)
+        draft.rename(file)
     except OSError as error:
         draft.unlink(missing_ok=True)
-        raise misconfigured("--out", f"{out} can't be written ({error.strerror}).") from error
+        raise misconfigured(option, f"{file} can't be written ({error.strerror}).") from error
 
 
 def _show(admin: Admin, title: str, keys: list[pb.AttestationKey], *more: str) -> None:

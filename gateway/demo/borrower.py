@@ -40,7 +40,7 @@ class Person:
         self.resident = resident
         self.browser = browser
 
-    def sign_in(self, welcome: Screen, *, status: int = 200) -> Screen:
+    def sign_in(self, welcome: Screen) -> Screen:
         """Go on from the page that asks who they are, through development's own provider.
 
         Raises:
@@ -50,7 +50,7 @@ class Person:
         form, subject = choosing.form("/authorize"), self.resident.subject
         if ("subject", subject) not in form.choices:
             raise StepFailed("the provider knows the borrower", "it does not")
-        return self.browser.send(form, status=status, subject=subject)
+        return self.browser.send(form, subject=subject)
 
     def allow(self, link: str) -> Screen:
         """Say yes to an invitation, whose switches stay as they are; they are signed in."""

@@ -245,20 +245,31 @@ def _check_way_back(page: Page, link: str, state: str, handle: str) -> None:
 
 
 def stranger(stage: Stage, page: Page) -> None:
-    """The lender sends the borrower another link, and somebody else opens it and signs in. They read nothing,
-    and the invitation is over; the lender learns that, and not who it was.
+    """The lender sends the borrower another link, and somebody else opens it and signs in. They read nothing;
+    and once they press to read, the invitation is over. The lender learns that, and not who it was.
     """
     client = stage.meadow.client
     invitation = _invite(stage, secrets.token_urlsafe())
     somebody = stage.person(SOMEBODY_ELSE)
-    signed_in = somebody.sign_in(somebody.browser.open(invitation.url), status=404)
+    opened = somebody.sign_in(somebody.browser.open(invitation.url))
+    before = client.invitation(invitation.handle)
+    pressed = somebody.browser.send(opened.form("/read"), status=404)
     after = client.invitation(invitation.handle)
-    page.facts([("the page", signed_in.headline), ("the lender", str(after.state))])
+    page.facts(
+        [
+            ("the page", opened.headline),
+            ("once they press", pressed.headline),
+            ("the lender", str(after.state)),
+        ]
+    )
     page.gap()
     page.check(
+        "to open it ends nothing", before.state is InvitationState.PENDING, "a link may be followed unasked"
+    )
+    page.check(
         "somebody else reads nothing",
-        LEGAL_NAME not in signed_in.text,
-        f"status {signed_in.status}, as for a link that leads nowhere",
+        LEGAL_NAME not in opened.text + pressed.text,
+        f"status {pressed.status}, as for a link that leads nowhere",
     )
     page.check(
         "the invitation ends",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy.engine import Connection
 
 from gateway.answer import Found
+from gateway.audit.private import DataKey
 from gateway.journey.inquiry import Inquiry
 from gateway.thresholds import cells
 from gateway.thresholds.cells import Cell
@@ -20,7 +21,7 @@ def place(connection: Connection, inquiries: Sequence[Inquiry]) -> None:
     The look is an optimistic one: the ledger compares again under its lock.
     """
     unplaced = [
-        (inquiry, found, outcome, _name(found, outcome))
+        (inquiry, found, outcome, cells.basis_of(outcome.epoch, found.grant.terms.excluded_families))
         for inquiry in inquiries
         if (found := inquiry.found) is not None
         and found.cell is None
@@ -29,19 +30,30 @@ def place(connection: Connection, inquiries: Sequence[Inquiry]) -> None:
     ]
     if not unplaced:
         return
-    known = cells.find(connection, {name for *_, name in unplaced})
-    for inquiry, found, scored, (basis, subject) in unplaced:
+    known = cells.find(connection, {cells.month_of(basis, f.grant.subject) for _, f, _, basis in unplaced})
+    for inquiry, found, scored, basis in unplaced:
         try:
-            key, cell = inquiry.consented.key, known.get((basis, subject))
-            if cell is None:
-                outcome = in_its_cell(scored)
-                cell = Cell(subject, basis, cells.sealed(outcome, key), is_new=True)
-            else:
-                outcome = cells.opened(cell, key)
+            key, month = inquiry.consented.key, known[cells.month_of(basis, found.grant.subject)]
+            outcome, cell = _placed(scored, basis, month, key)
             inquiry.found = Found(found.query, found.grant, outcome, cell)
         except Exception as error:  # it, and it alone
             inquiry.refuse(error)
 
 
-def _name(found: Found, outcome: Scored) -> tuple[str, str]:
-    return cells.basis_of(outcome.epoch, found.grant.terms.excluded_families), found.grant.subject
+def _placed(scored: Scored, basis: str, month: Mapping[str, Cell], key: DataKey) -> tuple[Scored, Cell]:
+    """What the answer rests on, and the cell that says so."""
+    cell = month.get(basis)
+    if cell is not None:
+        return cells.opened(cell, key), cell
+    first = cells.resting_on(month, scored.families, key)
+    outcome = in_its_cell(scored) if first is None else cells.opened(first, key)
+    opening = Cell(
+        scored.subject,
+        basis,
+        cells.sealed(outcome, key) if first is None else first.sealed,
+        is_new=True,
+        families=frozenset(outcome.families),
+        repeats="" if first is None else first.basis,
+        beside=frozenset(each.sealed.data for each in month.values()),
+    )
+    return outcome, opening

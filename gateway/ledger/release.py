@@ -36,7 +36,7 @@ from gateway.query import Caller
 from gateway.quota import contract
 from gateway.quota.contract import QuotaExhausted, Usage
 from gateway.thresholds import cells, policy
-from gateway.thresholds.cells import Cell
+from gateway.thresholds.cells import Cell, Months
 from gateway.thresholds.policy import ThresholdNotRegistered
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.partner.v1 import types_pb2
@@ -65,7 +65,7 @@ class Loaded:
     grants: dict[str, Grant]  # of all other attempts
     answers: dict[str, kept.Answer]
     usage: dict[str, Usage]
-    cells: dict[tuple[str, str], Cell]
+    cells: Months
     new_cells: list[Cell] = field(default_factory=list)
     new_answers: list[kept.Answer] = field(default_factory=list)
     new_usage: dict[str, Usage] = field(default_factory=dict)
@@ -106,7 +106,7 @@ def _load(tx: Transaction, attempts: Sequence[Attempt], guards: Guards) -> Loade
     others |= {
         (a.caller.partner_id, a.consent_id) for a in attempts if isinstance(a, Refusal) and a.consent_id
     }
-    names = {a.cell.name for a in queries if isinstance(a, Release) and a.cell is not None}
+    months = {a.cell.month for a in queries if isinstance(a, Release) and a.cell is not None}
     contracts = {
         callers[a.caller.fingerprint].partner.partner_id: callers[a.caller.fingerprint].partner.contract
         for a in queries
@@ -121,7 +121,7 @@ def _load(tx: Transaction, attempts: Sequence[Attempt], guards: Guards) -> Loade
         grants=register.grants_owned(tx.connection, others) if others else {},
         answers=kept.find(tx.connection, [_key(a) for a in queries], now=tx.now) if queries else {},
         usage=contract.read(tx.connection, contracts, tx.now),
-        cells=cells.find(tx.connection, names) if names else {},
+        cells=cells.find(tx.connection, months) if months else {},
     )
 
 
@@ -192,8 +192,11 @@ def _release(loaded: Loaded, attempt: Repeat | Release) -> Outcome:
 def _rests_on_the_first(loaded: Loaded, cell: Cell | None) -> bool:
     if cell is None:
         return True
-    first = loaded.cells.get(cell.name)
-    return cell.is_new if first is None else first.sealed.data == cell.sealed.data
+    month = loaded.cells[cell.month]
+    first = month.get(cell.basis)
+    if first is not None:
+        return first.sealed.data == cell.sealed.data
+    return cell.is_new and cell.is_first(month)
 
 
 def _append_release(
@@ -228,9 +231,10 @@ def _append_release(
     if cost:
         loaded.usage[attempt.caller.partner_id] = spent
         loaded.new_usage[attempt.caller.partner_id] = spent
-    if attempt.cell is not None and attempt.cell.name not in loaded.cells:
-        loaded.cells[attempt.cell.name] = attempt.cell
-        loaded.new_cells.append(attempt.cell)
+    cell = attempt.cell
+    if cell is not None and cell.basis not in loaded.cells[cell.month]:
+        loaded.cells[cell.month][cell.basis] = cell
+        loaded.new_cells.append(cell)
     if not attempt.not_scored:
         # not_scored never comes here: it uses nothing up.
         used = grant.used(tx.now, placed.leaf_index)

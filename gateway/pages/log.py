@@ -8,7 +8,7 @@ Entry bundles are nobody's but compliance's, who pull them over the admin door.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -27,8 +27,14 @@ A_SECOND = {"cache-control": "public, max-age=1"}
 _TILE = re.compile(r"tile/(0|[1-9][0-9]?)/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
 
 
-def routes(proofs: Proofs, policy: Callable[[Origin], str]) -> list[Route]:
-    """The routes of every name that the log has had, to stand behind all others."""
+POLICY = "/.well-known/log-policy"
+
+
+def routes(proofs: Proofs, policy: Callable[[Sequence[Origin]], str]) -> list[Route]:
+    """The routes of every name that the log has had, to stand behind all others; and what it says of itself.
+
+    ``policy`` is its keys and addresses, and the witnesses that it asks (C2SP tlog-policy).
+    """
 
     def serve(request: Request) -> Response:
         path = request.path_params["path"]
@@ -36,12 +42,18 @@ def routes(proofs: Proofs, policy: Callable[[Origin], str]) -> list[Route]:
             for origin in proofs.origins():
                 prefix = f"{prefix_of(origin.name)}/"
                 if path.startswith(prefix):
-                    return _serve(proofs, origin, path.removeprefix(prefix), policy)
+                    return _serve(proofs, origin, path.removeprefix(prefix))
         except (StoreUnavailable, EntryNotPublished):
             return PlainTextResponse("the log can't be read now; try again\n", status_code=503)
         return _missing()
 
-    return [Route("/{path:path}", serve)]
+    def state(_: Request) -> Response:
+        try:
+            return PlainTextResponse(policy(proofs.origins()), headers=A_SECOND)
+        except StoreUnavailable:
+            return PlainTextResponse("the log can't be read now; try again\n", status_code=503)
+
+    return [Route(POLICY, state), Route("/{path:path}", serve)]
 
 
 def prefix_of(origin: str) -> str:
@@ -49,7 +61,7 @@ def prefix_of(origin: str) -> str:
     return origin.partition("/")[2] or "log"
 
 
-def _serve(proofs: Proofs, origin: Origin, name: str, policy: Callable[[Origin], str]) -> Response:
+def _serve(proofs: Proofs, origin: Origin, name: str) -> Response:
     if name.startswith("tile/entries/"):
         return PlainTextResponse(
             "entries are for compliance, who pull them: scoregate audit pull DIR\n", status_code=403
@@ -57,7 +69,6 @@ def _serve(proofs: Proofs, origin: Origin, name: str, policy: Callable[[Origin],
     texts: dict[str, Callable[[], str | bytes]] = {
         "checkpoint": lambda: proofs.checkpoint_of(origin),
         "vkey": lambda: f"{origin.vkey}\n",
-        "policy": lambda: policy(origin),
     }
     if name in texts:
         return PlainTextResponse(texts[name](), headers=A_SECOND)

@@ -44,6 +44,10 @@ INDEX = (
         "/.well-known/jwks.json",
         "The public keys that attestations are verified with, old and new.",
     ),
+    (
+        "/.well-known/log-policy",
+        "The audit log's keys, addresses and witnesses, by which its checkpoints and proofs are verified.",
+    ),
     ("/errors", "Every reason for a refusal, and what to do about it."),
     ("/healthz", "Whether this gateway answers queries now."),
 )

@@ -146,7 +146,10 @@ def _open_signer(settings: Settings, store: Store) -> Signer:
         raise invalid("database.url", "the log has no head; restore it from its backup") from error
     with store.reading() as connection:
         names = [origin.name for origin in read_origins(connection)]
-    began_as = names[0] if names else signer.signing().log_origin
+    now = signer.signing().log_origin
+    if names and names[-1] != now:
+        raise invalid("database.url", f"its log is called {names[-1]}, and {now}; restore it from its backup")
+    began_as = names[0] if names else now
     if began_as != settings.log_origin:
         raise invalid("log_origin", f"the log began as {began_as}; set it to that")
     return signer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 
@@ -43,6 +44,7 @@ def keep_published(parts: Parts, closing: ExitStack) -> None:
     closing.callback(witnesses.close)
     publisher = Publisher(store, integrator, witnesses, partial(_rename, parts))
     closing.callback(publisher.catch_up)  # what was answered last is not to wait for the next start
+    publisher.begin()
     tick("tree", publisher.catch_up, closing, every=log.interval_ms / 1_000)
 
 
@@ -61,7 +63,7 @@ def _rename(parts: Parts) -> None:
             parts.signer.refresh()
 
 
-def stated_policy(settings: Settings, origin: Origin) -> str:
-    """What the log says of itself (C2SP tlog-policy): its key and address, and the witnesses that it asks."""
-    place = f"{settings.public_url}/{prefix_of(origin.name)}"
-    return f"log {origin.vkey} {place}\n{settings.log.policy.read_text()}"
+def stated_policy(settings: Settings, origins: Sequence[Origin]) -> str:
+    """What the log says of itself: each name's key and address, and the witnesses that are asked."""
+    logs = [f"log {origin.vkey} {settings.public_url}/{prefix_of(origin.name)}" for origin in origins]
+    return "\n".join([*logs, settings.log.policy.read_text()])

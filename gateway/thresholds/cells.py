@@ -1,9 +1,15 @@
-"""The cells that people are in this month, in SQL; sealed under each person's own key, and erased with it."""
+"""The cells that people are in this month, in SQL; sealed under each person's own key, and erased with it.
+
+A row is found by the month and by the families that a consent leaves out. A lender chooses these, so they
+open nothing by themselves: where a score of the same families was told as a cell in that month, the new row
+repeats its seal. The row is kept all the same, so that a model that changes within the month, and with it the
+families that scores rest on, finds every answer that was given before.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
@@ -18,6 +24,9 @@ from scoring.service import Family, Scored
 
 KEPT = timedelta(days=400)
 """How long cells of months that are over stay."""
+
+MONTH = len("2026-11")
+"""What every basis begins with."""
 
 first_cells = sa.Table(
     "first_cells",
@@ -39,11 +48,35 @@ class Cell:
     basis: str
     sealed: Sealed
     is_new: bool = False  # of this very answer, unless another one turns out to be first
+    # Of a new one alone:
+    families: frozenset[Family] = frozenset()  # that its score rests on
+    repeats: str = ""  # the basis of the one whose seal it repeats; empty: it has a seal of its own
+    beside: frozenset[bytes] = frozenset()  # the seals of the month that were looked through
 
     @property
-    def name(self) -> tuple[str, str]:
-        """Under which it is kept."""
-        return self.basis, self.subject
+    def month(self) -> tuple[str, str]:
+        """Whose month it is of."""
+        return month_of(self.basis, self.subject)
+
+    def is_first(self, month: Mapping[str, Cell]) -> bool:
+        """Whether a new one may open, as its person's ``month`` stands now: it rests on what came first.
+
+        Nothing is opened to tell. One that has come since it was looked for stops it, unless it is known to
+        rest on other families.
+        """
+        if self.repeats:
+            first = month.get(self.repeats)
+            if first is None or first.sealed.data != self.sealed.data:
+                return False  # a correction has forgotten it
+        known = self.beside | {self.sealed.data}
+        return all(
+            each.sealed.data in known or (each.is_new and each.families != self.families)
+            for each in month.values()
+        )
+
+
+Months = dict[tuple[str, str], dict[str, Cell]]
+"""Cells by (month, subject), and there by basis."""
 
 
 def basis_of(epoch: date, excluded: Iterable[InputFamily]) -> str:
@@ -52,21 +85,47 @@ def basis_of(epoch: date, excluded: Iterable[InputFamily]) -> str:
     A refresh within the month changes neither.
     """
     numbers = sorted(family.number for family in excluded)
-    return f"{epoch:%Y-%m}/{','.join(map(str, numbers))}"
+    return f"{epoch.isoformat()[:MONTH]}/{','.join(map(str, numbers))}"
 
 
+def month_of(basis: str, subject: str) -> tuple[str, str]:
+    """The month of a basis, and whose it is."""
+    return basis[:MONTH], subject
+
+
+# Found by the person, whose few months lie side by side.
 _cells = Select(
-    "SELECT subject, basis, key_id, sealed FROM first_cells WHERE (basis, subject) IN PAIRS :names"
+    "SELECT subject, basis, key_id, sealed FROM first_cells "
+    "WHERE subject IN :subjects AND substr(basis, 1, 7) IN :months"
 )
 _keep = Write(first_cells)
 
 
-def find(connection: Connection, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Cell]:
-    """The cells that are known of these (basis, subject)."""
-    return {
-        (basis, subject): Cell(subject, basis, Sealed(key_id, sealed))
-        for subject, basis, key_id, sealed in _cells.rows(connection, names=list(names))
-    }
+def find(connection: Connection, months: Iterable[tuple[str, str]]) -> Months:
+    """All cells that are known of these (month, subject)."""
+    asked = set(months)
+    found: Months = {each: {} for each in asked}
+    subjects, names = {subject for _, subject in asked}, {month for month, _ in asked}
+    for subject, basis, key_id, sealed in _cells.rows(
+        connection, subjects=list(subjects), months=list(names)
+    ):
+        cell = Cell(subject, basis, Sealed(key_id, sealed))
+        if cell.month in found:  # else another person's month is asked about
+            found[cell.month][basis] = cell
+    return found
+
+
+def resting_on(month: Mapping[str, Cell], families: Iterable[Family], key: DataKey) -> Cell | None:
+    """The cell of a person's month whose score rests on just these families; None: there is none.
+
+    Raises:
+        Unreadable: One is not sealed under this key.
+    """
+    wanted = frozenset(families)
+    for basis in sorted(month):  # where an earlier version let several open, all that come rest on one
+        if frozenset(opened(month[basis], key).families) == wanted:
+            return month[basis]
+    return None
 
 
 def keep(connection: Connection, new: Iterable[Cell]) -> None:

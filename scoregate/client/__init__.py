@@ -43,6 +43,7 @@ from scoregate.client.consents import (
     InvitationState,
     Terms,
     Usage,
+    place_of,
     require_identity,
 )
 from scoregate.client.returning import returned
@@ -232,7 +233,7 @@ class Client:
             return_state: What comes back with them, 8 to 128 characters of base64url that nobody can guess,
                 such as `secrets.token_urlsafe()`, kept in their session: `returned` compares it. Needed with
                 a return address, and refused without.
-            identity: Whom you expect. Anybody else who opens the invitation ends it as IDENTITY_MISMATCH.
+            identity: Whom you expect. Anybody else who asks to read it ends it as IDENTITY_MISMATCH.
                 Default: whoever has the link may decide.
             request_id: A UUID; the same one again brings the same invitation. Default: a random one.
             timeout: For this call. Default: the client's.
@@ -275,15 +276,25 @@ class Client:
         request = consent_pb2.GetConsentRequest(consent_id=require_consent(consent_id))
         return Consent.of(self._connection.call(self._consents.GetConsent, request).message.consent)
 
-    def events(self, start_index: int = 0) -> Iterator[ConsentEvent]:
+    def events(self, start_index: int = 0, *, after: str = "") -> Iterator[ConsentEvent]:
         """Iterate over what happened to this partner's consents, in the order of the log, page by page.
 
-        To follow them, read to the end and begin next time behind the last one's `log_index`: nothing is
-        lost and nothing comes twice.
+        To follow them, keep the `cursor` of each event once it is dealt with, and begin next time `after` the
+        last one's: nothing is lost and nothing comes twice, wherever you stopped. A freeze is one event of
+        each open consent, all with the same `log_index`, so the index alone does not say where that was.
+
+        Args:
+            start_index: The log index to begin at, for who has no cursor.
+            after: An event's cursor; those behind it come. `start_index` is not looked at.
 
         Raises:
             Refused: As any call, at the page that it met.
+            ClientMisconfigured: `after` is no event's cursor.
         """
+        place = place_of(after) if after else (start_index, "")
+        return (event for event in self._events(place[0]) if (event.log_index, event.consent_id) > place)
+
+    def _events(self, start_index: int) -> Iterator[ConsentEvent]:
         token = ""
         while True:
             request = consent_pb2.ListConsentEventsRequest(start_index=start_index, page_token=token)

@@ -1,5 +1,6 @@
 """A partner's invitations, consents and quotas as values. Source: consent.proto, usage.proto."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Self
@@ -19,6 +20,8 @@ from scoregate.words import (
     Purpose,
     Word,
 )
+
+_CURSOR = re.compile(r"([0-9]{1,18}):([!-~]{1,64})")
 
 
 class InvitationState(Word):
@@ -218,6 +221,14 @@ class ConsentEvent:
     kind: ConsentEventKind
     time: datetime  # UTC
 
+    @property
+    def cursor(self) -> str:
+        """Where to go on after this one: keep it once the event is dealt with.
+
+        One entry may bring several events, so its index alone does not say which of them were.
+        """
+        return f"{self.log_index}:{self.consent_id}"
+
     @classmethod
     def of(cls, message: consent_pb2.ConsentEvent) -> Self:
         """Return what a message says.
@@ -254,6 +265,18 @@ class Usage:
             resets_at=instant(message.resets_at),
             time_zone=message.time_zone,
         )
+
+
+def place_of(cursor: str) -> tuple[int, str]:
+    """Return the log index and the consent id that an event's cursor names.
+
+    Raises:
+        ClientMisconfigured: It is no event's cursor.
+    """
+    found = _CURSOR.fullmatch(cursor) if isinstance(cursor, str) else None
+    if found is None:
+        raise ClientMisconfigured("after: give the cursor of an event, as it was")
+    return int(found[1]), found[2]
 
 
 def require_identity(given: object) -> Identity:

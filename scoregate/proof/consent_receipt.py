@@ -35,7 +35,7 @@ from scoregate.errors import AttestationMalformed, ClaimInvalid, JsonRefused, Si
 from scoregate.proof import digest, jws, shapes
 from scoregate.proof.consent_history import Beginner, ConsentEvent, ConsentState, state_after
 from scoregate.proof.consent_terms import Processing
-from scoregate.proof.digest import Json, spell_instant
+from scoregate.proof.digest import Json, TermsForm, spell_instant
 from scoregate.proof.jwk import VerificationKeys
 from scoregate.words import ConsentEventKind, ConsentMode
 
@@ -114,16 +114,27 @@ class ConsentReceipt:
 
         It is `consent_sha256`, but for a consent that was given when that form had fewer members.
         """
-        agreed = self.processing
-        form = digest.consent_form(
+        form = self._form().of(
             consent_id=self.consent_id,
             partner_id=self.partner_id,
             subject_ref=self.subject_ref,
+            not_before=self.processing.not_before,
+            expires_at=self.processing.expires_at,
+        )
+        return sha256(form).hexdigest()
+
+    def earlier_terms_sha256(self) -> str | None:
+        """The same of the earlier form; None: with these terms no consent has it."""
+        agreed = self.processing
+        form = self._form().of_terms_alone(not_before=agreed.not_before, expires_at=agreed.expires_at)
+        return None if form is None else sha256(form).hexdigest()
+
+    def _form(self) -> TermsForm:
+        agreed = self.processing
+        return digest.terms_form(
             purpose=agreed.purpose,
             disclosures=agreed.disclosures,
             mode=agreed.mode,
-            not_before=agreed.not_before,
-            expires_at=agreed.expires_at,
             frequency=agreed.frequency,
             time_zone=agreed.time_zone,
             data_life=timedelta(seconds=agreed.data_life_seconds),
@@ -131,7 +142,6 @@ class ConsentReceipt:
             thresholds=agreed.thresholds,
             notice_version=agreed.notice_version,
         )
-        return sha256(form).hexdigest()
 
     def members(self) -> dict[str, Json]:
         """Return it as a JSON object."""

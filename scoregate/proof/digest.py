@@ -16,12 +16,15 @@ request id is digested in lower case, however it was sent: one UUID is one id (R
                      "notice_version":…,"partner_id":…,"purpose":…,"subject_ref":…,"time_zone":…}
 
 It covers whose consent it is and for whom, beside the terms, so no two consents share a digest. Where the
-person agreed to be told yes or no, there is "thresholds":[…] too: the lines that they read, rising.
+person agreed to be told yes or no, there is "thresholds":[…] too: the lines that they read, rising. The
+first consents have an earlier form, of the terms alone: without consent_id, partner_id and subject_ref, and
+never with thresholds.
 """
 
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
@@ -31,6 +34,7 @@ from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, 
 
 Json: TypeAlias = bool | int | str | Sequence["Json"] | Mapping[str, "Json"] | None
 
+LONE_SURROGATE = "a text holds a lone surrogate, which UTF-8 cannot spell; remove it"
 MAX_INTEGER = 2**53 - 1  # RFC 8785, 3.2.2.3: beyond it, an IEEE 754 double loses digits
 
 # Escapes exactly what RFC 8785, 3.2.2.2 escapes, in C.
@@ -52,7 +56,7 @@ def canonical(value: Json) -> bytes:
     try:
         return _write(value).encode()
     except UnicodeEncodeError:
-        raise JsonRefused("a text holds a lone surrogate, which UTF-8 cannot spell; remove it") from None
+        raise JsonRefused(LONE_SURROGATE) from None
     except RecursionError:
         raise JsonRefused("nested too deeply; flatten it") from None
 
@@ -149,25 +153,106 @@ def consent_form(
     Raises:
         JsonRefused: An instant without time zone, or a data life with a fraction of a second.
     """
+    agreed = terms_form(
+        purpose=purpose,
+        disclosures=disclosures,
+        mode=mode,
+        frequency=frequency,
+        time_zone=time_zone,
+        data_life=data_life,
+        excluded_families=excluded_families,
+        notice_version=notice_version,
+        thresholds=thresholds,
+    )
+    return agreed.of(
+        consent_id=consent_id,
+        partner_id=partner_id,
+        subject_ref=subject_ref,
+        not_before=not_before,
+        expires_at=expires_at,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TermsForm:
+    """The canonical form of all consents to the same terms, without what is each one's own.
+
+    Its fields are members in the order of RFC 8785, 3.2.3, as they stand around those.
+    """
+
+    to_excluded_families: str
+    to_mode: str
+    notice_version: str
+    purpose: str
+    to_time_zone: str
+    has_thresholds: bool
+
+    def of(
+        self,
+        *,
+        consent_id: str,
+        partner_id: str,
+        subject_ref: str,
+        not_before: datetime,
+        expires_at: datetime,
+    ) -> bytes:
+        """Return the form of one consent, as `consent_form` does."""
+        begin, end = spell_instant("not_before", not_before), spell_instant("expires_at", expires_at)
+        form = (
+            f'{{"consent_id":{quote(consent_id)},{self.to_excluded_families},"expires_at":"{end}",{self.to_mode},'
+            f'"not_before":"{begin}",{self.notice_version},"partner_id":{quote(partner_id)},{self.purpose},'
+            f'"subject_ref":{quote(subject_ref)},{self.to_time_zone}}}'
+        )
+        try:
+            return form.encode()
+        except UnicodeEncodeError:
+            raise JsonRefused(LONE_SURROGATE) from None
+
+    def of_terms_alone(self, *, not_before: datetime, expires_at: datetime) -> bytes | None:
+        """Return the earlier form; None: with these terms no consent has it."""
+        if self.has_thresholds:
+            return None
+        begin, end = spell_instant("not_before", not_before), spell_instant("expires_at", expires_at)
+        return (
+            f'{{{self.to_excluded_families},"expires_at":"{end}",{self.to_mode},"not_before":"{begin}",'
+            f"{self.notice_version},{self.purpose},{self.to_time_zone}}}"
+        ).encode()
+
+
+def terms_form(
+    *,
+    purpose: Purpose,
+    disclosures: Iterable[Disclosure],
+    mode: ConsentMode,
+    frequency: tuple[int, CalendarUnit] | None,
+    time_zone: str,
+    data_life: timedelta,
+    excluded_families: Iterable[InputFamily],
+    notice_version: str,
+    thresholds: Iterable[int] | None = None,
+) -> TermsForm:
+    """Return the part of `consent_form` that many consents share; its arguments and errors are the same."""
     if data_life % timedelta(seconds=1):
         raise JsonRefused("data_life: give whole seconds")
-    return canonical(
-        {
-            "consent_id": consent_id,
-            "partner_id": partner_id,
-            "subject_ref": subject_ref,
-            "purpose": purpose,
-            "disclosures": sorted(disclosures),
-            "mode": mode,
-            "not_before": spell_instant("not_before", not_before),
-            "expires_at": spell_instant("expires_at", expires_at),
-            "frequency": None if frequency is None else {"uses": frequency[0], "unit": frequency[1]},
-            "time_zone": time_zone,
-            "data_life_seconds": data_life // timedelta(seconds=1),
-            "excluded_families": sorted(excluded_families),
-            "notice_version": notice_version,
-        }
-        | ({} if thresholds is None else {"thresholds": sorted(thresholds)})
+    often: Json = None if frequency is None else {"uses": frequency[0], "unit": frequency[1]}
+    lines: dict[str, Json] = {} if thresholds is None else {"thresholds": sorted(thresholds)}
+
+    def members(told: Mapping[str, Json]) -> str:
+        return canonical(dict(told)).decode()[1:-1]
+
+    return TermsForm(
+        to_excluded_families=members(
+            {
+                "data_life_seconds": data_life // timedelta(seconds=1),
+                "disclosures": sorted(disclosures),
+                "excluded_families": sorted(excluded_families),
+            }
+        ),
+        to_mode=members({"frequency": often, "mode": mode}),
+        notice_version=members({"notice_version": notice_version}),
+        purpose=members({"purpose": purpose}),
+        to_time_zone=members(lines | {"time_zone": time_zone}),
+        has_thresholds=bool(lines),
     )
 
 

@@ -2,8 +2,8 @@
 
 Pure but for its source. A resource is read under the name that is due for the size; where that is missing,
 under the full one's, since a log that grows may drop a partial tile for the full one (tlog-tiles, Partial
-Tiles); else under the widest of an earlier size, so that what is missing is told to the entry. Whatever else
-is there of an earlier size is held to the same entries.
+Tiles); else under the widest of another size, so that what is missing is told to the entry. Whatever else is
+there of another size is held to the same entries.
 """
 
 from collections.abc import Callable, Iterator
@@ -65,7 +65,7 @@ class Held:
         for level, number, width in self._source.listing():
             reach = (number * TILE_WIDTH + width) << TILE_HEIGHT * max(level, 0)
             furthest = max(furthest, reach)
-            if width < TILE_WIDTH and reach <= self.size:
+            if width < TILE_WIDTH:
                 self._partials.setdefault((level, number), []).append(width)
         return furthest
 
@@ -92,9 +92,9 @@ class Held:
         self, path: PathOf, level: int, number: int, width: int, limit: int
     ) -> tuple[int, bytes] | None:
         """What is there of a tile or bundle, and the width that its name says."""
-        earlier = sorted(self._partials.get((level, number), ()), reverse=True)
+        others = sorted(self._partials.get((level, number), ()), reverse=True)
         try:
-            for named in dict.fromkeys((width, TILE_WIDTH, *earlier)):
+            for named in dict.fromkeys((width, TILE_WIDTH, *others)):
                 data = self._source.read(path(number, named), limit)
                 if data is not None:
                     return named, data
@@ -107,7 +107,7 @@ class Held:
         """Return the entries of a bundle, and what is wrong with how many they are: tell it after them.
 
         Raises:
-            LogInvalid: It is no bundle.
+            LogInvalid: It is no bundle, from its first entry on.
             LogDiverged: A bundle of an earlier size holds other entries.
             LogIncomplete: Nothing is there of it.
         """
@@ -120,8 +120,11 @@ class Held:
         try:
             entries = decode_bundle(data)
         except BundleInvalid as error:
-            place = first + error.place
-            raise LogInvalid(f"{path} {error}; delete it and {self.again}", index=place) from error
+            broken = LogInvalid(f"{path} {error}; delete it and {self.again}", index=first + error.place)
+            if not error.place:
+                raise broken from error
+            # A changed length shifts what is behind it: the entries before tell where it began.
+            return decode_bundle(data[: error.offset])[:width], broken
         for narrower in self._partials.get((ENTRIES, number), ()):
             if narrower != named:
                 self._require_beginning(number, narrower, entries)

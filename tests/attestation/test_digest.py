@@ -21,6 +21,7 @@ from scoregate.proof.digest import (
     parse,
     request_form,
     request_sha256,
+    terms_form,
 )
 from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Purpose
 from tests.attestation.made_answers import score_request, threshold_request
@@ -41,6 +42,9 @@ CONSENT: dict[str, Any] = {
     "excluded_families": (InputFamily.SOCIAL, InputFamily.BEHAVIOUR),
     "notice_version": "2026-11",
 }
+
+WHOSE = frozenset({"consent_id", "partner_id", "subject_ref"})
+EARLIER = "6f3e9dd6b8d8725f1bf949cd4a5a6274afb6c4c76554760ddbd93164b3285538"
 
 texts = st.text(st.characters(codec="utf-8"))
 values = st.recursive(
@@ -182,6 +186,18 @@ def test_a_consents_form_is_that_of_the_vector() -> None:
     vector = json.loads((VECTORS / "consent-digest.json").read_text())
     assert consent_form(**CONSENT) == vector["canonical"].encode()
     assert sha256(consent_form(**CONSENT)).hexdigest() == vector["sha256"]
+
+
+def test_the_earlier_form_is_of_the_terms_alone() -> None:
+    terms = {name: value for name, value in CONSENT.items() if name not in WHOSE}
+    window = {name: terms.pop(name) for name in ("not_before", "expires_at")}
+    whole = parse(consent_form(**CONSENT))
+    assert isinstance(whole, dict)
+    alone = {name: value for name, value in whole.items() if name not in WHOSE}
+    assert terms_form(**terms).of_terms_alone(**window) == canonical(alone)
+    # Computed at the last commit whose consents had it.
+    assert sha256(canonical(alone)).hexdigest() == EARLIER
+    assert terms_form(**terms, thresholds=()).of_terms_alone(**window) is None  # it is older than lines are
 
 
 def test_the_same_instant_in_another_zone_is_the_same_consent() -> None:

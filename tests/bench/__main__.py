@@ -25,6 +25,7 @@ from tests.bench.parts.latency import latency
 from tests.bench.parts.million import million
 from tests.bench.parts.pages import pages
 from tests.bench.parts.processes import processes
+from tests.bench.parts.published import published
 from tests.bench.parts.side_by_side import side_by_side
 from tests.bench.parts.starting import starting
 from tests.bench.report import Report
@@ -38,7 +39,14 @@ WIDTH = 150  # where nobody says how wide it is
 BESIDE = {"echoes": {AIO, SYNC}, "peer": {PEER}, "batches": {BATCH}, "postgres": {POSTGRES}}
 """Arms that run in the same rounds as GetScore."""
 
-ALONE = {"latency": latency, "processes": processes, "start": starting, "pages": pages, "million": million}
+ALONE = {
+    "latency": latency,
+    "processes": processes,
+    "start": starting,
+    "pages": pages,
+    "log": published,
+    "million": million,
+}
 """Parts with rounds of their own; the last one takes longest."""
 
 LONG = {"million"}

@@ -37,6 +37,7 @@ class Plan:
     met: int  # consents before them, each asked for once, one by one: every person is met
     warm: int  # and those between, in batches: from here on memory should stay as it is
     entries: int  # of the person whose pages are read
+    log_entries: int  # of the published log that is integrated, proved and verified
 
 
 FULL = Plan(
@@ -48,6 +49,7 @@ FULL = Plan(
     met=40_000,
     warm=20_000,
     entries=100_000,
+    log_entries=1_000_000,
 )
 QUICK = Plan(
     rounds=2,
@@ -58,6 +60,7 @@ QUICK = Plan(
     met=40_000,
     warm=20_000,
     entries=10_000,
+    log_entries=100_000,
 )
 
 

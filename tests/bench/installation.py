@@ -64,10 +64,12 @@ def found(
     database_url: str = "",
     lenders: Mapping[str, int] = FOUR,
     people: Sequence[str] = (),
+    complains: str = "",
 ) -> Installation:
     """Found an installation with the default limits, on SQLite unless told otherwise; let people consent.
 
     ``lenders`` says how many consents each has, each for another person; or for these ``people`` in order.
+    ``complains``: a person who has much to say of what is wrong.
     """
     settings = settings_for(home, database_url or f"sqlite:///{home}/ledger.db", engine_folder)
     whose = iter(people or scorable(engine_folder))
@@ -76,6 +78,8 @@ def found(
         founded = tuple(
             _lender(world, partner_id, list(islice(whose, count))) for partner_id, count in lenders.items()
         )
+        if complains:
+            _complain(world, complains)
     return Installation(settings, world.server_ca, founded)
 
 
@@ -93,6 +97,14 @@ def _hurry(world: World) -> None:
     world.partners.SetContract(
         partner_admin_pb2.SetContractRequest(partner_id=OPERATOR, contract=contract, reason="bench")
     )
+
+
+def _complain(world: World, subject: str) -> None:
+    """25 cases, as long as may be and of signs that a page has to spell out; five wait for an answer."""
+    for number in range(25):
+        reference = world.dispute(subject, words=f"{number:02}".ljust(2_000, "'"))
+        if number < 20:
+            world.resolve(reference, "'" * 1_000)
 
 
 def _lender(world: World, partner_id: str, subjects: Sequence[str]) -> Lender:

@@ -77,6 +77,12 @@ PROMISES = {
         "server CPU of GetScore at an earlier revision / of GetScore now, in the same rounds", least=0.95
     ),
     "getscore_over_before_throughput": Promise("answers a second of GetScore now / at that revision"),
+    "integrate_leaves_per_second": Promise(
+        "entries a second that one integrator takes in, signs for and stores, on one core", least=50_000
+    ),
+    "inclusion_p99_ms": Promise("p99 of an inclusion proof at 1,000,000 entries", most=5),
+    "verify_1m_s": Promise("`scoregate log verify` of 1,000,000 entries, all of it, on one core", most=30),
+    "verify_1m_mb": Promise("its memory at most", most=300),
     "rss_mb": Promise("the most memory of `scoregate serve` under single queries and batches", most=200),
     "rss_growth_mb": Promise("its growth over 1,000,000 queries, once it was warm", most=10),
     "start_s": Promise("from `scoregate serve` to its first answer", most=3),

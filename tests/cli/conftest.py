@@ -24,6 +24,7 @@ from gateway.server import Gateway
 from gateway.settings import load
 from scoregate.cli import log_app, receipt_app
 from scoregate.client import Client, Terms
+from scoregate.verify_command import verify_file
 from scoregate.witness.cli import app as witness_app
 from scoregate.words import Disclosure, Purpose
 
@@ -103,9 +104,10 @@ class Desk:
         return client_of(folder, f"127.0.0.1:{self.gateway.partner_port}")
 
 
-def client_of(folder: Path, target: str) -> Client:
+def client_of(folder: Path, target: str, log: str | None = None) -> Client:
     return Client.trusting_first_use(
         target,
+        log=log,
         certificate=folder / "certificate.pem",
         key=folder / "key.pem",
         server_ca=folder / "server-ca.pem",
@@ -129,6 +131,7 @@ def app() -> typer.Typer:
 def whole_app() -> typer.Typer:
     """The command with all that is installed beside it."""
     made = typer.Typer(name="scoregate", add_completion=False, pretty_exceptions_enable=False)
+    made.command("verify")(verify_file)
     made.add_typer(log_app)
     made.add_typer(receipt_app)
     made.add_typer(witness_app)

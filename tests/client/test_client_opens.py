@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -324,13 +325,15 @@ def test_a_consent_is_shown_as_it_stands(client: Client, gateway: ScriptedGatewa
     assert found.consent_sha256 == "01" * 32
 
 
-def test_events_come_page_by_page(client: Client, gateway: ScriptedGateway) -> None:
-    def event(index: int, kind: ConsentEventKind) -> consent_pb2.ConsentEvent:
-        made = consent_pb2.ConsentEvent(log_index=index, consent_id=f"{index:026}", kind=kind.number)
-        made.time.FromDatetime(NOON)
-        return made
+def happened(index: int, kind: ConsentEventKind, consent: int | None = None) -> consent_pb2.ConsentEvent:
+    consent_id = f"{index if consent is None else consent:026}"
+    made = consent_pb2.ConsentEvent(log_index=index, consent_id=consent_id, kind=kind.number)
+    made.time.FromDatetime(NOON)
+    return made
 
-    first, second = event(7, ConsentEventKind.GRANTED), event(9, ConsentEventKind.FROZEN)
+
+def test_events_come_page_by_page(client: Client, gateway: ScriptedGateway) -> None:
+    first, second = happened(7, ConsentEventKind.GRANTED), happened(9, ConsentEventKind.FROZEN)
     gateway.script(
         say(consent_pb2.ListConsentEventsResponse(events=[first], next_page_token="more")),
         say(consent_pb2.ListConsentEventsResponse(events=[second], next_index=10)),
@@ -340,6 +343,35 @@ def test_events_come_page_by_page(client: Client, gateway: ScriptedGateway) -> N
         ConsentEvent(9, f"{9:026}", ConsentEventKind.FROZEN, NOON),
     ]
     assert [(each.start_index, each.page_token) for each in gateway.requests] == [(5, ""), (5, "more")]
+
+
+@pytest.mark.parametrize("stopped", range(6))
+def test_whoever_stops_within_an_entry_goes_on_within_it(
+    client: Client, gateway: ScriptedGateway, stopped: int
+) -> None:
+    frozen = [happened(9, ConsentEventKind.FROZEN, consent) for consent in (1, 2, 3)]
+    told = [happened(7, ConsentEventKind.GRANTED), *frozen, happened(10, ConsentEventKind.REVOKED, 2)]
+
+    def script(begin: int) -> None:
+        behind = [each for each in told if each.log_index >= begin]
+        gateway.script(
+            say(consent_pb2.ListConsentEventsResponse(events=behind[:2], next_page_token="more")),
+            say(consent_pb2.ListConsentEventsResponse(events=behind[2:], next_index=11)),
+        )
+
+    script(0)
+    read = list(islice(client.events(), stopped))
+    cursor = read[-1].cursor if read else ""
+    gateway.forget()
+    script(read[-1].log_index if read else 0)
+    read += client.events(after=cursor)
+    assert read == list(map(ConsentEvent.of, told))
+
+
+@pytest.mark.parametrize("cursor", ["7", "7:", ":a", "-1:a", "7:a b", "7:a\n", "٧:a", "7" * 19 + ":a", 7])
+def test_what_is_no_events_cursor_is_said_before_anything_is_asked(client: Client, cursor: Any) -> None:
+    with pytest.raises(ClientMisconfigured, match=r"^after: give the cursor of an event"):
+        client.events(after=cursor)
 
 
 def test_a_consent_is_given_up(client: Client, gateway: ScriptedGateway) -> None:

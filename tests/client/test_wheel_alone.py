@@ -16,6 +16,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from tests.attestation.made_answers import JWKS
+from tests.client.scripted_log import kept
+from tests.signing import policy_text
 from tests.witness.made_log import Caller, MadeLog, request
 
 ROOT = Path(__file__).parents[2]
@@ -94,7 +97,7 @@ def test_log_verify_works_and_the_help_says_how_to_get_the_rest(alone: Path, tmp
     main = "import sys; from scoregate.cli import main; sys.exit(main())"
     (tmp_path / "log").mkdir()
     verified = run(alone, main, "log", "verify", str(tmp_path / "log"))
-    assert verified.returncode == 5, verified.stderr  # incomplete: there is no head
+    assert verified.returncode == 5, verified.stderr  # incomplete: there is no checkpoint
     helped = run(alone, main, "--help")
     assert helped.returncode == 0, helped.stderr
     extras = 'with its extras "server" and "engine"'
@@ -127,6 +130,18 @@ def test_a_witness_runs_and_cosigns(alone: Path, tmp_path: Path) -> None:
     shown = run(alone, main, "witness", "show", folder, "-o", "json")
     assert (shown.returncode, shown.stderr) == (4, "")
     assert [each["kind"] for each in json.loads(shown.stdout)["evidence"]] == ["fork"]
+
+
+def test_a_kept_answer_is_verified_with_the_clients_dependencies_alone(alone: Path, tmp_path: Path) -> None:
+    main = "import sys; from scoregate.cli import main; sys.exit(main())"
+    for name, text in (("41.json", json.dumps(kept())), ("jwks", JWKS), ("policy", policy_text("all"))):
+        (tmp_path / name).write_text(text)
+    words = ("--jwks", str(tmp_path / "jwks"), "--policy", str(tmp_path / "policy"))
+    verified = run(alone, main, "verify", str(tmp_path / "41.json"), *words)
+    assert (verified.returncode, verified.stderr) == (0, "")
+    assert "The answer holds" in verified.stdout
+    unread = run(alone, main, "log", "verify", "http://127.0.0.1:9/log?")
+    assert unread.returncode == 2
 
 
 def test_the_wheel_holds_the_rooms_and_no_tests(alone: Path) -> None:

@@ -13,9 +13,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from consent import register
-from consent.grant import Frequency, Grant, State, Terms
-from consent.register.terms import NOTICE_VERSION, consent_digest, dump, load
-from scoregate.proof.digest import consent_form
+from consent.grant import Ask, ConsentAltered, Frequency, Grant, State, Terms
+from consent.register.terms import NOTICE_VERSION, consent_digest, dump, is_intact, load
+from scoregate.instants import micros
+from scoregate.proof.digest import canonical, consent_form, parse
 from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Purpose
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -119,10 +120,102 @@ def test_no_two_consents_to_the_same_terms_at_the_same_instant_share_a_digest(co
         assert grant.sha256 == consent_digest(grant, NOTICE_VERSION)
 
 
+def rewrite(connection: Connection, **columns: Any) -> None:
+    connection.execute(sa.update(register.tables.grants).values(**columns))
+
+
+def stored(connection: Connection, consent_id: str) -> list[Grant]:
+    """A grant as each way of reading it has it."""
+    owned = register.grants_owned(connection, [("acme", consent_id)])
+    return [register.entry(connection, consent_id).grant, *owned.values()]
+
+
 def test_a_digest_of_an_earlier_form_is_kept_as_it_was_stored(connection: Connection) -> None:
     grant = allowed(connection, 1)
-    connection.execute(sa.text("UPDATE grants SET sha256 = :it"), {"it": b"e" * 32})
-    assert register.entry(connection, grant.consent_id).grant.sha256 == b"e" * 32
+    form = parse(
+        consent_form(
+            consent_id="",
+            partner_id="",
+            subject_ref="",
+            purpose=TERMS.purpose,
+            disclosures=TERMS.disclosures,
+            mode=TERMS.mode,
+            not_before=grant.not_before,
+            expires_at=grant.expires_at,
+            frequency=(2, CalendarUnit.DAY),
+            time_zone=TERMS.time_zone,
+            data_life=TERMS.data_life,
+            excluded_families=TERMS.excluded_families,
+            notice_version=NOTICE_VERSION,
+        )
+    )
+    assert isinstance(form, dict)
+    of_terms = {name: form[name] for name in form if name not in {"consent_id", "partner_id", "subject_ref"}}
+    earlier = hashlib.sha256(canonical(of_terms)).digest()
+    rewrite(connection, sha256=earlier)
+    assert {(each.sha256, each.is_intact) for each in stored(connection, grant.consent_id)} == {
+        (earlier, True)
+    }
+    for text in (dump(replace(TERMS, purpose=Purpose.COLLECTION)), dump(replace(TERMS, thresholds=()))):
+        rewrite(connection, terms=text)
+        assert not any(each.is_intact for each in stored(connection, grant.consent_id))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"sha256": b"e" * 32},
+        {"subject_ref": "s1-two"},
+        {"notice_version": "2026-12"},
+        {"granted_at_us": micros(NOON) - 1},
+        {"not_before_us": micros(NOON) - 1},
+        {"expires_at_us": micros(NOON + timedelta(days=31))},
+        *(
+            {"terms": dump(replace(TERMS, **change))}
+            for change in (
+                {"purpose": Purpose.COLLECTION},
+                {"disclosures": frozenset({Disclosure.SCORE})},
+                {"mode": ConsentMode.ONE_TIME},
+                {"not_before": NOON - timedelta(days=1), "valid_for": timedelta(days=31)},
+                {"not_before": NOON + timedelta(days=1)},
+                {"valid_for": timedelta(days=31)},
+                {"frequency": Frequency(3, CalendarUnit.DAY)},
+                {"frequency": Frequency(2, CalendarUnit.WEEK)},
+                {"frequency": None},
+                {"time_zone": "UTC"},
+                {"data_life": timedelta(days=91)},
+                {"excluded_families": frozenset()},
+                {"thresholds": (600,)},
+            )
+        ),
+    ],
+    ids=str,
+)
+def test_a_row_that_says_something_else_by_now_is_known(
+    connection: Connection, changed: dict[str, Any]
+) -> None:
+    grant = allowed(connection, 1)
+    assert [each.is_intact for each in stored(connection, grant.consent_id)] == [True, True]
+    rewrite(connection, **changed)
+    found = stored(connection, grant.consent_id)
+    assert [each.is_intact for each in found] == [False, False]
+    for each in found:
+        ask = Ask("acme", each.terms.purpose, Disclosure.SCORE, False, "")
+        with pytest.raises(ConsentAltered):
+            each.require(ask, now=NOON)
+
+
+def test_the_same_begin_said_in_another_way_changes_nothing(connection: Connection) -> None:
+    grant = allowed(connection, 1)
+    rewrite(connection, terms=dump(replace(TERMS, not_before=NOON)))  # it began at the decision
+    assert all(each.is_intact for each in stored(connection, grant.consent_id))
+
+
+def test_what_can_not_have_been_agreed_to_is_not_intact() -> None:
+    ends = micros(NOON + TERMS.valid_for)
+    whose = ("c" * 26, "acme", "s1-one")
+    for text, notice in ((dump(TERMS), "\ud800"), (dump(replace(TERMS, time_zone="\ud800")), "2026-11")):
+        assert not is_intact(*whose, text, notice, bytes(32), micros(NOON), micros(NOON), ends)
 
 
 @pytest.mark.parametrize(

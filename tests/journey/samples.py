@@ -82,8 +82,14 @@ def samples() -> dict[str, Message]:
         score_pb2.BatchGetScoresRequest(items=[score_request()]),
         usage_pb2.ListQuotaUsageRequest(page_size=2, page_token=token("burst")),
         receipt_pb2.GetVerificationKeysRequest(),
+        receipt_pb2.GetCheckpointRequest(),
+        receipt_pb2.GetInclusionProofRequest(leaf_index=1),
+        receipt_pb2.GetConsistencyProofRequest(old_size=1),
         audit_pb2.GetHeadRequest(),
         audit_pb2.ListEntriesRequest(start_index=1, tree_size=2, page_size=3),
+        audit_pb2.GetCheckpointRequest(),
+        audit_pb2.GetInclusionProofRequest(leaf_index=1),
+        audit_pb2.GetConsistencyProofRequest(old_size=1),
         partner_admin_pb2.AddPartnerRequest(
             partner=partner_admin_pb2.Partner(
                 partner_id=partner_id,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from itertools import islice
 
 import pytest
 
 from scoregate.audit.v1 import leaf_pb2
-from scoregate.partner.v1 import consent_pb2, types_pb2
+from scoregate.client import Client
+from scoregate.partner.v1 import consent_pb2, receipt_pb2, types_pb2
 from scoregate.proof import leaf
 from tests.journey.conftest import STORES
 from tests.journey.rows import answered, require_explained
@@ -96,6 +98,27 @@ def test_who_follows_from_the_last_index_misses_and_repeats_nothing(own_world: W
         acme = acme.at(own_world)
     assert heard == expected
     assert next(iter(pages(acme, begin))).next_index == begin
+
+
+def test_whoever_stops_anywhere_goes_on_after_the_last_ones_cursor(own_world: World) -> None:
+    acme = own_world.partner()
+    live(own_world, acme)
+    expected = [(event.log_index, event.consent_id) for event in events(acme)]
+    assert len({index for index, _ in expected}) < len(expected)  # an entry of several
+    with Client(
+        f"localhost:{own_world.gateway.partner_port}",
+        certificate=acme.certificate,
+        key=acme.key,
+        server_ca=own_world.server_ca,
+        jwks=acme.receipts.GetVerificationKeys(receipt_pb2.GetVerificationKeysRequest()).jwks,
+        issuer=own_world.settings.issuer,
+    ) as client:
+        assert [(event.log_index, event.consent_id) for event in client.events()] == expected
+        heard, cursor = list[tuple[int, str]](), ""
+        while read := list(islice(client.events(after=cursor), 1)):
+            heard += [(event.log_index, event.consent_id) for event in read]
+            cursor = read[-1].cursor
+    assert heard == expected
 
 
 def test_the_entry_at_the_index_says_the_same(world: World, acme: Partner) -> None:

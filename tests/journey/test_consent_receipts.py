@@ -5,25 +5,30 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from consent.grant import Change
+from consent import register
+from consent.grant import Change, ConsentAltered
 from consent.pairwise import Pairwise
 from consent.receipt import HistoryUnknown
-from consent.register import NotFound
-from consent.register.tables import consent_events
+from consent.register import Entry, Event, NotFound
+from consent.register.tables import consent_events, grants
+from consent.register.terms import consent_digest, load
 from gateway import decisions
+from gateway.audit.log import private_parts
 from gateway.audit.private import Vault
 from gateway.keys import Signer
-from gateway.ledger import Ledger
+from gateway.ledger import Ledger, Transaction
 from gateway.pages.consumer.receipts import SignedReceipt, consent_receipt
 from gateway.settings import read_secret
 from gateway.store import Store, open_store
+from scoregate.audit.v1 import leaf_pb2
 from scoregate.consent_receipts import check
 from scoregate.errors import KeyUnknown
 from scoregate.partner.v1 import consent_pb2, receipt_pb2
@@ -31,14 +36,17 @@ from scoregate.proof import consent_receipt as proof
 from scoregate.proof import merkle
 from scoregate.proof.checkpoint import Checkpoint
 from scoregate.proof.consent_receipt import ConsentReceipt
+from scoregate.proof.digest import canonical
 from scoregate.proof.jwk import Algorithm, VerificationKeys
 from scoregate.proof.leaf import LeafInvalid
 from scoregate.proof.pulled import PulledLog
+from scoregate.words import ConsentEventKind
 from tests.journey.conftest import STORES, new_name
-from tests.journey.rows import answered
+from tests.journey.rows import answered, turned_down
 from tests.signing import signed
 from tests.world import Partner, World, seconds
 
+GRANTED = ConsentEventKind.GRANTED
 OFTEN = {"mode": "CONSENT_MODE_PERIODIC"}
 REVIEW = {"purpose": "PURPOSE_ACCOUNT_REVIEW", **OFTEN}
 
@@ -54,6 +62,7 @@ class Pages:
 
     world: World
     store: Store
+    vault: Vault
     ledger: Ledger
     pairwise: Pairwise
     signer: Signer
@@ -79,6 +88,7 @@ class Pages:
                 connection,
                 consent_id,
                 subject,
+                vault=self.vault,
                 signer=self.signer,
                 issuer=self.world.settings.issuer,
                 now=self.world.clock(),
@@ -105,14 +115,13 @@ def open_pages() -> Iterator[Callable[[World], Pages]]:
     def opens(world: World) -> Pages:
         settings = world.settings
         store = open_store(settings.database.url)
-        ledger = Ledger(
-            store, Vault(read_secret(settings.secrets.master_key)), clock=world.clock, max_waiting=16
-        )
+        vault = Vault(read_secret(settings.secrets.master_key))
+        ledger = Ledger(store, vault, clock=world.clock, max_waiting=16)
         signer = Signer(
             store, settings.attestation.key_folder, algorithm=Algorithm(settings.attestation.algorithm)
         )
         pairwise = Pairwise(read_secret(settings.secrets.pairwise_key))
-        opened.append(Pages(world, store, ledger, pairwise, signer))
+        opened.append(Pages(world, store, vault, ledger, pairwise, signer))
         return opened[-1]
 
     yield opens
@@ -342,3 +351,133 @@ def test_what_the_log_does_not_say_is_not_signed(
         )
     with pytest.raises(LeafInvalid):
         pages.signed(consent_id, subject)
+
+
+def agree(pages: Pages, acme: Partner, subject: str) -> str:
+    """A consent to a band and nothing else, as often as may be."""
+    return pages.allow(acme.invite(mode="CONSENT_MODE_PERIODIC", disclosures=["DISCLOSURE_BAND"]), subject)
+
+
+def rewrite(pages: Pages, consent_id: str, **columns: Any) -> None:
+    """Somebody writes into the database."""
+    with pages.store.writer.begin() as connection:
+        connection.execute(sa.update(grants).where(grants.c.consent_id == consent_id).values(**columns))
+
+
+def row(pages: Pages, consent_id: str) -> Any:
+    with pages.store.reading() as connection:
+        return connection.execute(sa.select(grants).where(grants.c.consent_id == consent_id)).one()
+
+
+OTHER_TERMS: dict[str, Any] = {
+    "purpose": "COLLECTION",
+    "disclosures": ["SCORE"],
+    "mode": "ONE_TIME",
+    "not_before_us": 2_600_000_000_000_000,
+    "valid_for_s": 31_536_000,
+    "frequency": [999_999, "DAY"],
+    "time_zone": "Asia/Shanghai",
+    "data_life_s": 1,
+    "excluded_families": ["SOCIAL"],
+    "thresholds": [600],
+}
+
+
+@pytest.mark.parametrize("field", OTHER_TERMS)
+def test_what_was_changed_in_the_store_is_neither_signed_nor_answered_under(
+    pages: Pages, acme: Partner, field: str
+) -> None:
+    consent_id = agree(pages, acme, "uci-00417")
+    asked = acme.query(consent_id, disclosure="DISCLOSURE_BAND")
+    answered(acme, asked)
+    terms = json.loads(row(pages, consent_id).terms)
+    if field != "thresholds":
+        assert terms[field] != OTHER_TERMS[field]
+    rewrite(pages, consent_id, terms=json.dumps(terms | {field: OTHER_TERMS[field]}))
+    with pytest.raises(ConsentAltered):
+        pages.signed(consent_id, "uci-00417")
+    purpose = "PURPOSE_COLLECTION" if field == "purpose" else "PURPOSE_CREDIT_APPLICATION"
+    shown = "DISCLOSURE_SCORE" if field == "disclosures" else "DISCLOSURE_BAND"
+    turned_down(acme, acme.query(consent_id, disclosure=shown, purpose=purpose), "INTERNAL")
+    turned_down(acme, asked, "INTERNAL")  # nor is the first answer given again
+    pages.change(consent_id, Change.REVOKE)  # to end it stays open
+
+
+def test_a_digest_that_was_made_anew_with_the_terms_is_not_that_of_the_log(
+    pages: Pages, acme: Partner, subject: str
+) -> None:
+    consent_id = agree(pages, acme, subject)
+    held = row(pages, consent_id)
+    text = held.terms.replace('"BAND"', '"SCORE"')
+    with pages.store.reading() as connection:
+        grant = register.entry(connection, consent_id).grant
+    changed = replace(grant, terms=load(text))
+    whole = consent_digest(changed, held.notice_version)
+    form = json.loads(pages.receipt(consent_id, subject, acme).encode())["processing"]
+    for digest in (whole, earlier_digest(form | {"disclosures": ["SCORE"]})):
+        rewrite(pages, consent_id, terms=text, sha256=digest)
+        with pages.store.reading() as connection:
+            assert register.entry(connection, consent_id).grant.is_intact
+        with pytest.raises(ConsentAltered, match="another digest"):
+            pages.signed(consent_id, subject)
+
+
+def earlier_digest(processing: dict[str, Any]) -> bytes:
+    """The digest of the earlier form, which is of the terms alone."""
+    left_out = {"inquiry", "consent_sha256"}
+    return sha256(canonical({k: v for k, v in processing.items() if k not in left_out})).digest()
+
+
+def test_a_consent_that_is_older_than_digests_in_entries_has_its_receipt(
+    pages: Pages, acme: Partner, subject: str
+) -> None:
+    def allow(tx: Transaction, handle: str) -> Entry:
+        reference = pages.pairwise.reference(acme.partner_id, subject)
+        entry = register.allow(tx.connection, handle, subject=subject, subject_ref=reference, now=tx.now)
+        leaf = leaf_pb2.Leaf(
+            kind=leaf_pb2.LEAF_KIND_CONSENT_GRANTED,
+            partner_id=acme.partner_id,
+            purpose=entry.grant.terms.purpose.number,
+            actor="consumer",
+        )
+        part = leaf_pb2.PrivatePart(subject=subject, consent_id=entry.grant.consent_id, handle=handle)
+        placed = tx.append(leaf, tx.bind(part, partner_id=acme.partner_id))
+        event = Event(acme.partner_id, placed.leaf_index, entry.grant.consent_id, GRANTED, tx.now)
+        register.record(tx.connection, [event])
+        return entry
+
+    handle = acme.invite(disclosures=["DISCLOSURE_BAND"]).handle
+    consent_id = pages.ledger.change(lambda tx: allow(tx, handle)).grant.consent_id
+    found = pages.receipt(consent_id, subject, acme)
+    assert found.processing.consent_sha256 == found.terms_sha256()
+    earlier = earlier_digest(json.loads(found.encode())["processing"])
+    rewrite(pages, consent_id, sha256=earlier)
+    found = pages.receipt(consent_id, subject, acme)
+    assert found.processing.consent_sha256 == found.earlier_terms_sha256() == earlier.hex()
+
+
+@pytest.mark.parametrize(
+    "spoil", [sa.delete(private_parts), sa.update(private_parts).values(sealed=b"?" * 99)]
+)
+def test_an_entry_that_does_not_open_proves_nothing(
+    pages: Pages, acme: Partner, subject: str, spoil: Any
+) -> None:
+    consent_id = agree(pages, acme, subject)
+    [event] = pages.receipt(consent_id, subject, acme).events
+    with pages.store.writer.begin() as connection:
+        connection.execute(spoil.where(private_parts.c.leaf_index == event.log_index))
+    with pytest.raises(ConsentAltered, match="does not open"):
+        pages.signed(consent_id, subject)
+
+
+def test_another_entry_of_the_same_person_is_not_the_consents(
+    pages: Pages, acme: Partner, subject: str
+) -> None:
+    one, other = (agree(pages, acme, subject) for _ in range(2))
+    [event] = pages.receipt(other, subject, acme).events
+    with pages.store.writer.begin() as connection:
+        connection.execute(sa.delete(consent_events).where(consent_events.c.consent_id == other))
+        mine = consent_events.c.consent_id == one
+        connection.execute(sa.update(consent_events).where(mine).values(leaf_index=event.log_index))
+    with pytest.raises(ConsentAltered, match=f"entry {event.log_index} "):
+        pages.signed(one, subject)

@@ -98,14 +98,15 @@ def test_at_the_turn_of_a_half_year_the_log_goes_on_under_the_next_name(own_worl
     after = acme.score(world.consent(acme, "uci-00002")).receipt
     assert after.log_origin == NEW
     require_handed_over(world, OLD, NEW)
-    # An older answer is proved under the new name, at its old place.
-    proof = proof_of(acme, before.leaf_index)
-    key = VerifierKey.parse(get(world, "/log/2027h1/vkey")[2].decode().strip())
-    assert key != first_key
-    now, _ = open_checkpoint(proof.checkpoint, key)
-    merkle.verify_inclusion(
-        merkle.leaf_hash(before.leaf), before.leaf_index, now.size, proof.hashes, now.root
-    )
+    # Each answer is proved under the name that its receipt says.
+    later_key = VerifierKey.parse(get(world, "/log/2027h1/vkey")[2].decode().strip())
+    assert later_key != first_key
+    for receipt, key in ((before, first_key), (after, later_key)):
+        proof = proof_of(acme, receipt.leaf_index)
+        told, _ = open_checkpoint(proof.checkpoint, key)
+        merkle.verify_inclusion(
+            merkle.leaf_hash(receipt.leaf), receipt.leaf_index, told.size, proof.hashes, told.root
+        )
     world.restart()
     again = acme.at(world)
     again.connect()

@@ -50,6 +50,15 @@ def test_a_released_entry_says_who_asked_about_whom_and_what_was_shown(
         assert part.score == answer.scored.score
 
 
+def test_the_entry_of_a_yes_holds_the_digest_of_what_was_agreed_to(world: World, acme: Partner) -> None:
+    consent = world.consent(acme, "uci-00002", mode="CONSENT_MODE_PERIODIC")
+    index = world.log_size()
+    part = opened(world, owner_subject("uci-00002"), index - 1)
+    assert (part.consent_id, part.consent_sha256) == (consent.consent_id, consent.consent_sha256)
+    world.change(consent, "PAUSE")
+    assert opened(world, owner_subject("uci-00002"), index).consent_sha256 == b""
+
+
 def test_a_refusal_of_a_strangers_consent_names_nobody(world: World, acme: Partner, zeta: Partner) -> None:
     theirs = world.consent(zeta, "uci-00003")
     before = world.log_size()

@@ -177,7 +177,7 @@ def test_anybody_can_recompute_the_root_from_the_tiles(world: World, acme: Partn
 
 
 def test_the_log_states_its_policy(world: World) -> None:
-    policy = Policy.parse(get(world, f"{PREFIX}/policy")[2])
+    policy = Policy.parse(get(world, "/.well-known/log-policy")[2])
     assert [each.vkey for each in policy.logs] == [vkey(world)]
     assert [each.url for each in policy.logs] == [f"{world.settings.public_url}{PREFIX}"]
     assert not policy.witnesses

@@ -92,6 +92,11 @@ def a_log_without_a_head(settings: Settings) -> None:
 
 def a_log_of_another_name(settings: Settings) -> None:
     in_the_ledger(settings, "UPDATE log_head SET origin = 'credit.example/log'")
+    in_the_ledger(settings, "UPDATE log_origins SET origin = 'credit.example/log'")
+
+
+def a_log_of_two_names(settings: Settings) -> None:
+    in_the_ledger(settings, "UPDATE log_head SET origin = 'credit.example/log'")
 
 
 NO_CERTIFICATE = "isn't a certificate in PEM"
@@ -107,6 +112,7 @@ NO_CERTIFICATE = "isn't a certificate in PEM"
         (another_doors_ca, "tls.server_ca", "is the staff CA", "Name the server CA here."),
         (a_log_without_a_head, "database.url", "the log has no head", "Restore it from its backup."),
         (a_log_of_another_name, "log_origin", "the log began as credit.example/log", "Set it to that."),
+        (a_log_of_two_names, "database.url", ", and credit.example/log", "Restore it from its backup."),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )

@@ -52,7 +52,8 @@ def test_a_method_answers_the_roles_that_the_map_lists_and_no_other(
 ) -> None:
     result = outcome(send, callers[method.door, role], method.path, b"")
     if Role(role) in POLICY[method.path]:
-        allowed = not isinstance(result, Failure) or result.reason == "FIELD_INVALID"
+        # Nothing is asked for; of the log's entries, the first is nobody's.
+        allowed = not isinstance(result, Failure) or result.reason in {"FIELD_INVALID", "NOT_FOUND"}
         assert allowed, result
     else:
         assert isinstance(result, Failure), "the call was answered"
@@ -86,11 +87,16 @@ NAMELESS = {
     "ListConsentEvents",
     "ListQuotaUsage",
     "GetVerificationKeys",
+    "GetCheckpoint",
+    "GetConsistencyProof",
 }
+BY_INDEX = {"GetInclusionProof"}  # test_published_log.py has its own, foreign and missing ones
 
 
 def test_every_partner_method_is_in_the_matrix() -> None:
-    assert {method.name for method in METHODS if method.door == "partner"} == NAMELESS | set(NAMING)
+    assert {method.name for method in METHODS if method.door == "partner"} == NAMELESS | BY_INDEX | set(
+        NAMING
+    )
 
 
 @pytest.mark.parametrize("method", [name for name in NAMING if name != "BatchGetScores"])

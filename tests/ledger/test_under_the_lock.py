@@ -14,9 +14,12 @@ import sqlalchemy as sa
 
 from consent.grant import Change
 from gateway.audit.log import log_head
-from gateway.ledger import Denied, LedgerBusy, Refusal, Released, Stale, Transaction
+from gateway.ledger import Denied, LedgerBusy, Overtaken, Refusal, Released, Stale, Transaction
+from gateway.thresholds import cells
+from gateway.thresholds.cells import Cell
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.instants import micros
+from scoring.service import Family
 from tests.agreed import ONE_TIME
 from tests.ledger.conftest import Books
 
@@ -115,3 +118,26 @@ def test_whatever_goes_wrong_the_ledger_goes_on(books: Books) -> None:
     acme = books.caller()
     [outcome] = books.submit(books.release(acme, books.grant(acme)))
     assert isinstance(outcome, Released)
+
+
+def test_a_cell_that_another_process_opened_meanwhile_stops_a_new_one(books: Books) -> None:
+    acme = books.caller()
+    release = books.release(acme, books.grant(acme))
+    history = frozenset({Family.HISTORY})
+    first, mine = (
+        Cell("uci-00001", f"2026-11/{left_out}", release.answer, is_new=True, families=history)
+        for left_out in ("", "5")
+    )
+    with books.store.writer.begin() as other:
+        cells.keep(other, [first])
+    mine = replace(mine, sealed=replace(mine.sealed, data=b"another score"))
+    [outcome] = books.submit(replace(release, cell=mine))
+    assert isinstance(outcome, Overtaken)
+    [outcome] = books.submit(replace(release, cell=replace(mine, beside=frozenset({first.sealed.data}))))
+    assert isinstance(outcome, Released)
+    with books.store.reading() as connection:
+        [kept] = cells.find(connection, [mine.month]).values()
+    assert {basis: cell.sealed.data for basis, cell in kept.items()} == {
+        "2026-11/": first.sealed.data,
+        "2026-11/5": b"another score",
+    }

@@ -71,10 +71,10 @@ def invitation(asker: Partner, handle: str) -> consent_pb2.ConsentInvitation:
     return asker.consents.GetConsentInvitation(request).invitation
 
 
-def token_for(browser: Browser, path: str) -> str:
+def token_for(browser: Browser, path: str, language: str = "en") -> str:
     """What this browser's session would be given for a path: whoever holds the cookie can make it."""
     session = Session(browser.cookies["scoregate"], Person(""), datetime.max.replace(tzinfo=UTC))
-    return forms.token(session, path)
+    return forms.token(session, path, language)
 
 
 def sent(browser: Browser, path: str, *fields: tuple[str, str], **headers: str) -> httpx.Response:

@@ -1,18 +1,24 @@
-"""What the pages' tests need and nobody here wrote: a browser, Node, and packages of npm."""
+"""What the pages' tests need and nobody here wrote: a browser, Node, and packages of npm, one a provider."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 BUILD = Path(__file__).parents[2] / "build"
+OIDC = Path(__file__).parent / "oidc"
+SECRET = "an odd secret: +/%&"
+"""By which the provider knows the pages."""
 INSTALL = ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
 
 
@@ -47,3 +53,23 @@ def npm_folder(source: Path, *also: str) -> Path:
         finally:
             shutil.rmtree(made, ignore_errors=True)
     return folder
+
+
+@contextmanager
+def certified(redirect_uri: str, *, signed_by: str = "ES256", host: str = "127.0.0.1") -> Iterator[str]:
+    """A running provider, under a name of this machine's; its issuer."""
+    told = {"client_secret": SECRET, "redirect_uri": redirect_uri, "signed_by": signed_by, "host": host}
+    environ = {"PATH": os.environ["PATH"], "NODE_ENV": "test"}
+    with subprocess.Popen(
+        ["node", "server.mjs", json.dumps(told)],
+        cwd=npm_folder(OIDC, "server.mjs"),
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # it warns at length that it is for development
+        text=True,
+    ) as node:
+        try:
+            assert node.stdout is not None
+            yield node.stdout.readline().strip()
+        finally:
+            node.terminate()

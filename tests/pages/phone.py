@@ -113,8 +113,9 @@ class Phone:
         self._ask_axe(name)
 
     def _hear(self, said: ConsoleMessage) -> None:
-        """A browser says here what the content security policy kept it from; and each 404, which is ours."""
-        if not said.text.startswith("Failed to load resource"):
+        """A browser says here what our content security policy kept it from; and each 404, which is ours."""
+        is_ours = self.page.url.startswith(f"{self.url}/")  # of a provider's pages nobody here wrote a line
+        if is_ours and not said.text.startswith("Failed to load resource"):
             self.complaints.append(f"{self.page.url}: {said.text}")
 
     def _ask_axe(self, name: str) -> None:

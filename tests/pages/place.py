@@ -45,9 +45,9 @@ def free_port() -> int:
             return port
 
 
-def with_pages(settings: Settings, **changes: object) -> Settings:
+def with_pages(settings: Settings, port: int = 0, **changes: object) -> Settings:
     """These settings with pages on a port that was free a moment ago: their address must be known before."""
-    port = free_port()
+    port = port or free_port()
     listen = settings.listen.model_copy(update={"pages": type(settings.listen.pages)("127.0.0.1", port)})
     address: dict[str, object] = {"url": f"http://127.0.0.1:{port}", "entries_per_hour": PLENTY}
     pages = settings.pages.model_copy(update=address | changes)
@@ -55,9 +55,11 @@ def with_pages(settings: Settings, **changes: object) -> Settings:
 
 
 @contextmanager
-def open_place(settings: Settings, seams: Seams | None = None, **changes: object) -> Iterator[Place]:
+def open_place(
+    settings: Settings, seams: Seams | None = None, *, port: int = 0, **changes: object
+) -> Iterator[Place]:
     """A place of its own."""
-    settings = with_pages(settings, **changes)
+    settings = with_pages(settings, port, **changes)
     with open_world(settings, seams=seams) as world, ExitStack() as closing:
         pages = ConsumerPages.start(
             settings, Seams(clock=world.clock, engine=seams.engine if seams else None)

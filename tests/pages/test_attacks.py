@@ -15,6 +15,7 @@ from tests.pages.attacking import (
     ADA,
     CHEN,
     CLEO,
+    DEE,
     FIELDS,
     NOWHERE,
     ON,
@@ -231,7 +232,7 @@ def named(asker: Partner) -> str:
 def test_an_invitation_for_a_named_person_ends_at_anybody_else(place: Place, bo: Browser) -> None:
     asker = lender(place)
     opened, answered, denied = (named(asker) for _ in range(3))
-    assert bo.get(f"/i/{opened}").status_code == 404
+    assert sent(bo, f"/i/{opened}/read").status_code == 404
     assert sent(bo, f"/i/{answered}/allow", *ON).status_code == 404
     assert sent(bo, f"/i/{denied}/deny").status_code == 404
     for handle in (opened, answered):
@@ -242,10 +243,10 @@ def test_an_invitation_for_a_named_person_ends_at_anybody_else(place: Place, bo:
     assert sent(owner, f"/i/{opened}/allow", *ON).status_code == 409
 
 
-def test_what_a_named_person_answered_is_told_to_nobody_else(place: Place, bo: Browser) -> None:
-    asker, owner = lender(place), arrive(place, ADA)
+def test_what_a_named_person_answered_is_told_to_nobody_else(place: Place) -> None:
+    asker, owner, other = lender(place), arrive(place, ADA), arrive(place, DEE)
     handle = named(asker)
     told = sent(owner, f"/i/{handle}/deny").url.raw_path.decode()
     assert owner.get(told).status_code == 200
     # Not even with the very address that its owner was led to.
-    same(bo.get(told), bo.get(told.replace(handle, NOWHERE)), handle, NOWHERE)
+    same(other.get(told), other.get(told.replace(handle, NOWHERE)), handle, NOWHERE)

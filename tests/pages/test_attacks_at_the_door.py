@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests.pages.attacking import ADA, BO, DEE, NOWHERE, arrive, lender, refused, state_of
+from tests.pages.attacking import ADA, BO, CLEO, DEE, NOWHERE, arrive, lender, refused, state_of
 from tests.pages.browser import Browser, Form, forms
 from tests.pages.place import Place
 
@@ -81,6 +81,18 @@ def test_guessing_handles_is_slowed_and_tells_nothing(place: Place) -> None:
     pairs = [[again.get(f"/i/{each}").status_code for each in (f"{n:026}", real)] for n in range(10)]
     assert [429, 429] in pairs
     assert state_of(asker, real) == "PENDING"
+
+
+def test_a_handle_that_is_not_theirs_is_slowed_as_one_that_never_was(own_place: Place) -> None:
+    asker = lender(own_place)
+    allowed, denied = asker.invite(), asker.invite()
+    own_place.world.allow(allowed, "somebody-else")
+    own_place.world.deny(denied)
+    ways = [f"/i/{allowed.handle}", f"/i/{allowed.handle}/done", f"/i/{denied.handle}", f"/i/{NOWHERE}"]
+    for person, way in zip((ADA, BO, CLEO, DEE), ways, strict=True):
+        guesser = arrive(own_place, person)
+        statuses = [guesser.get(way).status_code for _ in range(30)]
+        assert (statuses[:10], 429 in statuses) == ([404] * 10, True), way
 
 
 def test_guessing_at_the_login_is_slowed(place: Place) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -15,47 +12,18 @@ import httpx
 import pytest
 
 from gateway.pki import create_private
-from tests.pages.foreign import npm_folder
+from tests.pages.foreign import SECRET, certified
 from tests.pages.login_house import FORM, Browser, House, new_socket, open_house
-
-HERE = Path(__file__).parent / "oidc"
-SECRET = "an odd secret: +/%&"
-
-
-@pytest.fixture(scope="session")
-def installed() -> Path:
-    """The folder of the provider."""
-    return npm_folder(HERE, "server.mjs")
-
-
-@contextmanager
-def certified(folder: Path, redirect_uri: str, signed_by: str) -> Iterator[str]:
-    """A running provider; its issuer."""
-    told = json.dumps({"client_secret": SECRET, "redirect_uri": redirect_uri, "signed_by": signed_by})
-    environ = {"PATH": os.environ["PATH"], "NODE_ENV": "test"}
-    with subprocess.Popen(
-        ["node", "server.mjs", told],
-        cwd=folder,
-        env=environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # it warns at length that it is for development
-        text=True,
-    ) as node:
-        try:
-            assert node.stdout is not None
-            yield node.stdout.readline().strip()
-        finally:
-            node.terminate()
 
 
 @pytest.fixture
-def new_house(installed: Path, tmp_path: Path) -> Iterator[Callable[[str], House]]:
+def new_house(tmp_path: Path) -> Iterator[Callable[[str], House]]:
     """Opens pages whose people sign in at the certified provider."""
     with ExitStack() as opened:
 
         def make(signed_by: str) -> House:
             listening, at = new_socket()
-            issuer = opened.enter_context(certified(installed, f"{at}/login/callback", signed_by))
+            issuer = opened.enter_context(certified(f"{at}/login/callback", signed_by=signed_by))
             create_private(tmp_path / "provider.secret", SECRET.encode())
             named = {
                 "SCOREGATE_PAGES__PROVIDER": issuer,

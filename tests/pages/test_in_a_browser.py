@@ -169,6 +169,22 @@ def test_a_person_decides_on_a_phone_and_sees_what_came_of_it(phone: Phone, lend
     phone.look("nothing")
 
 
+def test_a_question_for_somebody_else_waits_until_it_is_pressed(phone: Phone, lenders: list[Partner]) -> None:
+    says = words.languages()[phone.language]
+    _, bo = PEOPLE[phone.language]
+    identity = consent_pb2.IdentityToMatch(name="Somebody Else")
+    request = consent_pb2.CreateConsentInvitationRequest(
+        request_id=new_uuid(), terms=terms(), identity=identity
+    )
+    phone.open(lenders[0].consents.CreateConsentInvitation(request).invitation.url)
+    phone.press(says("Sign in"))
+    phone.sign_in(bo)
+    expect(phone.page.locator("main")).to_contain_text(says("A question for one person"))
+    phone.look("named")
+    phone.press(says("Read the question"))
+    expect(phone.page.locator("main")).to_contain_text(says("There is nothing here for you"))
+
+
 def change(phone: Phone, button: str, lender: Partner, consent_id: str, state: str) -> None:
     """Press it; the lender sees at once what came of it."""
     phone.press(button)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -132,6 +133,56 @@ def test_signing_out_takes_our_form_and_ends_the_session_everywhere(
         assert house.sessions() == 0
 
 
+@pytest.mark.parametrize(
+    ("since", "status"),
+    [
+        (-3_600, 502),
+        (-61, 502),
+        (-60, 303),
+        (0, 303),
+        (60, 303),
+        (61, 502),
+        (None, 502),
+        (True, 502),
+    ],
+)
+def test_whoever_signs_out_is_let_in_by_a_provider_that_says_it_asked_since(
+    abroad: tuple[House, Loose], since: Any, status: int
+) -> None:
+    """Seconds after the login began. A provider's own cookie outlives ours, and prompt is only a wish."""
+    house, loose = abroad
+    browser = house.browser()
+    loose.claims = {"auth_time": 1}
+    assert back(browser, loose).status_code == 303  # nobody has signed out: any time will do
+    browser.client.post("/logout", data={"token": FORM})
+    is_time = isinstance(since, int) and since is not True
+    loose.claims = {"auth_time": int(house.clock().timestamp()) + since if is_time else since}
+
+    response = back(browser, loose)
+
+    assert response.status_code == status
+    if status == 303:
+        assert browser.me() is not None
+        assert "max_age" not in browser.begin()
+    else:
+        told(response, 502, "asked anew")
+        assert browser.me() is None
+        assert browser.begin()["max_age"] == "0"  # the wish stays until it is met
+
+
+def test_the_wish_to_be_asked_anew_is_the_logins_and_not_the_cookies(abroad: tuple[House, Loose]) -> None:
+    """Whoever clears the mark of the sign-out half-way is asked all the same."""
+    house, loose = abroad
+    browser = house.browser()
+    back(browser, loose)
+    browser.client.post("/logout", data={"token": FORM})
+    asked = browser.begin()
+    assert (asked["prompt"], asked["max_age"]) == ("login", "0")
+    browser.client.cookies.delete("scoregate-left")
+    loose.nonce, loose.claims = asked["nonce"], {"auth_time": 1}
+    told(browser.come_back(code="c", state=asked["state"], iss=loose.issuer), 502, "asked anew")
+
+
 @pytest.mark.parametrize(("site", "asks"), [("same-origin", True), ("cross-site", False)])
 def test_whoever_signs_out_too_late_is_asked_anew_as_well(
     tmp_path: Path, database_url: str, site: str, *, asks: bool
@@ -140,10 +191,11 @@ def test_whoever_signs_out_too_late_is_asked_anew_as_well(
     with open_house(tmp_path, database_url) as house:
         browser = house.browser()
         browser.sign_in()
-        assert "prompt" not in browser.begin()
+        assert not {"prompt", "max_age"} & browser.begin().keys()
         house.clock.move(minutes=31)
         browser.client.post("/logout", data={"token": FORM}, headers={"sec-fetch-site": site})
         assert ("prompt" in browser.begin()) == asks
+        assert browser.sign_in().status_code == 303
 
 
 def test_a_form_of_another_site_comes_without_the_cookie_and_signs_nobody_out(house: House) -> None:
@@ -171,8 +223,8 @@ def test_cookies_are_kept_from_scripts_from_other_sites_and_over_https_from_plai
         browser = house.browser()
         response = browser.client.get("/login")
         (begun,) = response.headers.get_list("set-cookie")
-        assert begun.startswith("__Secure-scoregate-login=")
-        for mark in ("HttpOnly", "SameSite=lax", "Secure", "Path=/login", "Max-Age=600"):
+        assert begun.startswith("__Host-scoregate-login=")
+        for mark in ("HttpOnly", "SameSite=lax", "Secure", "Path=/", "Max-Age=3600"):
             assert mark in begun.split("; ")
         asked = httpx.URL(response.headers["location"]).params
         assert asked["redirect_uri"] == f"{name}/login/callback"
@@ -187,7 +239,15 @@ def test_cookies_are_kept_from_scripts_from_other_sites_and_over_https_from_plai
         for mark in ("HttpOnly", "SameSite=lax", "Secure", "Path=/", "Max-Age=1800"):
             assert mark in cookie.split("; ")
         assert "domain" not in cookie.lower()
-        assert "Max-Age=0" in set_cookies(ended)["__Secure-scoregate-login"]
+        assert "Max-Age=0" in set_cookies(ended)["__Host-scoregate-login"]
+        # No other host of the domain can set one of ours: each has the prefix, and what that asks for.
+        left = browser.client.post("/logout", headers={"sec-fetch-site": "same-origin"})
+        for answer in (response, ended, left):
+            for name, line in set_cookies(answer).items():
+                assert name.startswith("__Host-")
+                assert {"Secure", "Path=/"} <= set(line.split("; "))
+                assert "domain" not in line.lower()
+        assert "__Host-scoregate-left" in set_cookies(left)
 
 
 def test_over_plain_http_cookies_have_names_that_promise_nothing(house: House) -> None:
@@ -205,7 +265,9 @@ def test_the_provider_is_asked_with_a_challenge_a_nonce_and_for_the_claims_we_re
     assert first["response_type"] == "code"
     assert first["tenant"] == "1"
     assert first["scope"] == "openid profile phone"
-    assert '"document_number": null' in first["claims"]
+    asked = json.loads(first["claims"])
+    for place in ("id_token", "userinfo"):
+        assert asked[place].items() >= {"document_number": None, "phone_number_verified": None}.items()
     for name in ("state", "nonce", "code_challenge"):
         assert len(first[name]) == 43
         assert first[name] != second[name]
@@ -236,6 +298,45 @@ def test_what_the_id_token_lacks_comes_from_userinfo_and_what_nobody_says_is_no_
     browser = house.browser()
     assert back(browser, loose).status_code == 303
     assert browser.me() == ["uci-00007", {"name": "Of the token", "document": "D 1"}]
+
+
+PHONE_NUMBER = "+8613800138000"
+
+
+@pytest.mark.parametrize("place", ["token", "userinfo", "the flag elsewhere"])
+@pytest.mark.parametrize(
+    ("verified", "counts"), [(True, True), (False, False), (None, False), ("true", False)]
+)
+def test_a_phone_counts_once_its_provider_says_beside_it_that_it_is_verified(
+    abroad: tuple[House, Loose], place: str, verified: Any, *, counts: bool
+) -> None:
+    house, loose = abroad
+    phone = {"phone_number": PHONE_NUMBER}
+    flag = {} if verified is None else {"phone_number_verified": verified}
+    loose.userinfo = {"sub": "uci-00007"}
+    if place == "userinfo":
+        loose.userinfo |= phone | flag
+    else:
+        loose.claims = phone
+        (loose.claims if place == "token" else loose.userinfo).update(flag)
+    browser = house.browser()
+    assert back(browser, loose).status_code == 303
+    # A flag without a phone is about another phone, or none.
+    expected = {"phone": PHONE_NUMBER} if counts and place != "the flag elsewhere" else {}
+    assert browser.me() == ["uci-00007", expected]
+
+
+@pytest.mark.parametrize(("flag", "counts"), [({}, True), ({"phone_number_verified": False}, False)])
+def test_a_phone_in_the_operators_own_claim_is_the_operators_to_know(
+    abroad: tuple[House, Loose], flag: dict[str, Any], tmp_path: Path, *, counts: bool
+) -> None:
+    house, loose = abroad
+    loose.claims = {"mobile": PHONE_NUMBER} | flag
+    named = _named(loose.issuer, tmp_path / "secret") | {"SCOREGATE_PAGES__PHONE_CLAIM": "mobile"}
+    with open_house(tmp_path / "own", clock=house.clock, **named) as own:
+        browser = own.browser()
+        assert back(browser, loose).status_code == 303
+        assert browser.me() == ["uci-00007", {"phone": PHONE_NUMBER} if counts else {}]
 
 
 def test_the_operators_own_claim_names_the_person(tmp_path: Path) -> None:
@@ -389,7 +490,7 @@ def test_a_callback_comes_back_once(abroad: tuple[House, Loose]) -> None:
     told(browser.come_back(**returning), 400, "be finished")
     # Nor for somebody who has kept the cookie of that time.
     thief = house.browser()
-    thief.client.cookies.set("scoregate-login", kept, domain="127.0.0.1", path="/login")
+    thief.client.cookies.set("scoregate-login", kept, domain="127.0.0.1", path="/")
     told(thief.come_back(**returning), 400, "be finished")
     assert house.sessions() == 1
 
@@ -415,6 +516,19 @@ def test_a_login_waits_ten_minutes_for_its_person(abroad: tuple[House, Loose]) -
         loose.nonce = asked["nonce"]
         house.clock.move(seconds=seconds)
         assert browser.come_back(code="c", state=asked["state"], iss=loose.issuer).status_code == status
+
+
+def test_whoever_comes_back_too_late_or_by_an_older_tab_begins_anew_for_the_page_they_wanted(
+    abroad: tuple[House, Loose],
+) -> None:
+    house, loose = abroad
+    for begun, seconds, kept in ((["/i/one"], 600, "/i/one"), (["/i/one", "/i/two"], 0, "/i/two")):
+        browser = house.browser()
+        states = [browser.begin(next_path)["state"] for next_path in begun]
+        house.clock.move(seconds=seconds)
+        refused = browser.come_back(code="c", state=states[0], iss=loose.issuer)
+        told(refused, 400, "be finished")
+        assert f'href="/login?next={kept}"' in refused.text
 
 
 def test_what_the_browser_keeps_is_believed_only_as_it_was_signed(house: House) -> None:
@@ -557,6 +671,16 @@ def test_each_address_has_its_own_attempts_and_a_subscriber_of_ipv6_has_one() ->
     attempts.spend("2001:db8:0:1::1")
     attempts.spend("2001:db8:0:2::1")
     for again in ("192.0.2.1", "2001:db8:0:1:ffff::9"):
+        with pytest.raises(BurstExceeded):
+            attempts.spend(again)
+
+
+def test_an_ipv4_address_is_itself_as_ipv6_writes_it_too() -> None:
+    attempts = Attempts(Limit(calls_per_second=1, burst_calls=1), monotonic_us=lambda: 0)
+    attempts.spend("::ffff:192.0.2.1")
+    attempts.spend("::ffff:192.0.2.2")
+    attempts.spend("192.0.2.3")
+    for again in ("192.0.2.1", "::ffff:c000:202", "::ffff:192.0.2.3"):
         with pytest.raises(BurstExceeded):
             attempts.spend(again)
 

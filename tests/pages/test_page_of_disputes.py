@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
+import httpx
 import pytest
 
 from scoregate.admin.v1 import consent_admin_pb2
 from scoregate.partner.v1 import types_pb2
-from tests.pages.browser import text_of
+from tests.pages.browser import Browser, text_of
 from tests.pages.phone import new_address
 from tests.pages.place import Place
 
@@ -101,6 +102,51 @@ def test_a_long_list_goes_on(place: Place, monkeypatch: pytest.MonkeyPatch) -> N
     assert len(found) == 5
     foreign = place.browser("uci-00002").get(f"/wrong?before={made[0]}")
     assert foreign.status_code == 404
+
+
+def whole(browser: Browser, page: httpx.Response) -> int:
+    """Bytes of a first visit: headers, the page, and what it asks for besides."""
+    files = re.findall(r'href="(/static/[^"]+)"', page.text)
+    parts = [page, *(browser.get(file) for file in files)]
+    assert len(parts) == 3
+    return sum(len(each.content) + sum(len(n) + len(v) + 4 for n, v in each.headers.raw) for each in parts)
+
+
+@pytest.mark.parametrize("sign", ["'", "\U0001f468"])
+def test_long_cases_take_several_pages_and_none_is_over_100_kb(own_place: Place, sign: str) -> None:
+    made = []
+    for number in range(25):
+        own_place.world.clock.move(seconds=1)
+        made.append(own_place.world.dispute("uci-00001", words=f"{number:02}".ljust(2_000, sign)))
+        if number < 20:
+            own_place.world.resolve(made[-1], sign * 1_000)
+    browser, found, path = own_place.browser("uci-00001"), list[str](), "/wrong"
+    while path:
+        page = browser.get(path)
+        assert whole(browser, page) < 100_000
+        found += re.findall(r"<code>([2-9A-Z]{10})</code>", page.text)
+        more = re.search(r"/wrong[?]before=[2-9A-Z]{10}", page.text)
+        path = more[0] if more else ""
+    assert found == made[::-1]
+    for length in (2_001, 5_000):  # a form is 65,536 bytes at most, and one such sign takes twelve
+        fields = {"kind": "DISPUTE", "words": sign * length}
+        refused = browser.press(browser.get("/wrong"), "/tell", also=fields)
+        assert (refused.status_code, whole(browser, refused) < 100_000) == (400, True)
+
+
+def test_short_cases_share_a_page(own_place: Place) -> None:
+    for number in range(25):
+        reference = own_place.world.dispute("uci-00001", words=f"{number}".ljust(300, "错"))
+        own_place.world.resolve(reference)
+    page = own_place.browser("uci-00001").get("/wrong")
+    assert len(re.findall(r"<code>[2-9A-Z]{10}</code>", page.text)) == 25
+    assert "before=" not in page.text
+
+
+@pytest.mark.parametrize("path", ["/wrong?before={}", "/consents?before={}", "/i/{}", "/asked?before={}"])
+def test_an_address_as_long_as_a_server_takes_makes_no_large_page(place: Place, path: str) -> None:
+    browser = place.browser("uci-00004", **new_address())
+    assert whole(browser, browser.get(path.format("%25" * 20_000))) < 100_000
 
 
 def test_there_is_an_end_to_what_one_person_opens(place: Place) -> None:

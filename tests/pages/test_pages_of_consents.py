@@ -7,8 +7,10 @@ from urllib.parse import quote
 
 import grpc
 import pytest
+import sqlalchemy as sa
 
 from consent.grant import State
+from consent.register.tables import grants
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.partner.v1 import consent_pb2
 from tests.pages.browser import text_of
@@ -205,6 +207,23 @@ def test_a_log_that_tells_another_story_keeps_nobody_from_ending_a_consent(
     assert "You allowed it" in text_of(page)
     assert browser.press(page, "/revoke").status_code == 200
     assert "revoked" in refused(acme, consent)
+
+
+def test_terms_that_somebody_changed_have_no_receipt_and_can_be_ended(place: Place, acme: Partner) -> None:
+    consent = periodic(place, acme, "uci-00003")
+    browser = place.browser("uci-00003")
+    path = f"/consents/{consent.consent_id}"
+    mine = grants.c.consent_id == consent.consent_id
+    engine = sa.create_engine(place.world.settings.database.url)
+    with engine.begin() as connection:
+        text = connection.execute(sa.select(grants.c.terms).where(mine)).scalar_one()
+        changed = text.replace('"data_life_s": ', '"data_life_s": 9')
+        connection.execute(sa.update(grants).where(mine).values(terms=changed))
+    engine.dispose()
+    answer = browser.get(f"{path}/receipt")
+    assert answer.status_code == 500
+    assert "What is stored of this consent is not what you agreed to." in text_of(answer)
+    assert browser.press(browser.get(path), "/revoke").status_code == 200
 
 
 def test_a_button_pressed_after_the_session_says_that_nothing_was_done(own_place: Place) -> None:

@@ -14,6 +14,7 @@ from gateway.pages.consumer.signin.sessions import Person
 from gateway.store import open_store
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.partner.v1 import consent_pb2, types_pb2
+from tests.pages.attacking import arrive, sent
 from tests.pages.browser import forms, text_of
 from tests.pages.place import Place
 from tests.world import Partner, new_uuid, seconds, terms
@@ -92,6 +93,37 @@ def test_a_yes_is_to_the_lines_and_the_words_that_were_read(own_place: Place) ->
     (consent,) = acme.consents.ListConsents(consent_pb2.ListConsentsRequest()).consents
     assert list(consent.terms.thresholds) == [550, 600]
     assert consent.notice_version == "2026-11.zh-Hans"
+
+
+@pytest.mark.parametrize(("read", "then"), [("zh-Hans", "en"), ("en", "zh-Hans")])
+def test_a_consent_names_the_language_that_was_read_and_not_one_chosen_since(
+    place: Place, acme: Partner, read: str, then: str
+) -> None:
+    handle = invite(acme).invitation.handle
+    browser = arrive(place, "uci-00002")
+    browser.get(f"/language?to={read}")
+    page = browser.get(f"/i/{handle}")
+    assert f'lang="{read}"' in page.text
+    browser.get(f"/language?to={then}")  # in another tab
+
+    done = browser.press(page, "/allow")
+
+    assert f'<html lang="{then}"' in done.text
+    request = consent_pb2.GetConsentInvitationRequest(handle=handle)
+    consent_id = acme.consents.GetConsentInvitation(request).invitation.consent_id
+    consent = acme.consents.GetConsent(consent_pb2.GetConsentRequest(consent_id=consent_id)).consent
+    assert consent.notice_version == f"2026-11.{read}"
+
+
+def test_a_form_can_not_be_said_to_have_been_read_in_another_language(place: Place, acme: Partner) -> None:
+    handle = invite(acme).invitation.handle
+    browser = arrive(place, "uci-00002")
+    (form,) = [each for each in forms(browser.get(f"/i/{handle}")) if each.action.endswith("/allow")]
+    token = dict(form.fields)["token"]
+    for other in (token.replace("en.", "zh-Hans.", 1), token.removeprefix("en."), f".{token}", "en."):
+        fields = [(name, other if name == "token" else value) for name, value in form.fields]
+        assert browser.post(form.action, fields).status_code == 403
+    assert state(acme, handle) == "PENDING"
 
 
 def test_what_is_switched_off_stays_out_of_the_answer(place: Place, acme: Partner) -> None:
@@ -193,13 +225,40 @@ def test_whom_the_lender_named_decides_and_nobody_else(own_place: Place) -> None
 
     wrong = own_place.browser("uci-00001")
     with own_place.world.entries() as entries:
-        seen = wrong.get(f"/i/{other}")
+        page = wrong.get(f"/i/{other}")
+        assert (page.status_code, entries) == (200, [])
+        seen = wrong.press(page, "/read")
     assert seen.status_code == 404
-    assert "Acme" not in text_of(seen)
+    assert "Acme" not in text_of(page) + text_of(seen)
     assert [entry.kind for entry in entries] == [leaf_pb2.LEAF_KIND_INVITATION_MISMATCHED]
     assert state(acme, other) == "IDENTITY_MISMATCH"
     # It has ended, for the right one too.
     assert right.get(f"/i/{other}").status_code == 404
+
+
+def test_what_was_allowed_and_has_ended_is_not_told_to_hold_still(own_place: Place) -> None:
+    world, browser = own_place.world, own_place.browser("uci-00001")
+    acme = world.partner("acme")
+    handle = invite(acme, terms=terms(mode="CONSENT_MODE_PERIODIC")).invitation.handle
+    done = browser.press(browser.get(f"/i/{handle}"), "/allow")
+    request = consent_pb2.GetConsentInvitationRequest(handle=handle)
+    consent_id = acme.consents.GetConsentInvitation(request).invitation.consent_id
+    consent = acme.consents.GetConsent(consent_pb2.GetConsentRequest(consent_id=consent_id)).consent
+
+    def told() -> tuple[bool, list[str]]:
+        page = browser.get(str(done.url))
+        return "may ask now" in text_of(page), re.findall(r'class="tag ([a-z]+)"', page.text)
+
+    assert told() == (True, [])
+    world.change(consent, "PAUSE")
+    assert told() == (False, ["paused"])
+    world.change(consent, "RESUME")
+    world.freeze("uci-00001")
+    assert told() == (False, ["active", "frozen"])
+    world.freeze("uci-00001", frozen=False)
+    assert told() == (True, [])
+    world.change(consent, "REVOKE")
+    assert told() == (False, ["revoked"])
 
 
 def test_a_frozen_file_is_thawed_for_one_lender_alone_and_only_on_purpose(own_place: Place) -> None:
@@ -235,10 +294,9 @@ def test_a_login_that_does_not_say_who_somebody_is_ends_nothing(own_place: Place
         browser.cookies.set("scoregate", sessions.begin(connection, person, now=now, life=life).token)
     store.close()
 
-    seen = browser.get(f"/i/{handle}")
-
-    assert seen.status_code == 409
-    assert "does not say enough" in text_of(seen)
+    for seen in (browser.get(f"/i/{handle}"), sent(browser, f"/i/{handle}/read")):
+        assert seen.status_code == 409
+        assert "does not say enough" in text_of(seen)
     assert state(acme, handle) == "PENDING"
 
 
@@ -257,14 +315,52 @@ def test_a_lender_who_was_stopped_is_allowed_nothing(own_place: Place) -> None:
     assert state(acme, handle) == "PENDING"
 
 
-def test_a_look_ahead_ends_nothing(own_place: Place) -> None:
+WAYS = [  # a browser's word for how it came: from a mail or a code, a link, a redirect, nobody knows
+    *({}, {"sec-fetch-site": "none", "sec-fetch-user": "?1"}, {"sec-fetch-site": "cross-site"}),
+    *({"sec-fetch-site": "same-site"}, {"sec-fetch-site": "same-origin"}, {"sec-purpose": "prefetch"}),
+]
+
+
+def test_no_way_to_the_link_tells_a_lender_who_is_before_it(own_place: Place) -> None:
+    """Another site sends a browser there, in sight or out of it; whoever is meant reads on all the same."""
     acme = own_place.world.partner("acme")
     handle = invite(acme, identity=consent_pb2.IdentityToMatch(name="Ada Example")).invitation.handle
-    other = own_place.browser("uci-00003")
-    assert other.get(f"/i/{handle}", headers={"sec-purpose": "prefetch"}).status_code == 404
-    assert state(acme, handle) == "PENDING"
-    assert other.get(f"/i/{handle}").status_code == 404
+    meant, other = own_place.browser("uci-00001"), own_place.browser("uci-00003")
+    with own_place.world.entries() as entries:
+        for headers in WAYS:
+            assert other.get(f"/i/{handle}", headers=headers).status_code == 200
+            assert "would like to see your credit score" in meant.get(f"/i/{handle}", headers=headers).text
+        assert other.head(f"/i/{handle}").status_code == 200
+        after = other.sign_in("uci-00003", then=f"/i/{handle}")  # by redirects from the provider
+        assert "Read the question" in text_of(after)
+        # And no form of theirs presses for the person.
+        assert other.post(f"/i/{handle}/read", {}).status_code == 403
+        (form,) = [each for each in forms(after) if each.action.endswith("/read")]
+        assert other.post(form.action, form.fields, sec_fetch_site="cross-site").status_code == 403
+    assert (entries, state(acme, handle)) == ([], "PENDING")
+    assert "Acme" not in after.text
+    chinese = other.get(f"/i/{handle}", headers={"accept-language": "zh-CN"})
+    assert "阅读这个问题" in text_of(chinese)
+
+    third = own_place.browser("uci-00004")
+    page = third.get(f"/i/{handle}")
+    with own_place.world.entries() as entries:
+        first, second = (third.press(page, "/read") for _ in range(2))
+    assert (first.status_code, second.status_code, len(entries)) == (404, 404, 1)
     assert state(acme, handle) == "IDENTITY_MISMATCH"
+
+
+def test_whoever_is_meant_and_presses_to_read_reads(own_place: Place) -> None:
+    """They have signed in as themselves in another tab, or have been told apart by a login of before."""
+    acme = own_place.world.partner("acme")
+    handle = invite(acme, identity=consent_pb2.IdentityToMatch(name="Ada Example")).invitation.handle
+    browser = own_place.browser("uci-00003")
+    page = browser.get(f"/i/{handle}")
+    browser.sign_in("uci-00001")
+    assert browser.press(page, "/read").status_code == 403  # the form of somebody else
+    read = sent(browser, f"/i/{handle}/read")
+    assert "would like to see your credit score" in text_of(read)
+    assert state(acme, handle) == "PENDING"
 
 
 def test_a_yes_that_is_pressed_twice_is_one(place: Place, acme: Partner) -> None:

@@ -25,12 +25,13 @@ from scoregate.proof.checkpoint import Checkpoint
 from scoregate.proof.consent_history import Beginner, event_in
 from scoregate.proof.consent_receipt import MAX_COMPACT_CHARACTERS, TYP, ConsentReceipt
 from scoregate.proof.jwk import Algorithm
+from scoregate.words import CalendarUnit, ConsentMode, Disclosure, Purpose
 from tests.attestation.made_answers import KEY, attest, claims_for, score_request, signing_key
 from tests.attestation.made_receipts import ONCE, receipt
 from tests.proof.conftest import SampleLog
 from tests.signing import ORIGIN, signed
 
-OK, USAGE, INVALID, DIVERGED, INCOMPLETE = 0, 2, 3, 4, 5
+OK, USAGE, INVALID, DIVERGED, INCOMPLETE, ALTERED = 0, 2, 3, 4, 5, 6
 GRANTED, FROZEN, CONSUMED = 7, 21, 28  # where their entries lie
 
 
@@ -138,10 +139,45 @@ def test_json_is_the_receipt_and_what_was_found_of_it(case: Case) -> None:
         assert result.stderr == ""
 
 
-def test_a_digest_that_does_not_follow_is_told_apart(case: Case) -> None:
-    case.rewrite(processing=replace(case.made.processing, consent_sha256="0" * 64))
+def test_a_digest_of_the_earlier_form_is_told_apart(case: Case) -> None:
+    earlier = case.made.earlier_terms_sha256()
+    assert earlier is not None
+    case.rewrite(processing=replace(case.made.processing, consent_sha256=earlier))
     assert json.loads(case.verify("-o", "json").stdout)["digest_recomputed"] is False
-    assert "does not follow from the above" in " ".join(case.verify().stdout.split())
+    assert "of the earlier form, which follows from the terms" in " ".join(case.verify().stdout.split())
+
+
+@pytest.mark.parametrize("is_earlier", [False, True])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"purpose": Purpose.ACCOUNT_REVIEW},
+        {"disclosures": frozenset({Disclosure.BAND})},
+        {"disclosures": frozenset({*ONCE.disclosures, Disclosure.THRESHOLD}), "thresholds": (600,)},
+        {"mode": ConsentMode.PERIODIC, "frequency": (1, CalendarUnit.YEAR)},
+        {"time_zone": "Asia/Shanghai"},
+        {"not_before": timedelta(seconds=1)},
+        {"expires_at": timedelta(seconds=1)},
+        {"data_life_seconds": 7_776_001},
+        {"excluded_families": frozenset()},
+        {"notice_version": "2026-12"},
+    ],
+)
+def test_terms_that_the_digest_is_not_of_are_told_without_a_log_too(
+    case: Case, change: dict[str, Any], is_earlier: bool
+) -> None:
+    events = (case.made.events[0],)  # of any mode, and of any window
+    digest = case.made.earlier_terms_sha256() if is_earlier else case.made.terms_sha256()
+    moved = {
+        name: getattr(case.made.processing, name) + value if isinstance(value, timedelta) else value
+        for name, value in change.items()
+    }
+    agreed = replace(case.made.processing, consent_sha256=digest, **moved)
+    case.rewrite(processing=agreed, events=events)
+    table, machine = case.verify(log=False), case.verify("-o", "json", log=False)
+    assert (table.exit_code, machine.exit_code, table.stdout) == (ALTERED, ALTERED, "")
+    assert table.stderr.startswith("Altered: its terms are not those that consent_sha256 is of")
+    assert json.loads(machine.stdout)["result"] == "altered"
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
@@ -231,6 +267,11 @@ FAULTS: list[tuple[str, int, int | None, str, Callable[[Case], object]]] = [
     ("a log spoilt elsewhere", DIVERGED, None, "have another root than the checkpoint",
      lambda c: (c.folder / "checkpoint").write_bytes(signed(Checkpoint(ORIGIN, 300, bytes(32))))),
     ("no log", INCOMPLETE, None, "checkpoint is missing", lambda c: (c.folder / "checkpoint").unlink()),
+    # the digest
+    ("another digest", ALTERED, None, "are not those that consent_sha256 is of",
+     lambda c: c.rewrite(processing=replace(c.made.processing, consent_sha256="0" * 64))),
+    ("another person", ALTERED, None, "hold it beside an answer's attestation, and ask the issuer",
+     lambda c: c.rewrite(subject_ref="s1-somebody-else")),
 ]  # fmt: skip
 
 
@@ -241,7 +282,7 @@ def test_each_fault_has_its_code_and_its_sentence(
     spoil(case)
     table, machine = case.verify(), case.verify("-o", "json")
     assert table.exit_code == machine.exit_code == code
-    name = {INVALID: "invalid", DIVERGED: "diverged", INCOMPLETE: "incomplete"}[code]
+    name = {INVALID: "invalid", DIVERGED: "diverged", INCOMPLETE: "incomplete", ALTERED: "altered"}[code]
     assert re.fullmatch(rf"{name.capitalize()}: [^\n\x1b]+\.\n", table.stderr)
     assert told in table.stderr
     assert (table.stdout, machine.stderr) == ("", "")

@@ -130,6 +130,7 @@ def test_without_a_key_it_says_plainly_that_no_signature_was_checked(folder: Fol
     result = folder.verify(policy=False)
     assert result.exit_code == OK
     shown = " ".join(result.stdout.split())
+    assert "The log holds; no signature was checked" in shown
     assert "NOT CHECKED: anybody can have made this checkpoint; add --vkey or --policy" in shown
     assert "without a key, nothing is accepted now" in shown
     assert not (folder.path / ".accepted").exists()

@@ -21,11 +21,13 @@ from scoregate.proof.receipts import parse_receipt, read_receipts
 from scoregate.proof.recompute import verify
 from scoregate.proof.sources import Folder
 from scoregate.proof.tiles import BundleInvalid, bundle_path, decode_bundle, encode_bundle
+from tests.proof.conftest import SampleLog
 from tests.signing import ORIGIN, signed
 
 MakeLeaf = Callable[..., leaf_pb2.Leaf]
 PULL = "run `scoregate audit pull` again"
 ROOT = bytes(range(32))
+BEHIND_256 = 2 + len(SampleLog().fill(257).entries[256])
 RELEASE = {"kind": leaf_pb2.LEAF_KIND_RELEASE, "attestation_sha256": bytes(32)}
 REPLAY = {"kind": leaf_pb2.LEAF_KIND_REPLAY}
 
@@ -322,8 +324,10 @@ def said(folder: Path, log: Any, size: int = 300, root: bytes | None = None) -> 
          "tile/1/000.p/1 holds another hash than the entries from 0 on have: one or the other was changed"),
         (lambda folder, _: (folder / bundle_path(1, 44)).write_bytes(b"\0\1"), LogInvalid, 256,
          f"tile/entries/001.p/44 at byte 0: an entry of 1 bytes has only 0 left; delete it and {PULL}"),
-        (lambda folder, _: (folder / bundle_path(1, 44)).write_bytes(b"\0\1a\0"), LogInvalid, 257,
-         f"tile/entries/001.p/44 at byte 3: the bundle breaks off inside a length; delete it and {PULL}"),
+        (lambda folder, log: (folder / bundle_path(1, 44)).write_bytes(
+            encode_bundle(log.entries[256:257]) + b"\0"), LogInvalid, 257,
+         f"tile/entries/001.p/44 at byte {BEHIND_256}: the bundle breaks off inside a length; delete it and"
+         f" {PULL}"),
         (lambda folder, _: (folder / "checkpoint").write_bytes(b" " * 131_073), LogInvalid, None,
          "checkpoint has more than 131,072 bytes"),
         (lambda folder, _: (folder / bundle_path(1, 44)).write_bytes(b"\0\1a"), LogInvalid, 256,

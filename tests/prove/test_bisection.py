@@ -12,7 +12,7 @@ def test_no_score_is_narrowed_below_its_cell_and_nobody_is_recognised(stage: Sta
     found = list(bisection(stage))
 
     assert [finding for finding in found if not finding.holds] == []
-    assert [finding.store for finding in found] == [SQLITE] * 2 + [POSTGRESQL] * 2
+    assert [finding.store for finding in found] == [SQLITE] * 3 + [POSTGRESQL] * 3
 
 
 def test_what_two_lenders_share_gives_a_person_away() -> None:

@@ -75,6 +75,8 @@ class Proofs:
     def inclusion(self, index: int, *, partner_id: str | None = None) -> Proof:
         """The proof that an entry is in the published tree; of a partner's own entries where one is named.
 
+        It ends in a checkpoint of the name that the log had when the entry was made, as receipts say it.
+
         Raises:
             EntryMissing: No such entry, or somebody else's.
             EntryNotPublished: Not yet.
@@ -84,7 +86,7 @@ class Proofs:
             leaf = read_entries(connection, [index]).get(index)
             if leaf is None or partner_id not in (None, leaf_pb2.Leaf.FromString(leaf).partner_id):
                 raise EntryMissing
-            published = _published(connection)
+            published = _published_for(connection, index)
             size = published.checkpoint.size
             if index >= size:
                 raise EntryNotPublished
@@ -154,7 +156,17 @@ class Proofs:
 
 
 def _published(connection: Connection) -> Published:
-    note = read_tree(connection).published
+    return _opened(read_tree(connection).published)
+
+
+def _published_for(connection: Connection, index: int) -> Published:
+    """The checkpoint for an entry: the last one of a former name, if it was made under that."""
+    former = (each for each in read_origins(connection) if each.ends is not None and index < each.ends)
+    origin = next(former, None)
+    return _published(connection) if origin is None else _opened(origin.final or b"")
+
+
+def _opened(note: bytes) -> Published:
     if not note:
         raise EntryNotPublished
     return Published(note, Checkpoint.decode(Note.decode(note).text))

@@ -38,13 +38,24 @@ class Publisher:
         self._rename = rename  # gives the log its next name, where that is due
         self._trouble = ""
 
+    def begin(self) -> None:
+        """Take one step: a log that is not far behind is published from the start on."""
+        self._try(self._integrator.step)
+
     def catch_up(self) -> None:
-        """Bring the tree up to the log's head, and show it. What stops it is told, once for each reason."""
+        """Bring the tree up to the log's head, and show it."""
+        self._try(self._take_all)
+
+    def _take_all(self) -> None:
+        self._rename()
+        while (done := self._integrator.step()) is not None:
+            if not done.is_behind:
+                self._show()
+
+    def _try(self, step: Callable[[], object]) -> None:
+        """Do it, and show what is there. What stops it is told, once for as long as it stays the same."""
         try:
-            self._rename()
-            while (done := self._integrator.step()) is not None:
-                if not done.is_behind:
-                    self._show()
+            step()
             self._show()
         except (TreeRefused, OutsideUnusable, StoreUnavailable) as error:
             LOG_STALLED.inc()

@@ -86,6 +86,10 @@ def _network(whose: str) -> str:
     """What one subscriber has: an IPv4 address, or a /64 of IPv6 (RFC 6177). A person is themself."""
     with suppress(ValueError):
         found = ipaddress.ip_address(whose)
-        if found.version == 6:
-            return str(ipaddress.ip_network((found.packed[:8] + bytes(8), 64)))
+        if isinstance(found, ipaddress.IPv4Address):
+            return str(found)
+        # All of IPv4 lies in one /64 (RFC 4291, 2.5.5.2), which is nobody's: a proxy writes each address so.
+        if found.ipv4_mapped is not None:
+            return str(found.ipv4_mapped)
+        return str(ipaddress.ip_network((found.packed[:8] + bytes(8), 64)))
     return whose

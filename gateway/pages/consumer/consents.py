@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import structlog
 from sqlalchemy.engine import Connection
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from consent import register
-from consent.grant import OPEN, Change, MoveRefused, State
+from consent.grant import OPEN, Change, ConsentAltered, MoveRefused, State
 from consent.receipt import HistoryTooLong, HistoryUnknown
 from consent.register import Entry, Event, NotFound
 from gateway import decisions, partners
 from gateway.audit.log import read_entries
 from gateway.ledger import Transaction
-from gateway.pages.consumer.desk import CONSUMER, FormRefused, Visit
+from gateway.pages.consumer.desk import CONSUMER, FormRefused, Visit, known
 from gateway.pages.consumer.frame import Frame, attached
 from gateway.pages.consumer.receipts import MEDIA_TYPE, consent_receipt
 from gateway.pages.consumer.words import N_
@@ -24,10 +25,16 @@ from scoregate.proof.leaf import LeafInvalid
 PAGE = 25
 TOO_OLD = N_("This consent is older than signed receipts are.")
 TOO_LONG = N_("More has happened to this consent than one receipt holds. Who asked has all of it.")
+ALTERED = N_(
+    "What is stored of this consent is not what you agreed to. So there is no receipt of it, and nothing is "
+    "answered under it. You can end it; please tell us."
+)
 MOST_EVENTS = 200
 MOVED = N_("This consent has changed since you opened the page. Nothing was done; look at it again.")
 LEADS_TO = {Change.PAUSE: State.PAUSED, Change.RESUME: State.ACTIVE, Change.REVOKE: State.REVOKED}
 CHANGES = {change.value.lower(): change for change in Change}
+
+log = structlog.get_logger()
 
 
 class ConsentPages:
@@ -49,6 +56,8 @@ class ConsentPages:
 
     def _list(self, visit: Visit) -> Response:
         subject, before = visit.subject, visit.request.query_params.get("before", "")
+        if before:
+            known(before, register.ID)
         with self._desk.store.reading() as connection:
             found = register.latest_of_subject(connection, subject, before=before, limit=PAGE + 1)
             page = found[:PAGE]
@@ -91,7 +100,7 @@ class ConsentPages:
         )
 
     def _change(self, visit: Visit) -> Response:
-        consent_id, what = visit.request.path_params["consent_id"], visit.request.path_params["change"]
+        consent_id, what = _consent_id(visit), visit.request.path_params["change"]
         if what not in CHANGES:
             raise NotFound
 
@@ -111,13 +120,14 @@ class ConsentPages:
 
     def _receipt(self, visit: Visit) -> Response:
         """The signed receipt of everything so far."""
-        desk, consent_id = self._desk, visit.request.path_params["consent_id"]
+        desk, consent_id = self._desk, _consent_id(visit)
         try:
             with desk.store.reading() as connection:
                 made = consent_receipt(
                     connection,
                     consent_id,
                     visit.subject,
+                    vault=desk.vault,
                     signer=desk.signer,
                     issuer=desk.settings.issuer,
                     now=visit.now,
@@ -126,6 +136,9 @@ class ConsentPages:
             raise FormRefused(TOO_OLD, 404) from error
         except HistoryTooLong as error:
             raise FormRefused(TOO_LONG, 409) from error
+        except ConsentAltered as error:
+            log.error("a consent is not what was agreed to", why=str(error))  # noqa: TRY400  # it says all
+            raise FormRefused(ALTERED, 500) from error
         return Response(made.compact, media_type=MEDIA_TYPE, headers=attached(made.file_name))
 
 
@@ -144,9 +157,13 @@ def _happened(connection: Connection, entry: Entry) -> list[tuple[Event, Beginne
     return found
 
 
+def _consent_id(visit: Visit) -> str:
+    return known(visit.request.path_params["consent_id"], register.ID)
+
+
 def _own(connection: Connection, visit: Visit) -> Entry:
     """The consent, if it is this person's; another's is as good as none."""
-    entry = register.entry(connection, visit.request.path_params["consent_id"])
+    entry = register.entry(connection, _consent_id(visit))
     if entry.grant.subject != visit.subject:
         raise NotFound
     return entry

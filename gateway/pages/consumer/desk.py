@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,6 +22,10 @@ from gateway.store import Store
 
 CONSUMER = "consumer"
 """Who made a change, as the log's entries name people who act for themselves."""
+
+
+MOST_OF_A_PATH = 1_024
+"""Characters of a page's address that somebody is led back to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,7 @@ class Visit:
     session: Session | None
     form: Mapping[str, str] = field(default_factory=dict, repr=False)  # of a POST, whose token was checked
     chosen: frozenset[str] = frozenset()  # names of the boxes that are ticked
+    read_in: str = ""  # tag of the language that the form's page was in, which may be another than now
 
     @property
     def subject(self) -> str:
@@ -72,9 +78,10 @@ class Visit:
 
     @property
     def path(self) -> str:
-        """The page, with its query."""
+        """The page, with its query; the first page for one whose address is too long to be led back to."""
         query = self.request.url.query
-        return self.request.url.path + (f"?{query}" if query else "")
+        path = self.request.url.path + (f"?{query}" if query else "")
+        return path if len(path) <= MOST_OF_A_PATH else "/"
 
     @property
     def page(self) -> str:
@@ -90,6 +97,17 @@ class SignInFirst(Exception):
 
 class Missing(Exception):
     """There is no such page for this person; what is somebody else's looks the same."""
+
+
+def known(text: str, form: re.Pattern[str]) -> str:
+    """The text of an address, if it can be what we give out: no database is asked for anything else.
+
+    Raises:
+        Missing: It can't.
+    """
+    if form.fullmatch(text) is None:
+        raise Missing
+    return text
 
 
 class FormRefused(Exception):

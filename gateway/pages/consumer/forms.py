@@ -1,8 +1,9 @@
 """Forms that nobody else can send: a token for each session and each address, and the browser's own word.
 
 OWASP's synchronizer token pattern, with HMAC (RFC 2104) in place of storage: the key is made from the
-session's cookie, the message is where the form goes. So a token is worth nothing in another session, nor for
-another consent or handle. Fetch Metadata and Origin are looked at besides, where a browser sends them.
+session's cookie, the message is where the form goes and the language of its page. So a token is worth nothing
+in another session, nor for another consent or handle, and what somebody agrees to is what they have read, not
+what they would read by now. Fetch Metadata and Origin are looked at besides, where a browser sends them.
 """
 
 from __future__ import annotations
@@ -27,9 +28,14 @@ TOO_LARGE = N_("The form is too large.")
 NO_FORM = N_("This is not a form that this page knows.")
 
 
-def token(session: Session, path: str) -> str:
-    """What a form that goes to ``path`` carries."""
-    made = hmac.digest(session.secret("form"), path.encode(), hashlib.sha256)
+def token(session: Session, path: str, language: str) -> str:
+    """What a form that goes to ``path`` carries; ``language`` is the tag of its page's."""
+    return f"{language}.{proof(session, f'{path} {language}')}"
+
+
+def proof(session: Session, what: str) -> str:
+    """What this session alone can show for ``what``."""
+    made = hmac.digest(session.secret("form"), what.encode(), hashlib.sha256)
     return base64.urlsafe_b64encode(made).decode().rstrip("=")
 
 
@@ -54,14 +60,16 @@ async def read(request: Request) -> QueryParams:
     return QueryParams(fields)
 
 
-def require_own(request: Request, session: Session, fields: QueryParams, url: str) -> None:
-    """Return only if this form is one that we gave to this session, for this address.
+def require_own(request: Request, session: Session, fields: QueryParams, url: str) -> str:
+    """Return in which language its page was, if we gave this form to this session, for this address.
 
     Raises:
         FormRefused: It isn't.
     """
-    if not (is_own(request.headers, url) and holds(session, request.url.path, fields.get(FIELD, ""))):
+    language, _, shown = fields.get(FIELD, "").partition(".")
+    if not (is_own(request.headers, url) and holds(session, f"{request.url.path} {language}", shown)):
         raise FormRefused(FOREIGN, 403)
+    return language
 
 
 def is_own(headers: Mapping[str, str], url: str) -> bool:
@@ -74,6 +82,6 @@ def is_own(headers: Mapping[str, str], url: str) -> bool:
     return origin is None or origin == f"{own.scheme}://{own.netloc}"
 
 
-def holds(session: Session, path: str, found: str) -> bool:
-    """Whether ``found`` is the token of this session and this path; compared in constant time."""
-    return hmac.compare_digest(token(session, path).encode(), found.encode("utf-8", "replace"))
+def holds(session: Session, what: str, found: str) -> bool:
+    """Whether ``found`` is the proof of this session for ``what``; compared in constant time."""
+    return hmac.compare_digest(proof(session, what).encode(), found.encode("utf-8", "replace"))

@@ -127,7 +127,7 @@ class Frame:
                 language=visit.language,
                 others=[each for each in words.languages().values() if each is not visit.language],
                 development=self.desk.settings.mode == "development",
-                hidden=lambda path: _hidden(session, path),
+                hidden=lambda path: _hidden(session, path, visit.language.tag),
                 style=static_path("style.css"),
                 icon=static_path("icon.svg"),
                 **({"here": ""} | given),
@@ -148,9 +148,10 @@ class Frame:
         try:
             visit = self._visit(request)
             if fields is not None:
-                forms.require_own(request, visit.signed_in, fields, self.desk.settings.pages.url)
+                url = self.desk.settings.pages.url
+                read_in = forms.require_own(request, visit.signed_in, fields, url)
                 chosen = frozenset(name for name, value in fields.multi_items() if value == "on")
-                visit = replace(visit, form=fields, chosen=chosen)
+                visit = replace(visit, form=fields, chosen=chosen, read_in=read_in)
             return show(visit)
         except Exception as error:
             return self._explained(visit, error, is_form=fields is not None)
@@ -221,9 +222,9 @@ def attached(name: str) -> dict[str, str]:
     return {"content-disposition": f'attachment; filename="{name}"'} | UNKEPT
 
 
-def _hidden(session: Session | None, path: str) -> Markup:
+def _hidden(session: Session | None, path: str, language: str) -> Markup:
     """The field with the form's token."""
-    made = forms.token(session, path) if session else ""
+    made = forms.token(session, path, language) if session else ""
     return Markup('<input type="hidden" name="{}" value="{}">').format(forms.FIELD, made)
 
 

@@ -11,15 +11,15 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from consent import register
-from consent.grant import window
+from consent.grant import State, window
 from consent.register import Entry, Invitation, InvitationClosed, NotFound, NothingLeft, SubjectIsFrozen
 from consent.register.terms import NOTICE_VERSION
 from gateway import decisions, partners
 from gateway.ledger import Transaction
 from gateway.pages.consumer import forms
 from gateway.pages.consumer.attempts import Attempts
-from gateway.pages.consumer.desk import CONSUMER, FormRefused, Missing, SignInFirst, Visit
-from gateway.pages.consumer.frame import Frame
+from gateway.pages.consumer.desk import CONSUMER, FormRefused, Missing, SignInFirst, Visit, known
+from gateway.pages.consumer.frame import Frame, Show
 from gateway.pages.consumer.words import N_
 from gateway.quota.burst import Limit
 from scoregate.proof.claims import inquiry_of
@@ -44,7 +44,7 @@ UNKNOWN = N_(
 )
 NOTHING_LEFT = N_("With everything left out there would be nothing to answer from. Leave one on, or say no.")
 GUESSES = Limit(calls_per_second=1, burst_calls=10)
-"""Handles that lead nowhere, of one person; a handle has 130 unguessable bits."""
+"""Handles that lead one person nowhere, be they anybody's or none; a handle has 130 unguessable bits."""
 
 
 class InvitationPages:
@@ -59,11 +59,20 @@ class InvitationPages:
         """The pages' addresses."""
         frame = self._frame
         return [
-            Route("/i/{handle}", frame.page(self._show)),
-            Route("/i/{handle}/allow", frame.form(self._allow), methods=["POST"]),
-            Route("/i/{handle}/deny", frame.form(self._deny), methods=["POST"]),
-            Route("/i/{handle}/done", frame.page(self._done)),
+            Route("/i/{handle}", frame.page(partial(self._counted, self._show))),
+            Route("/i/{handle}/read", frame.form(partial(self._counted, self._read)), methods=["POST"]),
+            Route("/i/{handle}/allow", frame.form(partial(self._counted, self._allow)), methods=["POST"]),
+            Route("/i/{handle}/deny", frame.form(partial(self._counted, self._deny)), methods=["POST"]),
+            Route("/i/{handle}/done", frame.page(partial(self._counted, self._done))),
         ]
+
+    def _counted(self, show: Show, visit: Visit) -> Response:
+        """Whatever leads nowhere counts, so that how often it may is the same for every handle."""
+        try:
+            return show(visit)
+        except (Missing, NotFound):
+            self._misses.spend(visit.subject)
+            raise
 
     def _show(self, visit: Visit) -> Response:
         if visit.session is None:  # the same for every handle
@@ -72,7 +81,7 @@ class InvitationPages:
         if found.state_at(visit.now) != "PENDING":
             return self._over(visit, found)
         if not self._meets(visit, found):
-            self._turn_away(visit, found)
+            return self._asked_by_name(visit, found)
         with self._desk.store.reading() as connection:
             partner = partners.partner(connection, found.partner_id)
             frozen = register.frozen_at(connection, visit.subject)
@@ -93,19 +102,35 @@ class InvitationPages:
             unless_chosen=UNLESS_CHOSEN,
         )
 
-    def _turn_away(self, visit: Visit, found: Invitation) -> None:
-        """Whoever looks is not known to be the person whom the lender named.
+    def _asked_by_name(self, visit: Visit, found: Invitation) -> Response:
+        """Whoever looks is not the person whom the lender named: nothing is told, and nothing ends.
+
+        Another site can send a browser here, and would learn from the end of an invitation who is not before
+        it. So it ends only once somebody presses, in a form of ours.
+
+        Raises:
+            FormRefused: Their login does not say enough to tell.
+        """
+        _require_told(visit, found)
+        self._misses.spend(visit.subject)
+        return self._frame.render(visit, "named.html", handle=found.handle)
+
+    def _read(self, visit: Visit) -> Response:
+        """Somebody wants to read what another was asked, and the invitation ends.
 
         Raises:
             FormRefused: Their login does not say enough to tell; nothing has ended.
-            Missing: They are somebody else, and the invitation has ended.
+            Missing: They are somebody else.
         """
-        if found.identity.keys() - visit.signed_in.person.traits.keys():
-            log.warning("a login lacks what an invitation asks for", page="/i/{handle}")
-            raise FormRefused(UNKNOWN, 409)
-        if visit.request.method == "GET" and "sec-purpose" not in visit.request.headers:  # not looked ahead
-            with suppress(InvitationClosed):  # by a second tab, a moment ago
-                self._desk.ledger.change(partial(decisions.mismatch, handle=found.handle, actor=CONSUMER))
+        found = self._found(visit)
+        if found.state_at(visit.now) != "PENDING":
+            return self._over(visit, found)
+        if self._meets(visit, found):
+            return RedirectResponse(f"/i/{found.handle}", 303)
+        _require_told(visit, found)
+        self._frame.acts.spend(visit.subject)
+        with suppress(InvitationClosed):  # by a second tab, a moment ago
+            self._desk.ledger.change(partial(decisions.mismatch, handle=found.handle, actor=CONSUMER))
         raise Missing
 
     def _allow(self, visit: Visit) -> Response:
@@ -122,7 +147,7 @@ class InvitationPages:
             traits=visit.signed_in.person.traits,
             matcher=self._desk.matcher,
             excluded=frozenset(InputFamily) - chosen,
-            notice_version=f"{NOTICE_VERSION}.{visit.language.tag}",
+            notice_version=f"{NOTICE_VERSION}.{visit.read_in}",
         )
         try:
             work = partial(_as_shown, allow=allow, handle=handle, lines=visit.form.get("lines", ""))
@@ -147,7 +172,7 @@ class InvitationPages:
             self._desk.ledger.change(deny)
         except InvitationClosed as error:
             raise FormRefused(NOT_OPEN, 409) from error
-        proof = forms.token(visit.signed_in, _denied(found.handle))
+        proof = forms.proof(visit.signed_in, _denied(found.handle))
         return RedirectResponse(f"/i/{found.handle}/done?denied={proof}", 303)
 
     def _done(self, visit: Visit) -> Response:
@@ -163,7 +188,18 @@ class InvitationPages:
                 raise Missing
             partner = partners.partner(connection, found.partner_id)
         back = decisions.return_link(found, partner.contract)
-        return self._frame.render(visit, "decided.html", entry=entry, partner=partner, back=back)
+        state = entry.grant.state_at(visit.now) if entry else None
+        frozen = entry is not None and entry.grant.frozen_at not in (None, entry.grant.lifts)
+        return self._frame.render(
+            visit,
+            "decided.html",
+            entry=entry,
+            partner=partner,
+            back=back,
+            state=state,
+            frozen=frozen,
+            may_ask=state is State.ACTIVE and not frozen,
+        )
 
     def _over(self, visit: Visit, found: Invitation) -> Response:
         if self._is_theirs(visit, found):
@@ -185,12 +221,20 @@ class InvitationPages:
         if visit.session is None:
             raise SignInFirst
         self._misses.require(visit.subject)
-        try:
-            with self._desk.store.reading() as connection:
-                return register.invitation(connection, visit.request.path_params["handle"])
-        except NotFound:
-            self._misses.spend(visit.subject)
-            raise
+        handle = known(visit.request.path_params["handle"], register.ID)
+        with self._desk.store.reading() as connection:
+            return register.invitation(connection, handle)
+
+
+def _require_told(visit: Visit, found: Invitation) -> None:
+    """Return only if the login says of its person all that the lender has named.
+
+    Raises:
+        FormRefused: It doesn't, so nobody can tell.
+    """
+    if found.identity.keys() - visit.signed_in.person.traits.keys():
+        log.warning("a login lacks what an invitation asks for", page="/i/{handle}")
+        raise FormRefused(UNKNOWN, 409)
 
 
 def _as_shown(tx: Transaction, allow: Allow, handle: str, lines: str) -> Entry | None:

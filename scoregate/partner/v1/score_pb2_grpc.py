@@ -71,8 +71,9 @@ class ScoreServiceServicer:
     def CheckThreshold(self, request, context):
         """Says whether the score reaches a registered threshold. One unit; no number or band leaves.
 
-        Like bands, the answers of a month rest on the month's first score, in its cell of 50 points, with one set of
-        excluded families and to whichever partner it was told first: to ask again tells nothing new.
+        Like bands, the answers of a month rest on the month's first score of the same families, in its cell of 50
+        points, to whichever partner it was told first: to ask again tells nothing new, nor does it to exclude families
+        that no score rests on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,10 +1,11 @@
 """The consumers' pages: how long each takes, how much it is, and GetScore while people read them.
 
-The person whose pages are measured has 300 consents with four lenders and 100,000 entries in the log, every
-one a real release: asked for in batches at a gateway's door, with other people's between them, and followed
-by the auditor. The pages are a process of their own on the server's core. Each is asked for in turn, on a
-connection that stays open, and timed from the first byte sent to the last one read, so loopback and this
-side's reading are in it. It weighs what a first visit transfers: headers, page, style sheet and icon.
+The person whose pages are measured has 300 consents with four lenders, 25 cases as long as they may be, and
+100,000 entries in the log, every one a real release: asked for in batches at a gateway's door, with other
+people's between them, and followed by the auditor. The pages are a process of their own on the server's
+core. Each is asked for in turn, on a connection that stays open, and timed from the first byte sent to the
+last one read, so loopback and this side's reading are in it. It weighs what a first visit transfers: headers,
+page, style sheet and icon.
 
 Then GetScore runs twice in each round: while nobody reads, and while three people read all of their pages,
 their own score too, at the pace of a page in a quarter of a second each. The pages then share the
@@ -24,6 +25,7 @@ from itertools import cycle
 from threading import Event
 
 from consent import register
+from consent.register import disputes
 from gateway.audit import persons
 from gateway.audit.private import Vault
 from gateway.pages.consumer.frame import static_files
@@ -131,13 +133,13 @@ def pages(ground: Ground) -> Findings:
         for subject in [PERSON] * OF_THE_PERSON + [next(others) for _ in range(OF_OTHERS)]
     ]
     made = installation.found(
-        ground.folder / "home-pages", ground.engine_folder, lenders=lenders, people=people
+        ground.folder / "home-pages", ground.engine_folder, lenders=lenders, people=people, complains=PERSON
     )
     static, on_sqlite = _all_pages(ground, made)
     beside = _beside(ground, made)
     with postgres.postgres(ground.folder / "postgres-pages", ground.server_core) as database:
         home = ground.folder / "home-pages-postgres"
-        made = installation.found(home, ground.engine_folder, database.url, lenders, people)
+        made = installation.found(home, ground.engine_folder, database.url, lenders, people, PERSON)
         _, on_postgres = _all_pages(ground, made)
     found = {
         store: {each.page.name: each.plain(static) for each in loaded}
@@ -213,6 +215,7 @@ def _pages(store: Store, made: Installation, handle: str) -> list[Page]:
     vault = Vault(read_secret(made.settings.secrets.master_key))
     with store.reading() as connection:
         consents = register.latest_of_subject(connection, PERSON, before="", limit=1_000)
+        cases = disputes.disputes_of_subject(connection, PERSON)
         (newest,) = persons.entries_about(connection, vault, PERSON, limit=1).entries
     consent, last = consents[0], consents[-10].grant.consent_id
     early = newest.leaf_index // 50
@@ -233,6 +236,7 @@ def _pages(store: Store, made: Installation, handle: str) -> list[Page]:
         Page("/asked/…/leaf", f"/asked/{newest.leaf_index}/leaf", has_style=False),
         Page("/asked/…/receipt.json", f"/asked/{newest.leaf_index}/receipt.json", has_style=False),
         Page("/wrong", "/wrong"),
+        Page("/wrong, in the middle", f"/wrong?before={cases[len(cases) // 2].reference}"),
         Page("/freeze", "/freeze"),
         Page("a page that there is not", "/asked/999999999", 404),
         *(Page(f"/static/….{name[-3:]}", f"/static/{name}", has_style=False) for name in static_files()),

@@ -2,16 +2,19 @@
 
 What is proved is that nobody can tell two people apart whose scores lie in the same cells. Each of the people
 has a twin; month by month their scores wander, always within one cell. The lenders (``attack``) move scores
-as they like, ask on either side of it, and choose by what they have heard. Where twins are ever told
-apart, a score was narrowed below its cell.
+as they like, ask on either side of it, and choose by what they have heard. Each consent leaves out families
+at random, most of which the model does not use. Where twins are ever told apart, a score was narrowed below
+its cell.
 
 Afterwards they lay all that they hold side by side (``joined``), to find who is the same person.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from unittest import mock
 
 from consent.pairwise import Pairwise
@@ -19,7 +22,7 @@ from gateway.server import Seams
 from gateway.thresholds import cells
 from scoregate.words import CalendarUnit
 from scoring.service import Engine
-from tests.prove.bisection.attack import Attack, Pair
+from tests.prove.bisection.attack import Allowed, Attack, Pair
 from tests.prove.bisection.engine import Moved
 from tests.prove.bisection.joined import matches
 from tests.prove.campaign import SQLITE, Finding, Stage
@@ -40,9 +43,13 @@ def bisection(stage: Stage) -> Iterator[Finding]:
         with _installation(stage, store) as (world, engine):
             attack = _attack(stage, world, engine, people, months)
             same = matches(attack.held)
+        few = stage.size(full=50, small=8)
         with _careless(), _installation(stage, store) as (world, engine):
-            bare = _attack(stage, world, engine, few := stage.size(full=50, small=8), 2)
+            bare = _attack(stage, world, engine, few, 2)
             found = matches(bare.held)
+        with _by_what_is_left_out(), _installation(stage, store) as (world, engine):
+            apart = _attack(stage, world, engine, few, 2).told_apart
+        outcomes = {"yes": attack.yes, "no": attack.no, "refreshes": attack.refreshes}
         yield Finding(
             law="nobody can tell two scores of one cell apart, whatever they cause and ask",
             store=store,
@@ -51,8 +58,19 @@ def bisection(stage: Stage) -> Iterator[Finding]:
             control="no cell is remembered",
             control_runs=few * 2,
             control_violations=len(bare.told_apart),
-            outcomes={"yes": attack.yes, "no": attack.no, "refreshes": attack.refreshes},
+            outcomes=outcomes,
             figures={"questions": attack.questions},
+            evidence=tuple(attack.told_apart[:EVIDENCE]),
+        )
+        yield Finding(
+            law="nor by leaving out families that the model does not use",
+            store=store,
+            runs=people * months,
+            violations=len(attack.told_apart),
+            control="each excluded set has a first answer of its own",
+            control_runs=few * 2,
+            control_violations=len(apart),
+            outcomes={"without one that it uses": attack.less},
             evidence=tuple(attack.told_apart[:EVIDENCE]),
         )
         yield Finding(
@@ -83,11 +101,18 @@ def _attack(stage: Stage, world: World, engine: Moved, people: int, months: int)
         for name, thresholds in LENDERS.items()
     }
     pairs = [Pair(number, stage.seed) for number in range(people)]
-    subjects = [subject for pair in pairs for subject in pair.subjects]
-    wanted = [(lender, subject, TERMS) for lender in lenders for subject in subjects]
-    names = ((lender, subject) for lender, subject, _ in wanted)
-    ids = dict(zip(names, allow(world.settings, wanted), strict=True))
-    attack = Attack(world, lenders, LENDERS, ids, pairs, engine)
+    wanted = [
+        (lender, subject, left_out)
+        for lender in lenders
+        for pair in pairs
+        for subject in pair.subjects
+        for left_out in pair.draw(lender)
+    ]
+    terms = [(*whose, replace(TERMS, excluded_families=left_out)) for *whose, left_out in wanted]
+    consents = defaultdict[tuple[str, str], list[Allowed]](list)
+    for consent_id, (lender, subject, left_out) in zip(allow(world.settings, terms), wanted, strict=True):
+        consents[lender, subject].append(Allowed(consent_id, left_out))
+    attack = Attack(world, lenders, LENDERS, consents, pairs, engine)
     for month in range(months):
         stage.step("months", month, months)
         attack.month(month, IN_FLIGHT)
@@ -105,9 +130,16 @@ def _careless() -> Iterator[None]:
 
     with (
         mock.patch.object(Pairwise, "reference", reference),
-        mock.patch.object(cells, "find", side_effect=lambda *_: {}),
+        mock.patch.object(cells, "find", side_effect=lambda *_: defaultdict(dict)),
         mock.patch.object(cells, "keep"),
     ):
+        yield
+
+
+@contextmanager
+def _by_what_is_left_out() -> Iterator[None]:
+    """A cell is found under what its consent leaves out, and in no other way."""
+    with mock.patch.object(cells, "resting_on", side_effect=lambda *_: None):
         yield
 
 

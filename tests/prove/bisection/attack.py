@@ -1,4 +1,8 @@
-"""Two lenders, who choose together what to cause and what to ask next."""
+"""Two lenders, who choose together what to cause, what to leave out and what to ask next.
+
+What a score rests on is the question: of each such set of families they may learn the cell, and no more. What
+they leave out beside it they draw at random, consent by consent.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,9 @@ from random import Random
 from google.protobuf.message import Message
 
 from scoregate.partner.v1 import consent_pb2, score_pb2
-from tests.prove.bisection.engine import HIGHEST, LOWEST, Moved
+from scoregate.words import InputFamily
+from scoring.service import Family
+from tests.prove.bisection.engine import HIGHEST, LOWEST, USED, Families, Moved, used
 from tests.prove.callers import Asked, ask, reasons
 from tests.world import Partner, World
 
@@ -19,9 +25,25 @@ ROUNDS = 4  # questions a month about each
 BAND_SHARE = 0.15
 FARTHEST = 150  # points that a refresh moves a score at most
 FIRST_YEAR = 2024
+CONSENTS = 4  # of each person with each lender
+OTHER_QUESTIONS = 0.2  # of the consents leave out a family that the model uses, too
+QUESTIONS: tuple[Families, ...] = (USED, *((family,) for family in USED))
 
 Answer = score_pb2.GetScoreResponse | score_pb2.CheckThresholdResponse
 Held = Answer | consent_pb2.ConsentEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """A consent, and the families that it leaves out."""
+
+    consent_id: str
+    left_out: frozenset[InputFamily]
+
+    @property
+    def families(self) -> Families:
+        """That a score rests on under it."""
+        return used({Family(family.number) for family in self.left_out})
 
 
 @dataclass(slots=True)
@@ -30,7 +52,18 @@ class Step:
 
     shift: int
     lender: str
+    consent: int  # which of the person's with that lender
+    families: Families
     threshold: int | None  # None: which band?
+
+
+@dataclass(slots=True)
+class Open:
+    """What is still open of a person's score of one question this month."""
+
+    low: int = LOWEST
+    high: int = HIGHEST
+    is_asked: bool = False
 
 
 @dataclass(slots=True)
@@ -39,50 +72,71 @@ class Person:
 
     subject: str
     random: Random  # the twin's runs alike, as long as both are told alike
-    low: int = LOWEST
-    high: int = HIGHEST
-    heard: list[tuple[str, int | None, int]] = field(default_factory=list)
+    month: dict[Families, Open] = field(default_factory=dict)
+    heard: list[tuple[str, int, int | None, int]] = field(default_factory=list)
 
-    def next(self, thresholds: Mapping[str, Sequence[int]], at_first: bool) -> Step:
-        """A question about the middle of what is still open; the month's first comes without a refresh."""
-        if self.low > self.high:  # what was heard makes no sense: the answer was not about this score
-            self.low, self.high = LOWEST, HIGHEST
+    def next(
+        self, thresholds: Mapping[str, Sequence[int]], consents: Mapping[tuple[str, str], Sequence[Allowed]]
+    ) -> Step:
+        """About the middle of what is still open; the month's first of a question comes without a refresh."""
         lender = self.random.choice(sorted(thresholds))
-        threshold = self.random.choice(thresholds[lender])
-        middle = (self.low + self.high + 1) // 2
-        shift = 0 if at_first else max(-FARTHEST, min(FARTHEST, threshold - middle))
-        return Step(shift, lender, None if self.random.random() < BAND_SHARE else threshold)
+        allowed = consents[lender, self.subject]
+        consent = self.random.randrange(len(allowed))
+        families = allowed[consent].families
+        known = self.month.setdefault(families, Open())
+        if known.low > known.high:  # what was heard makes no sense: the answer was not about this score
+            known.low, known.high = LOWEST, HIGHEST
+        middle = (known.low + known.high + 1) // 2
+        threshold = min(thresholds[lender], key=lambda each: abs(each - middle))
+        shift = max(-FARTHEST, min(FARTHEST, threshold - middle)) if known.is_asked else 0
+        known.is_asked = True
+        is_band = self.random.random() < BAND_SHARE
+        return Step(shift, lender, consent, families, None if is_band else threshold)
 
     def hear(self, step: Step, said: int) -> None:
         """Remember it, and narrow what is open."""
-        self.heard.append((step.lender, step.threshold, said))
+        self.heard.append((step.lender, step.consent, step.threshold, said))
+        known = self.month[step.families]
         if step.threshold is None:
             return
         if said:
-            self.low = max(self.low, step.threshold - step.shift)
+            known.low = max(known.low, step.threshold - step.shift)
         else:
-            self.high = min(self.high, step.threshold - step.shift - 1)
+            known.high = min(known.high, step.threshold - step.shift - 1)
 
 
 class Pair:
-    """Two people whose scores are in one cell of 50 points, every month."""
+    """Two people whose scores are in one cell of 50 points, every month and of every question."""
 
     def __init__(self, number: int, seed: int) -> None:
         self.number = number
         self.subjects = (f"twin-{number:04}-a", f"twin-{number:04}-b")
         self.people = tuple(Person(subject, Random(f"{seed}/{number}")) for subject in self.subjects)  # noqa: S311
         self._fate = Random(f"fate {seed}/{number}")  # noqa: S311
-        self._cell = self._fate.randrange(LOWEST, HIGHEST, CELL)
-        self.scores: tuple[int, int] = (LOWEST, LOWEST)
+        self._cells = {families: self._fate.randrange(LOWEST, HIGHEST, CELL) for families in QUESTIONS}
+        self.scores: dict[Families, tuple[int, int]] = {}
         self.is_apart = False
 
     def begin_month(self) -> None:
         """Wander by a cell at most."""
-        self._cell = max(LOWEST, min(HIGHEST - CELL, self._cell + self._fate.choice((-CELL, 0, 0, CELL))))
-        one, other = self._fate.sample(range(self._cell, self._cell + CELL), 2)
-        self.scores = one, other
+        for families, before in self._cells.items():
+            cell = max(LOWEST, min(HIGHEST - CELL, before + self._fate.choice((-CELL, 0, 0, CELL))))
+            one, other = self._fate.sample(range(cell, cell + CELL), 2)
+            self._cells[families], self.scores[families] = cell, (one, other)
         for person in self.people:
-            person.low, person.high = LOWEST, HIGHEST
+            person.month = {}
+
+    def draw(self, lender: str) -> list[frozenset[InputFamily]]:
+        """What the consents of both leave out with this lender."""
+        drawn = Random(f"{lender} {self.number}")  # noqa: S311
+        return [_left_out(drawn) for _ in range(CONSENTS)]
+
+
+def _left_out(random: Random) -> frozenset[InputFamily]:
+    """Any of what the model does not use, and at times one of what it uses."""
+    unused = [family for family in Family if family not in USED and random.random() < 0.5]
+    used_too = [random.choice(USED)] if random.random() < OTHER_QUESTIONS else []
+    return frozenset(InputFamily.of(family.value) for family in (*unused, *used_too))
 
 
 class Attack:
@@ -93,19 +147,19 @@ class Attack:
         world: World,
         lenders: Mapping[str, Partner],
         thresholds: Mapping[str, Sequence[int]],
-        consent_ids: Mapping[tuple[str, str], str],
+        consents: Mapping[tuple[str, str], Sequence[Allowed]],
         pairs: Sequence[Pair],
         engine: Moved,
     ) -> None:
         self._world = world
         self._lenders = lenders
         self._thresholds = thresholds
-        self._consent_ids = consent_ids
+        self._consents = consents
         self._pairs = pairs
         self._engine = engine
         self.told_apart: list[str] = []  # a line for each month in which twins were
         self.held: dict[str, dict[str, list[Held]]] = {lender: {} for lender in lenders}
-        self.yes = self.no = self.refreshes = self.questions = self.events = 0
+        self.yes = self.no = self.refreshes = self.less = self.questions = self.events = 0
 
     def month(self, number: int, in_flight: int) -> None:
         """One month: scores wander, then the lenders ask about everybody, round by round."""
@@ -113,20 +167,21 @@ class Attack:
         for pair in self._pairs:
             pair.begin_month()
         before = {pair.number: len(pair.people[0].heard) for pair in self._pairs}
-        for turn in range(ROUNDS):
+        for _ in range(ROUNDS):
             self._world.clock.move(seconds=60)
-            steps = [
-                (person, score, person.next(self._thresholds, at_first=turn == 0))
-                for pair in self._pairs
-                for person, score in zip(pair.people, pair.scores, strict=True)
-            ]
-            for person, score, step in steps:
-                self._engine.scores[person.subject] = max(LOWEST, min(HIGHEST, score + step.shift))
-                self.refreshes += step.shift != 0
+            steps = []
+            for pair in self._pairs:
+                for which, person in enumerate(pair.people):
+                    step = person.next(self._thresholds, self._consents)
+                    steps.append((person, step))
+                    score = pair.scores[step.families][which] + step.shift
+                    self._engine.scores[person.subject, step.families] = max(LOWEST, min(HIGHEST, score))
+                    self.refreshes += step.shift != 0
+                    self.less += step.families != USED
             for begin in range(0, len(steps), in_flight):
                 chunk = steps[begin : begin + in_flight]
-                asked = [self._ask(person, step) for person, _, step in chunk]
-                for (person, _, step), each in zip(chunk, asked, strict=True):
+                asked = [self._ask(person, step) for person, step in chunk]
+                for (person, step), each in zip(chunk, asked, strict=True):
                     person.hear(step, self._said(person, step, each))
         for pair in self._pairs:
             self._compare(pair, before[pair.number], number)
@@ -138,7 +193,10 @@ class Attack:
                 self._world.freeze(pair.subjects[0], frozen=frozen)
         for name, lender in self._lenders.items():
             whose = {
-                consent_id: subject for (of, subject), consent_id in self._consent_ids.items() if of == name
+                each.consent_id: subject
+                for (of, subject), allowed in self._consents.items()
+                if of == name
+                for each in allowed
             }
             for event in _events(lender):
                 self.held[name].setdefault(whose[event.consent_id], []).append(event)
@@ -146,7 +204,7 @@ class Attack:
 
     def _ask(self, person: Person, step: Step) -> Asked:
         lender = self._lenders[step.lender]
-        consent_id = self._consent_ids[step.lender, person.subject]
+        consent_id = self._consents[step.lender, person.subject][step.consent].consent_id
         request: Message = lender.query(consent_id, disclosure="DISCLOSURE_BAND")
         if step.threshold is not None:
             request = lender.threshold_query(consent_id, threshold=step.threshold)

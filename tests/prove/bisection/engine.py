@@ -1,8 +1,8 @@
-"""An engine whose scores the campaign sets. Its model is the real one's."""
+"""An engine whose scores the campaign sets, of a model that uses two families of the five."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future
 from datetime import date
 
@@ -10,30 +10,36 @@ from gateway.engine import EmbeddedEngine, ModelCard, Outcomes
 from scoring.service import Engine, Family, Query, Scored
 
 LOWEST, HIGHEST = 350, 950
+USED = (Family.HISTORY, Family.CAPACITY)
+
+Families = tuple[Family, ...]
+
+
+def used(excluded: Collection[Family]) -> Families:
+    """The families that a score rests on where these are excluded."""
+    return tuple(family for family in USED if family not in excluded)
 
 
 class Moved:
-    """Says of everybody what ``scores`` has, as of ``epoch``."""
+    """Says of everybody what ``scores`` has for the families that are left, as of ``epoch``."""
 
     is_near = True
 
     def __init__(self, scorer: Engine) -> None:
         self._model = EmbeddedEngine(scorer).model()
-        self.scores: dict[str, int] = {}
+        self.scores: dict[tuple[str, Families], int] = {}
         self.epoch = date(2024, 1, 1)
 
     def ask(self, queries: Sequence[Query], *, as_of: date, timeout: float) -> Future[Outcomes]:
         """At once."""
         del as_of, timeout
         found: Future[Outcomes] = Future()
-        families = (Family.HISTORY,)
-        found.set_result(
-            [
-                Scored(query.subject, self.epoch, self.scores[query.subject], (), families, self._model.model)
-                for query in queries
-            ]
-        )
+        found.set_result([self._score(query.subject, used(query.excluded)) for query in queries])
         return found
+
+    def _score(self, subject: str, families: Families) -> Scored:
+        score = self.scores[subject, families]
+        return Scored(subject, self.epoch, score, (), families, self._model.model)
 
     def model(self) -> ModelCard:
         """The real one's."""

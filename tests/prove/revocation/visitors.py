@@ -37,7 +37,7 @@ class Visitor:
 
     def form(self, path: str) -> Begin:
         """The form that goes to ``path``, filled in; its button is not pressed yet."""
-        body = urlencode({forms.FIELD: forms.token(self._session, path)})
+        body = urlencode({forms.FIELD: forms.token(self._session, path, "en")})
         headers = {
             "cookie": self._cookies,
             "origin": f"http://{self._host}",

@@ -1,7 +1,8 @@
 """A login that has begun and not yet come back: what the browser keeps of it, signed, until then.
 
 Only the browser that began a login can end it (RFC 9700, 4.7), within ten minutes and once. That it was used
-is known to this process alone; elsewhere the code, which a provider takes once, is what stops a replay.
+is known to this process alone; elsewhere the code, which a provider takes once, is what stops a replay. The
+browser keeps it for an hour, so that whoever comes back too late is still led to the page that they wanted.
 """
 
 from __future__ import annotations
@@ -18,10 +19,18 @@ from gateway.pages.consumer.signin.openid import Question
 from scoregate.instants import micros
 
 LIFE = timedelta(minutes=10)
+KEPT = timedelta(hours=1)
 
 
 class NotBegun(Exception):
-    """This browser began no such login, too long ago, or has ended it."""
+    """This browser began no such login, too long ago, or has ended it.
+
+    ``next`` is where it wanted to go with the latest that it began, as far as it has kept that.
+    """
+
+    def __init__(self, next_path: str = "/") -> None:
+        super().__init__()
+        self.next = next_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +69,9 @@ class Beginnings:
             raise NotBegun from error
         question = Question(**kept["question"])
         if not hmac.compare_digest(question.state.encode(), state.encode()):
-            raise NotBegun
+            raise NotBegun(kept["next"])
         if kept["until"] <= micros(now) or question.state in self._used:
-            raise NotBegun
+            raise NotBegun(kept["next"])
         self._used = {each: until for each, until in self._used.items() if until > micros(now)}
         self._used[question.state] = kept["until"]
         return Begun(question, kept["next"])

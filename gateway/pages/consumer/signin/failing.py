@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.pages.consumer.signin.begun import NotBegun
-from gateway.pages.consumer.signin.openid import CodeRefused, ProviderFailed, Unproven
+from gateway.pages.consumer.signin.openid import CodeRefused, NotAskedAnew, ProviderFailed, Unproven
 from gateway.pages.consumer.words import N_
 from gateway.quota.burst import BurstExceeded
 from gateway.store import StoreUnavailable
@@ -49,6 +49,14 @@ DOUBTFUL = Failure(
     N_("This sign-in can't be trusted"),
     N_("The answer of the service that knows you could not be verified, so nobody was signed in. Try again."),
 )
+NOT_ASKED = Failure(
+    502,
+    N_("This sign-in can't be trusted"),
+    N_(
+        "You signed out here, so you should have been asked anew who you are. It seems that you were not. "
+        "Sign out at the service that knows you too, then try again."
+    ),
+)
 USED_UP = Failure(400, N_("This sign-in took too long"), N_("Its code is used up or too old. Try again."))
 UNKNOWN = Failure(
     403,
@@ -73,6 +81,7 @@ _FAILURES: dict[type[Exception], tuple[Failure, str]] = {
     NotBegun: (NOT_YOURS, "begun elsewhere, too old, or used"),
     CodeRefused: (USED_UP, "the provider refuses the code"),
     Unproven: (DOUBTFUL, "the provider's answer proves nothing"),
+    NotAskedAnew: (NOT_ASKED, "the provider's auth_time is missing or old, and max_age was 0"),
     StoreUnavailable: (UNAVAILABLE, "the database does not answer"),
     SQLAlchemyError: (UNAVAILABLE, "the database does not answer"),
 }

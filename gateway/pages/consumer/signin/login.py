@@ -24,8 +24,9 @@ from consent.pairwise import SUBJECT
 from gateway.audit.private import Vault
 from gateway.pages.consumer import forms
 from gateway.pages.consumer.attempts import Attempts
+from gateway.pages.consumer.desk import MOST_OF_A_PATH
 from gateway.pages.consumer.signin import sessions
-from gateway.pages.consumer.signin.begun import LIFE, Beginnings, Begun, NotBegun
+from gateway.pages.consumer.signin.begun import KEPT, Beginnings, Begun, NotBegun
 from gateway.pages.consumer.signin.failing import (
     EXPECTED,
     REFUSED,
@@ -44,8 +45,8 @@ from gateway.store import Store
 log = structlog.get_logger()
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
-MOST_OF_A_PATH = 1_024
 DAY_SECONDS = 86_400
+PHONE, PHONE_VERIFIED = "phone_number", "phone_number_verified"
 # A path of our own: what a browser might read as another host, or as two lines, is none.
 OWN_PATH = re.compile(rf"/(?!/)(?!.*//)[!-\[\]-~]{{0,{MOST_OF_A_PATH - 1}}}")
 
@@ -98,10 +99,12 @@ class Login:
         self._attempts = attempts or Attempts()
         self._beginnings = Beginnings(vault.derive("login"))
         self._secure = settings.pages.url.startswith("https:")
-        # RFC 6265bis 4.1.3: with the prefix no other host of the domain can plant one.
-        self.cookie = "__Host-scoregate" if self._secure else "scoregate"
-        self.begun_cookie = "__Secure-scoregate-login" if self._secure else "scoregate-login"
-        self.left_cookie = "__Secure-scoregate-left" if self._secure else "scoregate-left"
+        # RFC 6265bis 4.1.3: with the prefix no other host of the domain can plant one, be it a session or a
+        # login that somebody else began.
+        prefix = "__Host-" if self._secure else ""
+        self.cookie, self.begun_cookie, self.left_cookie = (
+            f"{prefix}{name}" for name in ("scoregate", "scoregate-login", "scoregate-left")
+        )
         self._wanted = {
             Trait.NAME: settings.pages.name_claim,
             Trait.DOCUMENT: settings.pages.document_claim,
@@ -134,11 +137,11 @@ class Login:
     def begin_cookie(self, response: Response, session: Session) -> None:
         """Have the browser keep a session."""
         life = self._pages.session_minutes * 60
-        self._set(response, self.cookie, session.token, path="/", max_age=life)
+        self._set(response, self.cookie, session.token, max_age=life)
 
     def clear_cookie(self, response: Response) -> None:
         """Have the browser forget its session."""
-        self._set(response, self.cookie, "", path="/", max_age=0)
+        self._set(response, self.cookie, "", max_age=0)
 
     async def _begin(self, request: Request) -> Response:
         return await self._guarded(request, self._to_the_provider)
@@ -160,7 +163,8 @@ class Login:
         failure, why = explained(error)
         log.info("a login failed", why=why)
         if not hasattr(request.state, "try_again"):
-            self._try_again(request, own_path(request.query_params.get("next", "")))
+            asked = request.query_params.get("next", "")
+            self._try_again(request, error.next if isinstance(error, NotBegun) else own_path(asked))
         response = self._problem(request, failure.status, failure.title, failure.text)
         if isinstance(error, BurstExceeded):
             response.headers["retry-after"] = str(-(-error.verdict.retry_after_us // MICROS))
@@ -170,14 +174,13 @@ class Login:
         request.state.try_again = f"/login?next={quote(next_path, safe='/')}"
 
     async def _to_the_provider(self, request: Request) -> Response:
-        question = new_question()
         now = self._clock()
-        wanted = [self._pages.subject_claim, *self._wanted.values()]
-        has_left = bool(request.cookies.get(self.left_cookie))
-        address = await self._issuer.address(question, wanted=wanted, now=now, anew=has_left)
+        question = new_question(now, anew=bool(request.cookies.get(self.left_cookie)))
+        wanted = [self._pages.subject_claim, *self._wanted.values(), PHONE_VERIFIED]
+        address = await self._issuer.address(question, wanted=wanted, now=now)
         begun = Begun(question, own_path(request.query_params.get("next", "")))
         response = RedirectResponse(address, 303)
-        self._set_begun(response, self._beginnings.seal(begun, now=now), int(LIFE.total_seconds()))
+        self._set_begun(response, self._beginnings.seal(begun, now=now), int(KEPT.total_seconds()))
         return response
 
     async def _from_the_provider(self, request: Request) -> Response:
@@ -193,8 +196,14 @@ class Login:
         refusal, code = _only(request, "error"), _only(request, "code")
         if refusal is not None:
             raise Refused(REFUSED, f"the provider says {refusal if refusal in REFUSALS else 'no'}")
-        # 3. The provider says who it is, for this login and for us.
-        said = await self._issuer.answer(code or "", begun.question, wanted=self._wanted.values(), now=now)
+        # 3. The provider says who it is, for this login and for us; after a sign-out, that it asked again.
+        said = await self._issuer.answer(
+            code or "",
+            begun.question,
+            wanted=self._wanted.values(),
+            beside={PHONE_VERIFIED: self._pages.phone_claim},
+            now=now,
+        )
         person = self._person(said)
         # 4. A session that nobody has seen before takes the place of whatever this browser had.
         old = request.cookies.get(self.cookie, "")
@@ -219,7 +228,10 @@ class Login:
         if not isinstance(subject, str) or not SUBJECT.fullmatch(subject):
             raise Refused(UNKNOWN, "the claim in pages.subject_claim is missing, or no subject id")
         found = {trait: said.get(claim) for trait, claim in self._wanted.items()}
-        if said.get("phone_number_verified", True) is not True:  # OpenID Connect Core 1.0, 5.1
+        # What nobody has verified is whatever somebody typed. For the standard's claim another one says it
+        # (OpenID Connect Core 1.0, 5.1), and silence is no yes. The operator's own claim is theirs to know.
+        unsaid = self._pages.phone_claim != PHONE
+        if said.get(PHONE_VERIFIED, unsaid) is not True:
             del found[Trait.PHONE]
         traits = {
             trait: text
@@ -249,14 +261,14 @@ class Login:
             sessions.end(connection, session.token)
 
     def _set_begun(self, response: Response, value: str, max_age: int) -> None:
-        self._set(response, self.begun_cookie, value, path="/login", max_age=max_age)
+        self._set(response, self.begun_cookie, value, max_age=max_age)
 
     def _set_left(self, response: Response, value: str, max_age: int) -> None:
-        self._set(response, self.left_cookie, value, path="/login", max_age=max_age)
+        self._set(response, self.left_cookie, value, max_age=max_age)
 
-    def _set(self, response: Response, name: str, value: str, *, path: str, max_age: int) -> None:
+    def _set(self, response: Response, name: str, value: str, *, max_age: int) -> None:
         response.set_cookie(
-            name, value, path=path, max_age=max_age, secure=self._secure, httponly=True, samesite="lax"
+            name, value, path="/", max_age=max_age, secure=self._secure, httponly=True, samesite="lax"
         )
 
 

@@ -55,6 +55,10 @@ class Unproven(LoginFailed):
     """What it said does not prove who this is."""
 
 
+class NotAskedAnew(LoginFailed):
+    """Whom it was to ask again, it let in as it knew them; or it does not say."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """One login, as it was begun. Each is 43 characters that nobody can guess."""
@@ -62,6 +66,7 @@ class Question:
     state: str
     nonce: str
     verifier: str = field(repr=False)
+    since: int | None = None  # seconds, UTC; who signed in there before does so again. None: they need not
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +85,10 @@ class _Known:
     until: datetime
 
 
-def new_question() -> Question:
-    """A login that begins now."""
-    return Question(*(secrets.token_urlsafe(32) for _ in range(3)))
+def new_question(now: datetime, *, anew: bool = False) -> Question:
+    """A login that begins now; ``anew``: whom the provider still knows signs in there again."""
+    state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
+    return Question(state, nonce, verifier, int(now.timestamp()) if anew else None)
 
 
 class Issuer:
@@ -93,18 +99,15 @@ class Issuer:
         self._tls = ssl.create_default_context()
         self._known: _Known | None = None
 
-    async def address(
-        self, question: Question, *, wanted: Iterable[str], now: datetime, anew: bool = False
-    ) -> str:
+    async def address(self, question: Question, *, wanted: Iterable[str], now: datetime) -> str:
         """Where to send the browser; ``wanted`` are claims to ask for.
-
-        ``anew``: whom the provider still knows signs in there again (OpenID Connect Core 1.0, 3.1.2.1).
 
         Raises:
             ProviderFailed: It does not answer as it should.
         """
         known = await self._discover(now)
-        asked: dict[str, Any] = {"prompt": "login"} if anew else {}
+        # Of the two, the age is what a provider must answer for (OpenID Connect Core 1.0, 3.1.2.1).
+        asked: dict[str, Any] = {} if question.since is None else {"prompt": "login", "max_age": "0"}
         if known.takes_claims:
             named = dict.fromkeys(wanted)
             asked["claims"] = json.dumps({"id_token": named, "userinfo": named})
@@ -134,13 +137,22 @@ class Issuer:
             raise Unproven
 
     async def answer(
-        self, code: str, question: Question, *, wanted: Iterable[str], now: datetime
+        self,
+        code: str,
+        question: Question,
+        *,
+        wanted: Iterable[str],
+        beside: Mapping[str, str],
+        now: datetime,
     ) -> Mapping[str, Any]:
         """What the ID token says, and of ``wanted`` what else the provider knows.
+
+        ``beside``: a claim about another is only of worth from where that other comes from.
 
         Raises:
             CodeRefused: The code is used, too old, or of another login.
             Unproven: The ID token is not this provider's, not for us, not for this login, or not of now.
+            NotAskedAnew: They were to sign in there again, and the ID token does not say that they have.
             ProviderFailed: It does not answer as it should.
         """
         known = await self._discover(now)
@@ -148,6 +160,7 @@ class Issuer:
             said = await self._redeem(http, known, code, question)
             keys = await _fetched(http, known.jwks_uri)
             token = self._proven(said, keys, known, question, now)
+            _require_fresh(token, question, now)
             missing = [name for name in wanted if name not in token]
             if not missing or known.userinfo_endpoint is None:
                 return token
@@ -155,7 +168,13 @@ class Issuer:
             more = await _fetched(http, known.userinfo_endpoint, headers=bearer)
         if more.get("sub") != token["sub"]:  # OpenID Connect Core 5.3.2
             raise Unproven
-        return {name: more[name] for name in missing if name in more} | token
+        found = {name: more[name] for name in missing if name in more} | token
+        for about, name in beside.items():
+            found.pop(about, None)
+            source = token if name in token else more
+            if about in source:
+                found[about] = source[about]
+        return found
 
     async def _redeem(
         self, http: httpx.AsyncClient, known: _Known, code: str, question: Question
@@ -258,6 +277,21 @@ class Issuer:
             timeout=PATIENCE_SECONDS,
             headers={"accept": "application/json"},
         )
+
+
+def _require_fresh(token: Mapping[str, Any], question: Question, now: datetime) -> None:
+    """Return only if whoever had to sign in there again has. That it says when is REQUIRED then (Core, 2).
+
+    Raises:
+        NotAskedAnew: They have not, or it does not say.
+    """
+    if question.since is None:
+        return
+    at = token.get("auth_time")
+    if isinstance(at, bool) or not isinstance(at, int | float):
+        raise NotAskedAnew
+    if not question.since - LEEWAY_SECONDS <= at <= now.timestamp() + LEEWAY_SECONDS:
+        raise NotAskedAnew
 
 
 async def _fetched(

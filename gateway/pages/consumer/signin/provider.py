@@ -72,7 +72,12 @@ class _Code:
 
     asked: _Asked
     resident: Resident
-    expires_at: datetime
+    chosen_at: datetime
+
+    @property
+    def expires_at(self) -> datetime:
+        """From then on it is worth nothing."""
+        return self.chosen_at + CODE_LIFE
 
 
 def development_provider(
@@ -188,7 +193,7 @@ class Provider:
         now = self._clock()
         code = secrets.token_urlsafe(32)
         self._codes = {each: kept for each, kept in self._codes.items() if kept.expires_at > now}
-        self._codes[code] = _Code(asked, self._people[subject], now + CODE_LIFE)
+        self._codes[code] = _Code(asked, self._people[subject], now)
         return self._back(asked, {"code": code})
 
     def _read(self, given: QueryParams) -> _Asked:
@@ -268,12 +273,15 @@ class Provider:
             pages.phone_claim: phone,
         }
         claims: dict[str, Any] = {claim: text for claim, text in said.items() if text}
+        if phone:
+            claims["phone_number_verified"] = True
         claims |= {
             pages.subject_claim: subject,
             "sub": subject,
             "iss": self._issuer,
             "aud": pages.client_id,
             "iat": int(now.timestamp()),
+            "auth_time": int(code.chosen_at.timestamp()),  # everybody is asked each time
             "exp": int((now + TOKEN_LIFE).timestamp()),
             "nonce": code.asked.nonce,
         }
