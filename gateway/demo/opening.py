@@ -9,6 +9,7 @@ from gateway.demo.commands import is_listening
 from gateway.demo.page import Page, StepFailed
 from gateway.demo.people import RETURN_ADDRESS, Credentials, Lender, Operator, contract, make_key
 from gateway.demo.stage import Stage
+from gateway.pages.log import POLICY
 from scoregate.client import (
     Consent,
     ConsentState,
@@ -142,7 +143,7 @@ def lender(stage: Stage, page: Page) -> None:
         pinned == VerificationKeys.from_jwks(meadow.client.keys().jwks),
         f"{len(pinned.by_kid)} keys, pinned by the lender",
     )
-    told = stage.gateway.fetch(f"{stage.gateway.log_path}/policy")[1]
+    told = stage.gateway.fetch(POLICY)[1]
     page.check(
         "the log says itself that it needs the witness",
         Policy.parse(told) == Policy.parse(stage.policy.read_bytes()),
@@ -245,8 +246,8 @@ def _check_way_back(page: Page, link: str, state: str, handle: str) -> None:
 
 
 def stranger(stage: Stage, page: Page) -> None:
-    """The lender sends the borrower another link, and somebody else opens it and signs in. They read nothing;
-    and once they press to read, the invitation is over. The lender learns that, and not who it was.
+    """The lender sends the borrower another link, and somebody else opens it and signs in. They read nothing,
+    and once they press to read, the invitation is over; the lender learns that, and not who it was.
     """
     client = stage.meadow.client
     invitation = _invite(stage, secrets.token_urlsafe())

@@ -26,7 +26,7 @@ from scoregate.proof.tlog_proof import TlogProof
 from scoregate.showing import second
 
 INVALID = 3  # the exit code of `scoregate verify`
-FLIPPED = "the first letter of the proof's first hash"
+FLIPPED = "a letter of the proof's first hash"
 
 
 def vouch(stage: Stage, page: Page) -> None:
@@ -167,10 +167,11 @@ def covered(kept: Path) -> int:
 
 
 def flip_byte(kept: Path, changed: Path) -> int:
-    """Write a kept file with one byte changed, in the first hash of its proof; return which byte."""
+    """Write a kept file with one letter of a hash in its proof changed; return which byte."""
     data = kept.read_bytes()
     line = data.index(b"\\nindex ", data.index(b'"proof"')) + 2  # of a text in JSON: newlines are escaped
-    at = data.index(b"\\n", line) + 2
+    first = data.index(b"\\n", line) + 2
+    at = next(each for each in range(first, len(data)) if chr(data[each] ^ 1).isalnum())
     changed.write_bytes(_flipped(data, at))
     return at
 
