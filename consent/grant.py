@@ -181,7 +181,7 @@ class Grant:
         allowed = self.terms.disclosures
         if ask.disclosure not in allowed or (ask.with_reasons and Disclosure.REASONS not in allowed):
             raise ConsentDenied("CONSENT_DISCLOSURE_NOT_ALLOWED")
-        if self.frozen_at is not None and not self._passes_freeze(self.frozen_at):
+        if self.is_frozen:
             raise ConsentDenied("SUBJECT_FROZEN")
         if replay_of is None and self._is_used_up(now):
             raise ConsentDenied("CONSENT_FREQUENCY_EXHAUSTED")
@@ -210,11 +210,19 @@ class Grant:
         often = self.terms.frequency
         return often is not None and self.uses >= often.uses and self.used_in == self.period_at(now)
 
-    def _passes_freeze(self, frozen_at: datetime) -> bool:
-        """Reviews that were agreed to before, and what it was lifted for."""
-        if self.lifts == frozen_at:
-            return True
-        return self.terms.purpose is Purpose.ACCOUNT_REVIEW and self.granted_at < frozen_at
+    @property
+    def is_frozen(self) -> bool:
+        """Whether its person's freeze stops it: not reviews that were agreed to before, nor what it was
+        lifted for.
+        """
+        if self.frozen_at is None or self.is_lifted:
+            return False
+        return self.terms.purpose is not Purpose.ACCOUNT_REVIEW or self.granted_at >= self.frozen_at
+
+    @property
+    def is_lifted(self) -> bool:
+        """Whether the person lifted the freeze that holds now, for this grant alone."""
+        return self.frozen_at is not None and self.lifts == self.frozen_at
 
     def used(self, now: datetime, leaf_index: int) -> Standing:
         """How this grant stands after one more scored answer, whose entry is at ``leaf_index``."""

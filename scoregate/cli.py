@@ -29,7 +29,7 @@ __all__ = ["Output", "Shown", "app", "assemble", "log_app", "main", "one_of", "r
 
 COMMANDS_GROUP = "scoregate.commands"
 INSTALL = 'Install it with its extras "server" and "engine"'
-SERVER_MISSING = f"Partner and audit tools only. {INSTALL} for the rest."
+SERVER_MISSING = f"What calls a gateway, and what checks its proofs. {INSTALL} for what runs one."
 
 
 _OUR_PACKAGES = frozenset({"scoregate", "gateway", "consent", "scoring"})

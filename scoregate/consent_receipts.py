@@ -48,7 +48,7 @@ class Checked:
                 f"{often[0]:,} in each {often[1]} at most, {agreed.time_zone}" if often else "once",
             ),
             ("holds", f"{_second(agreed.not_before)} to {_second(agreed.expires_at)}"),
-            ("answers kept", f"{agreed.data_life_seconds:,} s"),
+            ("answers kept", _length(agreed.data_life_seconds)),
             ("left out", ", ".join(sorted(agreed.excluded_families)) or "nothing"),
             ("digest", f"{agreed.consent_sha256}, {_RECOMPUTED[self.recomputed]}"),
             *(
@@ -77,6 +77,14 @@ class Checked:
         return self.receipt.terms_sha256() == self.receipt.processing.consent_sha256
 
 
+def _length(seconds: int) -> str:
+    """In the largest unit that says it exactly, days at most."""
+    unit, name = next(each for each in _UNITS if seconds % each[0] == 0)
+    count = seconds // unit
+    return f"{count:,} {name}{'' if count == 1 else 's'}"
+
+
+_UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 _RECOMPUTED = {
     True: "which follows from the above; attestations under this consent repeat it",
     False: "of the earlier form, which follows from the terms above, and not from whose consent it is",

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
-from consent.grant import Change, Grant, Standing, State
+from consent.grant import OPEN, Change, Grant, Standing, State
 from consent.register import tables
 from consent.register.tables import grants, subjects
 from consent.register.terms import is_intact, load
@@ -168,6 +168,17 @@ def store_uses(connection: Connection, used: Mapping[str, Standing]) -> None:
 
 
 # --- freezes
+
+
+def lifted_of_subject(connection: Connection, subject: str, *, limit: int) -> list[Entry]:
+    """The open grants for which the person lifted the freeze that holds now, newest first."""
+    query = _whole.where(
+        grants.c.subject == subject,
+        grants.c.lifts_us == subjects.c.frozen_at_us,
+        tables.standings.c.state.in_([state.value for state in OPEN]),
+    )
+    order = (grants.c.granted_at_us.desc(), grants.c.consent_id.desc())
+    return [_entry(row) for row in connection.execute(query.order_by(*order).limit(limit)).all()]
 
 
 def frozen_at(connection: Connection, subject: str) -> datetime | None:

@@ -13,8 +13,8 @@ from scoregate.instants import micros, moment
 from scoregate.proof.digest import TermsForm, terms_form
 from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Purpose
 
-NOTICE_VERSION = "2026-11"
-"""The version of the words that the person saw; those of a page add their language, as in 2026-11.zh-Hans."""
+NOTICE_VERSION = "2026-12"
+"""The version of the words that the person saw; those of a page add their language, as in 2026-12.zh-Hans."""
 
 
 def consent_digest(grant: Grant, notice_version: str) -> bytes:

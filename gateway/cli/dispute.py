@@ -44,8 +44,10 @@ def list_(
     if not found:
         admin.show(told, "There are no disputes." if with_resolved else "Nothing waits for an answer.")
         return
-    columns = ("reference", "what", "due", "person", "state", "words")
-    admin.show(told, listing("Disputes", columns, map(_row, found)))
+    columns = ("reference", "what", "due", "person", "state", "words", *(["answer"] if with_resolved else []))
+    # Where none was answered yet there is no answer to show.
+    rows = ((*_row(each), *([each.outcome] if with_resolved else [])) for each in found)
+    admin.show(told, listing("Disputes", columns, rows))
 
 
 @app.command()

@@ -35,7 +35,8 @@ _REMEDIES = {  # where the catalogue's words are for a program that repeats its 
     "FIELD_INVALID": "Correct them and run the command again.",
     "METHOD_NOT_ALLOWED": "Name a certificate of the right role with --cert and --key: an operator's to "
     "administer, a compliance officer's to read the log.",
-    "SUBJECT_FROZEN": "Only the person can lift it: `scoregate consent unfreeze --subject ID`.",
+    "SUBJECT_FROZEN": "Only the person can lift it: for this consent alone (--lift-freeze), or for all "
+    "(`scoregate consent unfreeze --subject ID`).",
     "AUDIT_UNAVAILABLE": "Check the gateway's disk and database, then run the command again.",
     "BURST_EXCEEDED": "Run the command again in a moment.",
     "CONCURRENCY_EXCEEDED": "Run the command again in a moment.",

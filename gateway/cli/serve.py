@@ -168,7 +168,10 @@ def _serve_pages(there: Settings, output: Output) -> None:
         structlog.get_logger().info("serving", mode=there.mode, pages=address)
         if output is Output.JSON or there.mode == "development":
             found = {"mode": there.mode, "pages": address, "url": there.pages.url}
-            show(output, found, DEVELOPMENT_ONLY, f"Pages at http://{address}, for people {there.pages.url}")
+            people = (
+                "" if there.pages.url == f"http://{address}" else f"; people reach them at {there.pages.url}"
+            )
+            show(output, found, DEVELOPMENT_ONLY, f"Pages at http://{address}{people}")
 
     run(ready, stop=pages.stop)
 

@@ -53,6 +53,7 @@ def up(output: Shown = Output.TABLE) -> None:
     with ending_calmly(output):
         there = _installation()
         log_lines(there)
+        _require_free(there)
         with ExitStack() as closing:
             gateway = start(there)
             closing.callback(gateway.stop, GRACE)
@@ -65,6 +66,17 @@ def _pages(there: Settings) -> ConsumerPages:
     from gateway.server.pages import ConsumerPages
 
     return ConsumerPages.start(there)
+
+
+def _require_free(there: Settings) -> None:
+    """Return only if nobody listens where any of the doors and the pages will be.
+
+    Raises:
+        SettingsInvalid: Every taken address, named.
+    """
+    from gateway.server.listening import require_free
+
+    require_free({f"listen.{door}": address for door, address in there.listen})
 
 
 def _installation() -> Settings:

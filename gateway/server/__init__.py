@@ -24,7 +24,14 @@ from gateway.ledger import LedgerUnavailable
 from gateway.pages import log, public
 from gateway.server import publishing, services
 from gateway.server.housekeeping import housekeep, keep_house, tick
-from gateway.server.listening import Health, bind, channel_arguments, new_door, serve_pages
+from gateway.server.listening import (
+    Health,
+    bind,
+    channel_arguments,
+    new_door,
+    require_free,
+    serve_pages,
+)
 from gateway.server.parts import Parts, Seams, open_parts, wall_clock
 from gateway.server.soundness import invalid, require_sound
 from gateway.settings import Settings
@@ -82,6 +89,7 @@ class Gateway:
     def _open(self) -> None:
         settings = self._settings
         require_sound(settings, now=self._seams.clock())
+        require_free({f"listen.{door}": at for door, at in settings.listen if door != "pages"})
         parts = open_parts(settings, self._seams, self._closing)
         frame = Frame(
             parts.gate,

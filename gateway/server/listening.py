@@ -182,5 +182,27 @@ def _report_tls_problem(problem: pki.FileRefused) -> None:
     log.error("certificate not reloaded; the old one stays", path=str(problem.path), why=problem.why)
 
 
+def require_free(doors: Mapping[str, Address]) -> None:
+    """Return only if nobody listens at any of these addresses, by the setting that holds each.
+
+    Looked at before the first of them opens, so that whoever starts a second gateway reads it all at once.
+
+    Raises:
+        SettingsInvalid: Some are taken; each is named.
+    """
+    taken = [_taken(field, address) for field, address in doors.items() if not _is_free(address)]
+    if taken:
+        raise SettingsInvalid(problem for each in taken for problem in each.problems)
+
+
+def _is_free(address: Address) -> bool:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        socket.create_server((address.host, address.port), family=family).close()
+    except OSError:
+        return False
+    return True
+
+
 def _taken(field: str, address: Address) -> SettingsInvalid:
     return invalid(field, f"can't listen on {address}; free it, or choose another port")

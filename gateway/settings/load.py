@@ -203,11 +203,21 @@ def _explain(detail: ErrorDetails, given: _Given) -> Problem:
     if name in _sections():
         return Problem(name, "is a table, not a value", f"Write [{name}] and its settings below it.")
     source = given.source(name)
-    shown = _shown(name, detail["input"])
+    shown = _shown(name, _given_for(name, detail))
     told = f"{shown} in {source}" if source else f"left at {shown}"
     message = _SAID[detail["type"]].format(**context) if detail["type"] in _SAID else detail["msg"]
     remedy = context.get("remedy", f"Give {name.rpartition('.')[2]}: {_description(name)}")
     return Problem(name, f"{told}; {message}", str(remedy))
+
+
+def _given_for(name: str, detail: ErrorDetails) -> object:
+    """What was given for a setting, or its default; a whole table may have been looked at for one of them."""
+    whole, loc = detail["input"], ".".join(map(str, detail["loc"]))
+    if name == loc or not name.startswith(f"{loc}."):
+        return whole
+    key = name.removeprefix(f"{loc}.")
+    default = dict(settings_by_name())[name].default
+    return whole.get(key, default) if isinstance(whole, Mapping) else getattr(whole, key, default)
 
 
 def _shown(name: str, value: object) -> str:

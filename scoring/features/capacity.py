@@ -31,7 +31,7 @@ FEATURES = (
         family=Family.CAPACITY,
         trend=Trend.FALLING,
         reason_code="C02",
-        reason_text="Much of the credit limit was in use.",
+        reason_text="Much of the credit limit in use in the month with the highest bill.",
         measure=peak_use,
     ),
 )

@@ -51,7 +51,7 @@ FEATURES = (
         family=Family.HISTORY,
         trend=Trend.FALLING,
         reason_code="H01",
-        reason_text="Behind with payments in the latest month.",
+        reason_text="Behind with payments at the end of the latest month on record.",
         measure=behind_now,
     ),
     Feature(
@@ -59,7 +59,7 @@ FEATURES = (
         family=Family.HISTORY,
         trend=Trend.FALLING,
         reason_code="H02",
-        reason_text="Behind with payments some months ago.",
+        reason_text="Far behind with payments at some time before the two latest months on record.",
         measure=behind_before,
     ),
     Feature(
@@ -67,7 +67,7 @@ FEATURES = (
         family=Family.HISTORY,
         trend=Trend.FALLING,
         reason_code="H03",
-        reason_text="Behind with payments in some of the months on record.",
+        reason_text="Behind with payments in one or more of all the months on record.",
         measure=late_share,
     ),
     Feature(
@@ -75,7 +75,7 @@ FEATURES = (
         family=Family.HISTORY,
         trend=Trend.RISING,
         reason_code="H04",
-        reason_text="Small or no payment in the latest month.",
+        reason_text="A small payment, or none, in the latest month on record.",
         measure=paid_now,
     ),
     Feature(
@@ -83,7 +83,7 @@ FEATURES = (
         family=Family.HISTORY,
         trend=Trend.RISING,
         reason_code="H05",
-        reason_text="Small payments in the months before the latest.",
+        reason_text="Payments that were small on average in the months before the latest on record.",
         measure=paid_before,
     ),
     Feature(
@@ -91,7 +91,7 @@ FEATURES = (
         family=Family.HISTORY,
         trend=Trend.FALLING,
         reason_code="H06",
-        reason_text="No payment in some of the months on record.",
+        reason_text="No payment in one or more of all the months on record.",
         measure=unpaid_share,
     ),
 )

@@ -317,6 +317,9 @@ def test_a_freeze_holds_until_it_is_lifted(desk: Desk) -> None:
         assert desk.terminal.told("consent", "freeze", "--subject", "uci-00005")["frozen"] is True
         with pytest.raises(ConsentRefused):
             lender.score(consent_id, "CREDIT_APPLICATION")
+        allow = ("consent", "allow", lender.invite(terms()).handle, "--subject", "uci-00005")
+        assert "--lift-freeze" in desk.terminal.run(*allow).err
+        desk.terminal.told(*allow, "--lift-freeze")
         assert desk.terminal.told("consent", "unfreeze", "--subject", "uci-00005")["frozen"] is False
         assert lender.score(consent_id, "CREDIT_APPLICATION").score is not None
 

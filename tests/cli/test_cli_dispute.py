@@ -39,6 +39,11 @@ def test_a_dispute_is_listed_and_resolved_and_its_mark_leaves(desk: Desk) -> Non
     assert reference not in {each["reference"] for each in listed}
     listed = desk.terminal.told("dispute", "list", "--with-resolved")["disputes"]
     assert told in listed
+    # Whoever is told that an answer stands finds it where they are sent.
+    shown = desk.terminal.run("dispute", "list", "--with-resolved", COLUMNS="400").out
+    assert "answer" in shown
+    assert "It was removed." in shown
+    assert "It was removed." not in desk.terminal.run("dispute", "list", COLUMNS="400").out
 
 
 @pytest.mark.parametrize("columns", [60, 80, 160])

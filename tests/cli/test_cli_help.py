@@ -168,6 +168,6 @@ def test_what_is_not_installed_comes_with_the_extras() -> None:
 
 def test_without_the_server_the_help_leaves_it_out_and_says_how_to_get_it(partner_runs: Runs) -> None:
     shown = partner_runs("--help").stdout
-    assert INSTALL in shown
+    assert f"What calls a gateway, and what checks its proofs. {INSTALL} for what runs one." in shown
     assert "audit" in shown
     assert "serve " not in shown

@@ -146,6 +146,16 @@ def test_a_taken_port_is_a_sentence(
         assert (told["field"], told["problem"]) == (f"listen.{door}", f"can't listen on {taken}.")
 
 
+def test_every_taken_port_is_named_at_once(
+    env: dict[str, str], start: Callable[..., Process], refusals: Refusals
+) -> None:
+    gateway = start("serve", env=env)
+    doors = ("partner", "admin", "http")
+    told = refusals(**{f"SCOREGATE_LISTEN__{door.upper()}": gateway.told[door] for door in doors})
+    assert [each["field"] for each in told] == [f"listen.{door}" for door in doors]
+    assert gateway.stop() == 0
+
+
 def test_the_address_of_another_machine_is_told_from_a_taken_port(refusals: Refusals) -> None:
     elsewhere = "192.0.2.1:8443"  # of no machine (RFC 5737)
     (told,) = refusals(SCOREGATE_LISTEN__PARTNER=elsewhere)
@@ -236,10 +246,12 @@ def test_the_pages_are_a_process_of_their_own_that_a_signal_ends(
 
 def test_the_pages_say_where_they_are(env: dict[str, str], start: Callable[..., Process]) -> None:
     places = pages_at(free_port())
-    pages = start("serve", "--pages", env=env | places, until="for people")
-    assert "development only" in pages.text
-    assert pages.text.endswith(f"for people {places['SCOREGATE_PAGES__URL']}\n")
-    assert pages.stop() == 0
+    at, elsewhere = places["SCOREGATE_PAGES__URL"], {"SCOREGATE_PAGES__URL": "http://me.example:8081"}
+    for changes, told in (({}, at), (elsewhere, f"{at}; people reach them at http://me.example:8081")):
+        pages = start("serve", "--pages", env=env | places | changes, until="Pages at")
+        assert "development only" in pages.text
+        assert pages.text.endswith(f"Pages at {told}\n")
+        assert pages.stop() == 0
 
 
 def test_the_pages_name_their_own_taken_address(

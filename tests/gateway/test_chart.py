@@ -77,6 +77,14 @@ def test_any_months_are_a_picture(made: list[tuple[date, int | None]]) -> None:
     assert len(of(root, "circle")) == len([1 for _, score in made if score is not None])
 
 
+def test_months_before_the_first_score_take_no_room() -> None:
+    row = [None, None, None, 600, None, 620]
+    made = [(JUNE + timedelta(days=31 * n), score) for n, score in enumerate(row)]
+    assert history(made, **WORDS) == history(made[3:], **WORDS)
+    left = min(float(each.attrib["cx"]) for each in of(drawn(history(made, **WORDS)), "circle"))
+    assert left < WIDTH / 4
+
+
 @given(st.none() | any_number)
 @example(350)
 @example(950)

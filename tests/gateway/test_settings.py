@@ -589,6 +589,19 @@ def test_what_the_pages_can_not_use_is_named(tmp_path: Path, line: str, field: s
     assert fields_of(problems_of(tmp_path, OWN_NAMES + line)) == [field]
 
 
+@pytest.mark.parametrize(
+    ("lines", "told"), [("", "left at"), ('url = "http://me.example"\n', "in scoregate.toml")]
+)
+def test_plain_http_is_told_by_the_address_and_not_by_its_table(
+    tmp_path: Path, lines: str, told: str
+) -> None:
+    table = OWN_NAMES.partition('url = "https://my')[0] + f'{lines}time_zone = "Asia/Shanghai"\n'
+    (problem,) = problems_of(tmp_path, table)
+    address = "http://me.example" if lines else "http://127.0.0.1:8081"
+    said = f"{told} {address!r}" if told == "left at" else f"{address!r} {told}"
+    assert (problem.field, problem.problem) == ("pages.url", f"{said}; production refuses plain http")
+
+
 def test_production_with_names_of_its_own_does_not_describe_itself(tmp_path: Path) -> None:
     settings = told(tmp_path, OWN_NAMES)
     assert settings.mode == "production"

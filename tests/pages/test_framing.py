@@ -118,7 +118,7 @@ def test_no_other_origin_sends_a_form_even_with_the_right_token(
         expected = "not from this page" if arrives_as == "a stranger's form" else "Nothing was done"
         assert expected in text
     else:
-        assert "There is nothing here" in text or "Method Not Allowed" in text
+        assert "There is no such page" in text or "Method Not Allowed" in text
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from gateway.pages.consumer import words
+from gateway.pages.consumer.words import Language
 from scoregate.partner.v1 import consent_pb2
 from tests.pages.phone import Phone, axe_source, chromium
 from tests.pages.place import Place
@@ -76,7 +77,7 @@ def test_a_person_decides_on_a_phone_and_sees_what_came_of_it(phone: Phone, lend
         expect(phone.page.locator("main")).to_contain_text(says(text))
 
     # The link of a lender; whoever is not signed in learns nothing from it.
-    shown = ["DISCLOSURE_SCORE", "DISCLOSURE_REASONS"]
+    shown = ["DISCLOSURE_SCORE", "DISCLOSURE_THRESHOLD", "DISCLOSURE_REASONS"]
     asked = invitation(acme, disclosures=shown, mode="CONSENT_MODE_PERIODIC", time_zone="Asia/Shanghai")
     phone.open(asked.url)
     reads("Somebody asks for your yes")
@@ -148,6 +149,7 @@ def test_a_person_decides_on_a_phone_and_sees_what_came_of_it(phone: Phone, lend
     phone.page.locator("textarea").fill("我没有逾期。 I was never late.")
     phone.press(says("Send it"))
     reads("I was never late.")
+    expect(phone.page.locator(".received")).to_be_visible()
     phone.look("wrong-told")
 
     # One consent, to its end.
@@ -156,6 +158,8 @@ def test_a_person_decides_on_a_phone_and_sees_what_came_of_it(phone: Phone, lend
     change(phone, says("Pause it"), acme, consent_id, "PAUSED")
     phone.look("consent-paused")
     change(phone, says("Resume it"), acme, consent_id, "ACTIVE")
+    phone.page.locator("summary", has_text=says("End it …")).click()
+    phone.look("consent-end")
     change(phone, says("End it for good"), acme, consent_id, "REVOKED")
     phone.look("consent-ended")
 
@@ -212,6 +216,11 @@ def test_what_goes_wrong_is_told_on_a_page_like_any_other(phone: Phone) -> None:
     phone.page.locator('button[name="subject"][value=""]').click()  # nobody
     expect(phone.page.locator("main")).to_contain_text(says("You have not signed in"))
     phone.look("not-signed-in")
+    # The same page in the other language, and back: the way to try again stays.
+    for name in (says.name, other_of(phone.language).name)[::-1]:
+        phone.page.get_by_role("link", name=name).click()
+        into = next(each for each in words.languages().values() if each.name == name)
+        expect(phone.page.locator("main")).to_contain_text(into("You have not signed in"))
     phone.press(says("Try again"))
     _, bo = PEOPLE[phone.language]
     phone.sign_in(bo)
@@ -221,6 +230,11 @@ def test_what_goes_wrong_is_told_on_a_page_like_any_other(phone: Phone) -> None:
     expect(phone.page.locator("main")).to_contain_text(says("That did not work"))
 
 
+def other_of(tag: str) -> Language:
+    """The language that this is not."""
+    return next(each for each in words.languages().values() if each.tag != tag)
+
+
 def with_another_token(page: Page) -> None:
     page.get_by_role("radio").first.check()
     page.locator("textarea").fill("x")
@@ -228,7 +242,7 @@ def with_another_token(page: Page) -> None:
 
 
 def test_the_language_is_a_choice_that_stays(phone: Phone) -> None:
-    other = next(each for each in words.languages().values() if each.tag != phone.language)
+    other = other_of(phone.language)
     phone.open("/")
     phone.page.get_by_role("link", name=other.name).click()
     expect(phone.page.locator("html")).to_have_attribute("lang", other.tag)

@@ -127,7 +127,7 @@ def test_signing_out_takes_our_form_and_ends_the_session_everywhere(
         assert browser.client.get("/logout").status_code == 405
         assert thief.me() is not None
         response = browser.client.post("/logout", data={"token": FORM})
-        assert (response.status_code, response.headers["location"]) == (303, f"{house.at}/")
+        assert (response.status_code, response.headers["location"]) == (303, f"{house.at}/signed-out")
         assert browser.token is None
         assert thief.me() is None
         assert house.sessions() == 0

@@ -36,8 +36,10 @@ def test_it_says_what_lifts_and_what_lowers_it_and_how_it_went(place: Place) -> 
     page = place.browser("uci-00001").get("/score")
     read = text_of(page)
     assert "What lifts it" in read
-    assert "You were behind with payments in the latest month." in read
-    assert "Pay what is overdue." in read
+    assert (
+        "At the end of the latest month on record, you were behind with payments. "
+        "What would help : Pay what is overdue, so that the next month ends with nothing overdue."
+    ) in read
     assert "<svg" in page.text
     assert "No newer records have come in since" in read  # the data set is of 2005
 
@@ -74,6 +76,7 @@ def test_nobody_fills_the_log_by_looking_or_pressing(
                 assert browser.press(thaw, "/off").status_code == 200
             slowed = [browser.get("/score"), browser.press(thaw, "/off")]
             assert [each.status_code for each in slowed] == [429, 429]
+            assert all("You can go on in 6 minutes." in text_of(each) for each in slowed)
             assert all(300 < int(each.headers["retry-after"]) <= 360 for each in slowed)
             for _ in range(20):
                 assert browser.press(freeze, "/on").status_code == 200
@@ -88,6 +91,26 @@ def test_nobody_fills_the_log_by_looking_or_pressing(
             leaf_pb2.LEAF_KIND_CONSENT_REVOKED,
             leaf_pb2.LEAF_KIND_SELF_INQUIRY,
         ]
+
+
+@pytest.mark.parametrize("language", [("en", "You are signed out."), ("zh-CN", "您已退出登录。")])
+def test_whoever_signs_out_is_told_so(place: Place, language: tuple[str, str]) -> None:
+    tag, said = language
+    browser = place.browser("uci-00003", **{"accept-language": tag})
+    assert said not in browser.get("/").text
+    left = browser.press(browser.get("/consents"), "/logout")
+    assert (left.status_code, said in text_of(left)) == (200, True)
+    assert said not in browser.get("/").text
+
+
+def test_only_an_invitations_link_is_said_to_have_been_answered(place: Place) -> None:
+    browser = place.browser("uci-00003")
+    answered = "The link may have been answered"
+    assert answered in text_of(browser.get("/i/" + "a" * 26))
+    for path in ("/nope", "/asked/99999", "/consents/" + "a" * 26, "/asked/report?year=1"):
+        read = text_of(browser.get(path))
+        assert "There is no such page" in read
+        assert answered not in read
 
 
 def test_what_shows_no_score_is_no_look(place: Place) -> None:

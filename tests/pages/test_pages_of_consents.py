@@ -44,7 +44,7 @@ def test_pause_resume_and_end_hold_at_once_and_leave_the_consumers_entries(own_p
     browser = own_place.browser("uci-00001")
     path = f"/consents/{consent.consent_id}"
     with own_place.world.entries() as entries:
-        browser.press(browser.get("/consents"), f"{path}/pause")  # two taps: open the card, press
+        browser.press(browser.get("/consents"), f"{path}/pause")
         assert "paused" in refused(acme, consent)
         browser.press(browser.get(path), "/resume")
         assert acme.score(consent).scored.score
@@ -59,6 +59,19 @@ def test_pause_resume_and_end_hold_at_once_and_leave_the_consumers_entries(own_p
     ]
     assert {entry.actor for entry in changes} == {"consumer"}
     assert "Past" in text_of(browser.get("/consents"))
+
+
+@pytest.mark.parametrize("where", ["/consents", "/consents/{}"])
+def test_a_pause_is_one_press_and_an_end_that_stays_is_two(place: Place, acme: Partner, where: str) -> None:
+    """The first opens what says that it can't be undone; no script is needed for that."""
+    consent = periodic(place, acme, "uci-00004")
+    page = place.browser("uci-00004").get(where.format(consent.consent_id)).text
+    opened = "".join(re.findall(r"<details>.*?</details>", page, flags=re.S))
+    pause, end = (f"/consents/{consent.consent_id}/{what}" for what in ("pause", "revoke"))
+    assert (page.count(f'action="{pause}"'), opened.count(f'action="{pause}"')) == (1, 0)
+    assert (page.count(f'action="{end}"'), opened.count(f'action="{end}"')) == (1, 1)
+    (part,) = re.findall(rf'<form method="post" action="{end}">.*?</form>', opened, flags=re.S)
+    assert part.index("This can't be undone") < part.index("End it for good")
 
 
 def test_a_form_that_comes_too_late_changes_nothing(place: Place, acme: Partner) -> None:
@@ -134,7 +147,8 @@ def test_each_state_has_its_words(place: Place, acme: Partner) -> None:
 
     ended = browser.press(page, "/revoke")
 
-    assert "Ended by you or by them" in text_of(ended)
+    assert re.search(r'class="tag revoked">You ended it<', ended.text)
+    assert re.search(r"<small>Ended</small>", browser.get("/consents").text)
     assert set(State) == {State.ACTIVE, State.PAUSED, State.REVOKED, State.EXPIRED, State.CONSUMED}
 
 

@@ -37,8 +37,10 @@ def test_answers_refusals_and_replays_stand_there_at_once(own_place: Place) -> N
     assert f"Answered: your number, {told}" in read
     assert "The same answer given again" in read
     assert re.search(r"Answered: (yes, you reach|no, you do not reach) 600", read)
-    assert "Refused CONSENT_PURPOSE_MISMATCH" in read
-    assert "Acme Lending Ltd You allowed it recorded for you by our staff" in read
+    assert "Acme Lending Ltd Refused: they asked for another purpose than you allowed" in read
+    assert "You said yes to Acme Lending Ltd Credit application recorded for you by our staff" in read
+    assert "The time zone is UTC." in read
+    assert f"entry {own_place.world.log_size() - 1} " in read
     assert read.index("Refused") < read.index("Answered: your number")  # the newest first
 
 
@@ -125,6 +127,67 @@ def test_the_report_of_a_year_holds_all_of_it_and_nothing_of_another(
     goes_on = re.search(r"/asked/report\?year=\d+&amp;before=\d+", printed.text)
     assert goes_on
     assert str(after[0]) in text_of(browser.get(goes_on[0].replace("&amp;", "&")))
+
+
+@pytest.mark.parametrize("tag", ["en", "zh-Hans"])
+def test_no_machines_word_is_left_to_a_person(own_place: Place, tag: str) -> None:
+    """Codes are for machines: the report as JSON has them, and no page."""
+    world, acme = own_place.world, own_place.world.partner("acme")
+    consent = world.consent(acme, "uci-00001")
+    acme.score(consent)
+    for change in ({}, {"purpose": "PURPOSE_COLLECTION"}, {"disclosure": "DISCLOSURE_BAND"}):
+        with pytest.raises(grpc.RpcError):
+            acme.score(consent, **change)
+    world.freeze("uci-00001")
+    world.dispute("uci-00001")
+    browser = own_place.browser("uci-00001", **{"accept-language": tag})
+    indexes = re.findall(r'href="/asked/(\d+)"', browser.get("/asked").text)
+    assert indexes
+    for path in ("/asked", "/asked/report", *(f"/asked/{each}" for each in indexes)):
+        read = text_of(browser.get(path))
+        assert not re.findall(r"[A-Z]{3,}_[A-Z_]+", read), path
+    reasons = {each["reason"] for each in browser.get("/asked/report.json").json()["entries"]}
+    assert "CONSENT_CONSUMED" in reasons
+
+
+def test_what_a_person_does_is_not_told_of_a_lender(own_place: Place) -> None:
+    world = own_place.world
+    for partner_id in ("acme", "bravo"):
+        world.consent(world.partner(partner_id), "uci-00001", mode="CONSENT_MODE_PERIODIC")
+    browser = own_place.browser("uci-00001")
+    browser.press(browser.get("/freeze"), "/freeze/on")
+    page = browser.get("/asked")
+    links = [
+        " ".join(re.sub(r"<[^>]*>", " ", each).split())
+        for each in re.findall(r"<a href=\"/asked/\d+\">(.*?)</a>", page.text, re.S)
+    ]
+    assert links[:2] == ["You froze your file"] * 2
+    read = text_of(page)
+    for name in ("Acme Lending Ltd", "Bravo Lending Ltd"):
+        assert f"{name} can see this" in read
+    index = re.findall(r'href="/asked/(\d+)"', page.text)[0]
+    assert "<h1>You froze your file" in " ".join(
+        browser.get(f"/asked/{index}").text.replace("\n", "").split()
+    )
+
+
+def test_a_report_names_whom_it_is_about_who_makes_it_and_the_log(own_place: Place) -> None:
+    world = own_place.world
+    world.consent(world.partner("acme"), "uci-00001")
+    browser = own_place.browser("uci-00001")
+    read, plain = text_of(browser.get("/asked/report")), browser.get("/asked/report.json").json()
+    settings = world.settings
+    named = {
+        "subject": "uci-00001",
+        "name": "Ada Example",
+        "issuer": settings.issuer,
+        "log_origin": settings.log_origin,
+    }
+    assert {name: plain[name] for name in named} == named
+    assert plain["time_zone"] == "UTC"
+    for each in named.values():
+        assert each in read
+    assert "UNSPECIFIED" not in str(plain)
 
 
 def test_a_person_of_whom_nothing_is_known_reads_so(place: Place) -> None:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from itertools import combinations
 
 import grpc
+import httpx
 import pytest
 
 from consent.identity import Trait
+from gateway.pages.consumer import words
 from gateway.pages.consumer.signin import sessions
 from gateway.pages.consumer.signin.sessions import Person
+from gateway.pages.consumer.words import Language
 from gateway.store import open_store
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.partner.v1 import consent_pb2, types_pb2
+from scoregate.words import Disclosure
 from tests.pages.attacking import arrive, sent
 from tests.pages.browser import forms, text_of
 from tests.pages.place import Place
@@ -32,6 +37,22 @@ def invite(partner: Partner, **given: object) -> consent_pb2.CreateConsentInvita
     chosen = {"terms": terms(), **given}
     request = consent_pb2.CreateConsentInvitationRequest(request_id=new_uuid(), **chosen)  # type: ignore[arg-type]
     return partner.consents.CreateConsentInvitation(request)
+
+
+CARDS = {
+    "number": Disclosure.SCORE,
+    "band": Disclosure.BAND,
+    "line": Disclosure.THRESHOLD,
+    "reasons": Disclosure.REASONS,
+}
+"""By the class of its card: what a person reads that they would allow."""
+
+
+def acme_consent(done: httpx.Response) -> str:
+    """The consent that a yes made."""
+    found = re.search(r"/consents/([a-z2-7]{26})", done.text)
+    assert found
+    return found[1]
 
 
 def state(partner: Partner, handle: str) -> str:
@@ -73,6 +94,47 @@ def test_a_line_is_shown_with_its_figures_and_no_number_is_promised(place: Place
     read = text_of(place.browser("uci-00002").get(f"/i/{handle}"))
     assert "600 · 650" in read
     assert "exact number" not in read
+    assert "Acme Lending Ltd would like a yes or no about your credit score" in read
+
+
+def test_one_line_is_not_one_of_these_lines(own_place: Place) -> None:
+    acme = own_place.world.partner("acme", thresholds=[600])
+    handle = invite(acme, terms=terms(disclosures=["DISCLOSURE_THRESHOLD"])).invitation.handle
+    read = text_of(own_place.browser("uci-00002").get(f"/i/{handle}"))
+    assert "They learn whether you reach 600, and neither number nor band." in read
+
+
+@pytest.mark.parametrize("language", list(words.languages().values()), ids=lambda each: each.tag)
+def test_whatever_a_person_says_yes_to_is_listed_before_and_after(
+    place: Place, acme: Partner, language: Language
+) -> None:
+    """Each disclosure by itself, be it told by another as well: what is signed for is what was shown."""
+    browser = place.browser("uci-00002", **{"accept-language": language.tag})
+    every = tuple(Disclosure)
+    chosen = [set(some) for count in range(1, 5) for some in combinations(every, count)]
+    # Reasons go with a number or a band alone; no invitation asks for others.
+    shown = {Disclosure.SCORE, Disclosure.BAND}
+    chosen = [some for some in chosen if Disclosure.REASONS not in some or some & shown]
+    assert len(chosen) == 13
+    for some in chosen:
+        asked = terms(disclosures=[f"DISCLOSURE_{each}" for each in sorted(some)])
+        handle = invite(acme, terms=asked).invitation.handle
+        question = browser.get(f"/i/{handle}")
+        consent_id = acme_consent(browser.press(question, "/allow"))
+        consent = browser.get(f"/consents/{consent_id}")
+        for page in (question, consent):
+            cards = re.findall(r'<li class="show (\w+)">(.*?)</li>', page.text, flags=re.S)
+            assert {CARDS[kind] for kind, _ in cards} == some
+            lines = "".join(said for kind, said in cards if kind == "line")
+            assert ("600 · 650" in lines) == (Disclosure.THRESHOLD in some)
+        (card,) = re.findall(
+            rf'<h3><a href="/consents/{consent_id}">.*?</li>', browser.get("/consents").text, re.S
+        )
+        (first,) = re.findall(r"</h3>\s*<p>(.*?)<br>", card, re.S)
+        names = [language(words.DISCLOSURES[each]) for each in every if each in some]
+        listed = " ".join(first.split())
+        assert [each.partition(" (")[0] for each in listed.split(" · ")] == names
+        assert (f"(600{language.comma}650)" in listed) == (Disclosure.THRESHOLD in some)
 
 
 def test_a_yes_is_to_the_lines_and_the_words_that_were_read(own_place: Place) -> None:
@@ -92,7 +154,7 @@ def test_a_yes_is_to_the_lines_and_the_words_that_were_read(own_place: Place) ->
     browser.press(browser.get(f"/i/{handle}"), "/allow")
     (consent,) = acme.consents.ListConsents(consent_pb2.ListConsentsRequest()).consents
     assert list(consent.terms.thresholds) == [550, 600]
-    assert consent.notice_version == "2026-11.zh-Hans"
+    assert consent.notice_version == "2026-12.zh-Hans"
 
 
 @pytest.mark.parametrize(("read", "then"), [("zh-Hans", "en"), ("en", "zh-Hans")])
@@ -112,7 +174,7 @@ def test_a_consent_names_the_language_that_was_read_and_not_one_chosen_since(
     request = consent_pb2.GetConsentInvitationRequest(handle=handle)
     consent_id = acme.consents.GetConsentInvitation(request).invitation.consent_id
     consent = acme.consents.GetConsent(consent_pb2.GetConsentRequest(consent_id=consent_id)).consent
-    assert consent.notice_version == f"2026-11.{read}"
+    assert consent.notice_version == f"2026-12.{read}"
 
 
 def test_a_form_can_not_be_said_to_have_been_read_in_another_language(place: Place, acme: Partner) -> None:
@@ -175,7 +237,7 @@ def test_a_no_tells_the_lender_so_and_the_person_finds_it_among_their_entries(
 
     assert "You said no" in text_of(done)
     assert state(acme, handle) == "REJECTED"
-    assert "Acme Lending Ltd You said no" in text_of(browser.get("/asked"))
+    assert "You said no to Acme Lending Ltd" in text_of(browser.get("/asked"))
     # Nobody else learns of it, whatever address they copy.
     assert other.get(str(done.url)).status_code == 404
     assert other.get(f"/i/{handle}").status_code == 404
@@ -270,8 +332,11 @@ def test_a_frozen_file_is_thawed_for_one_lender_alone_and_only_on_purpose(own_pl
     question = browser.get(f"/i/{handle}")
     assert "Your file is frozen" in text_of(question)
 
+    # No browser's own words keep the form back: the page says what is missing, and the way back.
+    assert not re.search(r'name="lift"[^>]*required', question.text)
     refused = browser.press(question, "/allow")
     assert refused.status_code == 409
+    assert "tick the box that lifts the freeze" in text_of(refused)
     done = browser.press(question, "/allow", also={"lift": "on"})
 
     consent_id = re.search(r"/consents/([a-z2-7]{26})", done.text)
@@ -280,6 +345,32 @@ def test_a_frozen_file_is_thawed_for_one_lender_alone_and_only_on_purpose(own_pl
     with pytest.raises(grpc.RpcError) as refusal:
         bank.score(before)
     assert "froze" in refusal.value.details()  # type: ignore[attr-defined]
+
+
+def test_a_freeze_says_whom_it_stops_and_for_whom_it_is_lifted(own_place: Place) -> None:
+    acme, bank = own_place.world.partner("acme"), own_place.world.partner("bank")
+    browser = own_place.browser("uci-00001")
+    stopped = own_place.world.consent(bank, mode="CONSENT_MODE_PERIODIC")
+    review = own_place.world.consent(bank, purpose="PURPOSE_ACCOUNT_REVIEW", mode="CONSENT_MODE_PERIODIC")
+    own_place.world.clock.move(seconds=1)
+    frozen = browser.press(browser.get("/freeze"), "/freeze/on")
+    assert "For whom you lifted it" not in text_of(frozen)
+    question = browser.get(f"/i/{invite(acme, terms=terms(mode='CONSENT_MODE_PERIODIC')).invitation.handle}")
+    lifted = acme_consent(browser.press(question, "/allow", also={"lift": "on"}))
+    said = {
+        stopped.consent_id: "Stopped: your file is frozen",
+        review.consent_id: "Answered all the same: a review of credit that you have",
+        lifted: "Answered all the same: you lifted the freeze for it",
+    }
+    listed = browser.get("/consents").text
+    for consent_id, tag in said.items():
+        assert tag in text_of(browser.get(f"/consents/{consent_id}"))
+        assert tag in listed.partition(f'<h3><a href="/consents/{consent_id}">')[2].partition("</li>")[0]
+    assert re.findall(r'<li><a href="/consents/([a-z2-7]{26})">Acme', browser.get("/freeze").text) == [lifted]
+    browser.press(browser.get(f"/consents/{lifted}"), "/revoke")
+    assert "For whom you lifted it" not in text_of(browser.get("/freeze"))
+    browser.press(frozen, "/freeze/off")
+    assert "Stopped" not in text_of(browser.get("/consents"))
 
 
 def test_a_login_that_does_not_say_who_somebody_is_ends_nothing(own_place: Place) -> None:

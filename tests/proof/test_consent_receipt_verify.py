@@ -115,6 +115,7 @@ def test_a_receipt_holds_with_public_keys_alone(case: Case) -> None:
         "REASONS, SCORE",
         "entry 7 GRANTED",
         "begun by the operator",
+        "answers kept 90 days",
         "not looked at; add --log DIR",
         "which follows from the above",
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
+from urllib.parse import urlencode
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -19,6 +20,7 @@ from gateway.pages.consumer.frame import LANGUAGE_COOKIE, Frame, Guarded, static
 from gateway.pages.consumer.freeze import FreezePages
 from gateway.pages.consumer.invitation import InvitationPages
 from gateway.pages.consumer.score import ScorePages
+from gateway.pages.consumer.signin.failing import FAILURES
 from gateway.pages.consumer.signin.login import Login, own_path
 from gateway.pages.consumer.signin.provider import Resident, development_provider
 from gateway.pages.consumer.signin.registration import registered
@@ -48,6 +50,7 @@ def application(desk: Desk, residents: Iterable[Resident] = ()) -> ASGIApp:
         Route("/language", partial(_language, secure=https)),
         Route("/healthz", lambda _: PlainTextResponse("serving\n")),
         Route("/static/{name}", _static),
+        Route("/failed/{name}", frame.page(partial(_failed, frame))),
         *login.routes(),
         *([own.mount()] if own else []),
         *(route for room in rooms for route in room(frame).routes()),
@@ -59,6 +62,15 @@ def application(desk: Desk, residents: Iterable[Resident] = ()) -> ASGIApp:
 
 def _nowhere(_: Visit) -> Response:
     raise Missing
+
+
+def _failed(frame: Frame, visit: Visit) -> Response:
+    """Why somebody could not sign in, once more, as in another language."""
+    failure = FAILURES.get(visit.request.path_params["name"])
+    if failure is None:
+        raise Missing
+    to = own_path(visit.request.query_params.get("next", ""))
+    return frame.failed(visit, failure, again=f"/login?{urlencode({'next': to})}")
 
 
 def _static(request: Request) -> Response:

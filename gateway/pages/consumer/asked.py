@@ -15,9 +15,11 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from consent.identity import Trait
 from gateway.audit.log import first_since, read_head
 from gateway.audit.persons import PersonEntry, PersonPage, entries_about, entry_about
 from gateway.audit.tree.proofs import EntryNotPublished, Proofs
+from gateway.decisions import RELINQUISHED
 from gateway.pages.consumer.desk import CONSUMER, Missing, Visit
 from gateway.pages.consumer.frame import Frame, attached
 from scoregate.audit.v1 import leaf_pb2
@@ -37,6 +39,8 @@ DECISIONS = frozenset(
     }
 )
 """What people decide: by themselves, or through somebody of ours."""
+OF_THE_PERSON = DECISIONS | {"SELF_INQUIRY", "DISPUTE_OPENED"}
+OURS = frozenset({"OFFICER_READ", "DISPUTE_RESOLVED", "MONTH_REOPENED", "CONSENT_EXPIRED"})
 
 
 class AskedPages:
@@ -107,16 +111,30 @@ class AskedPages:
         year, before = self._year(visit), _number(visit.request, "before")
         found, older = self._of_year(visit.subject, year, before, REPORT_PAGE)
         return self._frame.render(
-            visit, "report.html", here="asked", year=year, entries=found, older=older, begun=before is None
+            visit,
+            "report.html",
+            here="asked",
+            year=year,
+            entries=found,
+            older=older,
+            begun=before is None,
+            around=self._around(visit),
         )
 
     def _report_json(self, visit: Visit) -> Response:
         subject, year = visit.subject, self._year(visit)
         # The first page is read before anything is sent: what can't be read at all is said on a page.
         first, older = self._of_year(subject, year, None, CHUNK)
+        head = {
+            "year": year,
+            "time_zone": self._zone.key,
+            "made_at": visit.now.isoformat(),
+            "subject": subject,
+            **self._around(visit),
+        }
 
         def lines() -> Iterator[str]:
-            yield json.dumps({"year": year, "made_at": visit.now.isoformat()})[:-1] + ', "entries": ['
+            yield json.dumps(head)[:-1] + ', "entries": ['
             page, before, between = first, older, "\n"
             while True:
                 for entry in page:
@@ -130,6 +148,16 @@ class AskedPages:
         return StreamingResponse(
             lines(), media_type="application/json", headers=attached(f"report-{year}.json")
         )
+
+    def _around(self, visit: Visit) -> dict[str, str]:
+        """Whom a report is about, as their sign-in says; who makes it; and of which log."""
+        with self._desk.store.reading() as connection:
+            origin = read_head(connection).origin
+        return {
+            "name": visit.signed_in.person.traits.get(Trait.NAME, ""),
+            "issuer": self._desk.settings.issuer,
+            "log_origin": origin,
+        }
 
     def _year(self, visit: Visit) -> int:
         now = visit.now.astimezone(self._zone).year
@@ -196,6 +224,23 @@ class Told:
         """Whether an operator brought what the person decided."""
         return self.kind in DECISIONS and self.actor not in {CONSUMER, self.partner_id}
 
+    @property
+    def is_relinquished(self) -> bool:
+        """Whether the lender gave up what the person had allowed it."""
+        return self.reason == RELINQUISHED
+
+    @property
+    def lender(self) -> str:
+        """The name of whom it concerns besides the person; empty where that is nobody."""
+        return self.legal_name or self.partner_id
+
+    @property
+    def by(self) -> str:
+        """Who acted: "person", "lender", or "us"."""
+        if self.kind in OURS or (not self.partner_id and self.kind not in OF_THE_PERSON):
+            return "us"
+        return "person" if self.kind in OF_THE_PERSON and not self.is_relinquished else "lender"
+
     @classmethod
     def of(cls, entry: PersonEntry) -> Told:
         """What an entry says; what does not open says nothing."""
@@ -207,7 +252,7 @@ class Told:
             partner_id=leaf.partner_id,
             legal_name=entry.legal_name,
             purpose=Purpose.of(leaf.purpose) if leaf.purpose else None,
-            decision=leaf_pb2.Decision.Name(leaf.decision).removeprefix("DECISION_"),
+            decision=leaf_pb2.Decision.Name(leaf.decision).removeprefix("DECISION_") if leaf.decision else "",
             reason=leaf.reason,
             shown=part.shown,
             score=part.score if part.HasField("score") else None,

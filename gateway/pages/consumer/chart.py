@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date
 from html import escape
-from itertools import groupby
+from itertools import dropwhile, groupby
 
 from scoregate.proof.results import SCORE_RANGE, band_of
 from scoregate.words import Band
@@ -37,9 +37,11 @@ Dot = tuple[float, float, date, int]
 def history(months: Iterable[Month], *, name: str, title: str, desc: str) -> str:
     """Scores over time, from 350 to 950, in any order; the line breaks where there was no score.
 
+    It begins with the first month that has one: those before would leave it half empty.
+
     ``name`` is for ids: the picture's own on its page. ``title`` and ``desc`` are plain text.
     """
-    ordered = sorted(months, key=lambda month: month[0])
+    ordered = list(dropwhile(lambda month: month[1] is None, sorted(months, key=lambda month: month[0])))
     days = [day for day, _ in ordered]
     drawn = [_grid()]
     for known, together in groupby(ordered, key=lambda month: month[1] is not None):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
 from sqlalchemy.engine import Connection
 from starlette.responses import RedirectResponse, Response
@@ -21,6 +23,7 @@ from gateway.pages.consumer.words import N_
 from scoregate.errors import ClaimInvalid
 from scoregate.proof.consent_history import Beginner, event_in
 from scoregate.proof.leaf import LeafInvalid
+from scoregate.words import ConsentEventKind
 
 PAGE = 25
 TOO_OLD = N_("This consent is older than signed receipts are.")
@@ -82,7 +85,6 @@ class ConsentPages:
             entry = _own(connection, visit)
             partner = partners.partner(connection, entry.grant.partner_id)
             events = _happened(connection, entry)
-            frozen = register.frozen_at(connection, visit.subject)
         state = entry.grant.state_at(visit.now)
         return self._frame.render(
             visit,
@@ -94,7 +96,8 @@ class ConsentPages:
             events=events[:MOST_EVENTS],
             are_more=len(events) > MOST_EVENTS,
             state=state,
-            frozen=frozen,
+            # Whoever ended it did so last.
+            ended_by=_ended(events) if state is State.REVOKED else None,
             is_open=state in OPEN,
             is_paused=state is State.PAUSED,
         )
@@ -159,6 +162,14 @@ def _happened(connection: Connection, entry: Entry) -> list[tuple[Event, Beginne
 
 def _consent_id(visit: Visit) -> str:
     return known(visit.request.path_params["consent_id"], register.ID)
+
+
+def _ended(
+    events: Sequence[tuple[Event, Beginner | None]],
+) -> tuple[ConsentEventKind, Beginner | None] | None:
+    """How a consent was ended, and by whom; None where nobody wrote it down."""
+    found = ((event.what, by) for event, by in events if event.what is ConsentEventKind.REVOKED)
+    return next(found, None)
 
 
 def _own(connection: Connection, visit: Visit) -> Entry:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,6 +29,7 @@ from gateway.ledger import LedgerBusy, LedgerUnavailable
 from gateway.pages.consumer import forms, words
 from gateway.pages.consumer.attempts import Attempts, Hourly
 from gateway.pages.consumer.desk import Desk, FormRefused, Missing, SignInFirst, Visit
+from gateway.pages.consumer.signin.failing import FAILURES, Failure
 from gateway.pages.consumer.signin.sessions import Session
 from gateway.pages.consumer.words import N_, Language
 from gateway.quota.burst import MICROS, BurstExceeded
@@ -141,7 +143,17 @@ class Frame:
             visit = self._visit(request)
         except StoreUnavailable:
             visit = self._visit(request, with_session=False)
-        return self._problem(visit, status, title, text)
+        again = _try_again(request)
+        names = [name for name, each in FAILURES.items() if again and each == Failure(status, title, text)]
+        # Where a login returned to works once, so another language is asked for at an address of its own.
+        same = f"/failed/{names[0]}?{again.partition('?')[2]}" if names else ""
+        return self._problem(visit, status, title, text, same=same)
+
+    def failed(self, visit: Visit, failure: Failure, *, again: str) -> Response:
+        """Show once more why somebody could not sign in, and the way to try ``again``."""
+        return self.render(
+            visit, "problem.html", title=failure.title, text=failure.text, again=again, back="", wait=None
+        )
 
     def _run(self, request: Request, show: Show, fields: QueryParams | None) -> Response:
         visit = self._visit(request, with_session=False)
@@ -167,7 +179,7 @@ class Frame:
                 # A browser that holds forms to our own address stops where one is sent on to the provider.
                 return self.render(visit, "signed_out.html", 403, sign_in=sign_in)
             case Missing() | NotFound():
-                said = 404, *NOT_HERE
+                said = 404, *(NO_INVITATION if visit.path.startswith("/i/") else NOT_HERE)
             case FormRefused():
                 said = error.status, N_("That did not work"), error.why
             case EntryNotPublished():
@@ -180,9 +192,13 @@ class Frame:
             case _:
                 log.error("unexpected failure on a page", page=_shape(visit.request), exc_info=error)
                 said = 500, *OUR_FAULT
-        response = self._problem(visit, *said, back=visit.page if is_form and said[0] != 404 else "")
+        wait = None
         if isinstance(error, BurstExceeded):
-            response.headers["retry-after"] = str(-(-error.verdict.retry_after_us // MICROS))
+            wait = timedelta(seconds=-(-error.verdict.retry_after_us // MICROS))
+        back = visit.page if is_form and said[0] != 404 else ""
+        response = self._problem(visit, *said, back=back, wait=wait)
+        if wait is not None:
+            response.headers["retry-after"] = str(int(wait.total_seconds()))
         return response
 
     def _visit(self, request: Request, *, with_session: bool = True) -> Visit:
@@ -190,12 +206,32 @@ class Frame:
         session = self.sessions.session_of(request) if with_session else None
         return Visit(request, words.preferred(accepted, chosen), self.desk.clock(), session)
 
-    def _problem(self, visit: Visit, status: int, title: str, text: str, *, back: str = "") -> Response:
-        again = getattr(visit.request.state, "try_again", "")
-        return self.render(visit, "problem.html", status, title=title, text=text, again=again, back=back)
+    def _problem(
+        self,
+        visit: Visit,
+        status: int,
+        title: str,
+        text: str,
+        *,
+        back: str = "",
+        wait: timedelta | None = None,
+        same: str = "",
+    ) -> Response:
+        again = _try_again(visit.request)
+        return self.render(
+            visit,
+            "problem.html",
+            status,
+            title=title,
+            text=text,
+            again=again,
+            back=back,
+            wait=wait,
+            same=same,
+        )
 
 
-NOT_HERE = (
+NO_INVITATION = (
     N_("There is nothing here for you"),
     N_("The link may have been answered, have run out, or be meant for somebody else."),
 )
@@ -203,9 +239,13 @@ TOO_EARLY = (
     N_("The proof is not there yet"),
     N_("The log is sealed about once a second. Go back, and ask for the proof again."),
 )
+NOT_HERE = (
+    N_("There is no such page"),
+    N_("Nothing of yours has this address. It may be mistyped."),
+)
 TOO_OFTEN = (
-    N_("That was often"),
-    N_("That was many times. Please try again later; pausing, ending and freezing still work."),
+    N_("Please wait a little"),
+    N_("You have done this many times in a short while. Pausing, ending and freezing still work."),
 )
 NOT_NOW = (
     N_("This can't be shown just now"),
@@ -226,6 +266,11 @@ def _hidden(session: Session | None, path: str, language: str) -> Markup:
     """The field with the form's token."""
     made = forms.token(session, path, language) if session else ""
     return Markup('<input type="hidden" name="{}" value="{}">').format(forms.FIELD, made)
+
+
+def _try_again(request: Request) -> str:
+    """Where a sign-in that failed begins anew; empty for every other page."""
+    return str(getattr(request.state, "try_again", ""))
 
 
 def _shape(request: Request) -> str:
@@ -249,6 +294,7 @@ def _environment(language: Language, zone: ZoneInfo) -> jinja2.Environment:
         instant=lambda at: language.instant(at, zone),
         day=lambda on: language.day(on, zone),
         span=language.span,
+        wait=language.wait,
         how_often=lambda terms: words.how_often(language, terms),
         purpose=lambda purpose: language(words.PURPOSES[purpose]),
         purpose_name=lambda purpose: language(words.PURPOSE_NAMES[purpose]),
@@ -257,8 +303,16 @@ def _environment(language: Language, zone: ZoneInfo) -> jinja2.Environment:
         disclosure=lambda disclosure: language(words.DISCLOSURES[disclosure]),
         state=lambda state: language(words.STATES[state]),
         event=lambda told: language(words.event(*told)),
+        refused=lambda reason: words.refused(language, reason),
     )
-    environment.globals.update(families=tuple(InputFamily), Disclosure=Disclosure, zone=zone.key)
+    environment.globals.update(
+        families=tuple(InputFamily),
+        Disclosure=Disclosure,
+        zone=zone.key,
+        gap=language.gap,
+        comma=language.comma,
+        colon=language.colon,
+    )
     return environment
 
 

@@ -8,9 +8,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from consent import register
-from gateway import decisions
+from consent.grant import OPEN
+from gateway import decisions, partners
 from gateway.pages.consumer.desk import CONSUMER, Visit
 from gateway.pages.consumer.frame import Frame
+
+MOST_LIFTED = 100
+"""Shown of the consents for which a freeze is lifted; My consents shows them all."""
 
 
 class FreezePages:
@@ -32,7 +36,12 @@ class FreezePages:
     def _show(self, visit: Visit) -> Response:
         with self._desk.store.reading() as connection:
             frozen = register.frozen_at(connection, visit.subject)
-        return self._frame.render(visit, "freeze.html", here="freeze", frozen=frozen)
+            found = register.lifted_of_subject(connection, visit.subject, limit=MOST_LIFTED)
+            lifted = [entry for entry in found if entry.grant.state_at(visit.now) in OPEN]
+            names = partners.legal_names(connection, {entry.grant.partner_id for entry in lifted})
+        return self._frame.render(
+            visit, "freeze.html", here="freeze", frozen=frozen, lifted=lifted, names=names
+        )
 
     def _set(self, visit: Visit, *, frozen: bool) -> Response:
         subject = visit.subject

@@ -30,11 +30,18 @@ class ScorePages:
 
     def routes(self) -> list[Route]:
         """The pages' addresses."""
-        return [Route("/", self._frame.page(self._home)), Route("/score", self._frame.page(self._show))]
+        page = self._frame.page
+        return [
+            Route("/", page(self._home)),
+            Route("/signed-out", page(partial(self._home, signed_out=True))),
+            Route("/score", page(self._show)),
+        ]
 
-    def _home(self, visit: Visit) -> Response:
+    def _home(self, visit: Visit, *, signed_out: bool = False) -> Response:
         if visit.session is None:
-            return self._frame.render(visit, "welcome.html", back="/score", asked=False)
+            return self._frame.render(
+                visit, "welcome.html", back="/score", asked=False, signed_out=signed_out
+            )
         return RedirectResponse("/score", 303)
 
     def _has_just_signed_in(self, visit: Visit) -> bool:

@@ -20,7 +20,7 @@ from scoregate.proof.consent_history import Beginner
 from scoregate.words import CalendarUnit, ConsentEventKind, Disclosure, InputFamily, Purpose
 
 CATALOGUES = Path(__file__).parent / "locale"
-DAY = timedelta(days=1)
+DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 
 
 def N_(text: str) -> str:  # the name that extraction looks for
@@ -36,6 +36,9 @@ class Language:
     name: str  # its own
     locale: Locale = field(repr=False)
     texts: NullTranslations = field(repr=False)
+    gap: str = " "  # between two sentences
+    comma: str = ", "
+    colon: str = ": "
 
     def __call__(self, text: str) -> str:
         """The text in this language."""
@@ -62,6 +65,11 @@ class Language:
                 return self.counted(one, many, seconds // unit)
         raise AssertionError("a second divides everything")
 
+    def wait(self, length: timedelta) -> str:
+        """How long to wait: never less, and in minutes where seconds would be too many to count."""
+        unit = timedelta(seconds=1) if length < MINUTE else MINUTE
+        return self.span(max(-(-length // unit), 1) * unit)
+
 
 _UNITS = (
     (86_400, N_("%(n)d day"), N_("%(n)d days")),
@@ -75,7 +83,8 @@ _UNITS = (
 def languages() -> Mapping[str, Language]:
     """The languages by tag; the first is the one that texts are written in."""
     english = Language("en", "English", Locale("en", "GB"), NullTranslations())
-    chinese = Language("zh-Hans", "简体中文", Locale("zh", "CN", script="Hans"), _catalogue("zh_Hans"))
+    script = Locale("zh", "CN", script="Hans")
+    chinese = Language("zh-Hans", "简体中文", script, _catalogue("zh_Hans"), gap="", comma="、", colon="：")
     return {each.tag: each for each in (english, chinese)}
 
 
@@ -138,14 +147,14 @@ FAMILIES = {
 }
 DISCLOSURES = {
     Disclosure.SCORE: N_("Your exact number"),
-    Disclosure.BAND: N_("Your band only"),
-    Disclosure.THRESHOLD: N_("Only yes or no"),
+    Disclosure.BAND: N_("Your band"),
+    Disclosure.THRESHOLD: N_("Yes or no"),
     Disclosure.REASONS: N_("Reasons"),
 }
 STATES = {
     State.ACTIVE: N_("Active"),
     State.PAUSED: N_("Paused"),
-    State.REVOKED: N_("Ended by you or by them"),
+    State.REVOKED: N_("Ended"),
     State.EXPIRED: N_("Ended: its time is over"),
     State.CONSUMED: N_("Ended: answered once, as agreed"),
 }
@@ -186,50 +195,104 @@ def how_often(language: Language, terms: Terms) -> str:
 LOWERED = {
     "C01": (
         N_("Your credit limit is low."),
-        N_("Limits rise with time and with credit that is paid back as agreed."),
+        N_("Limits rise with time, and with credit that is paid back as agreed."),
     ),
     "C02": (
-        N_("Much of your credit limit is in use."),
-        N_("Use less of your limit: pay more than the minimum when you can."),
+        N_("In the month with your highest bill, much of your credit limit was in use."),
+        N_("Keep your highest bill well below your limit: pay more than the minimum when you can."),
     ),
     "H01": (
-        N_("You were behind with payments in the latest month."),
-        N_("Pay what is overdue. Each month that is paid on time counts from the next computation on."),
+        N_("At the end of the latest month on record, you were behind with payments."),
+        N_("Pay what is overdue, so that the next month ends with nothing overdue."),
     ),
     "H02": (
-        N_("You were behind with payments some months ago."),
-        N_("Nothing to do but to go on paying on time: it counts less with each month."),
+        N_("At some time before the two latest months on record, you were far behind with payments."),
+        N_("Those months can't be changed any more. Pay on time from now on, so that no others join them."),
     ),
     "H03": (
-        N_("You were behind with payments in several months."),
-        N_("A standing order for at least the minimum keeps further months clean."),
+        N_("Of all the months on record, you were behind with payments in one or more."),
+        N_(
+            "Every month that ends with nothing overdue makes the share of the others smaller. "
+            "A standing order for the minimum helps with that."
+        ),
     ),
     "H04": (
-        N_("You paid little or nothing in the latest month."),
+        N_("In the latest month on record, your payment was small, or there was none."),
         N_("Pay at least the minimum each month, and more when you can."),
     ),
     "H05": (
-        N_("You paid little in the months before the latest."),
-        N_("Larger payments in the coming months take their place."),
+        N_("In the months before the latest on record, your payments were small on average."),
+        N_("Larger payments in the coming months raise that average."),
     ),
     "H06": (
-        N_("In some months you paid nothing."),
+        N_("Of all the months on record, there was no payment in one or more."),
         N_("Pay something each month, even a small sum."),
     ),
 }
-"""By reason code: what lowered a score, and what would help."""
+"""By reason code: what lowered a score, and what would help.
+
+Lenders read the same reasons in the model's words (scoring/features). Each sentence here and there names the
+months that its factor looks at, and is true of everybody to whom it is told, so that no two of one page
+contradict each other; tests hold all of that.
+"""
 
 LIFTED = {
     "C01": N_("Your credit limit is high."),
-    "C02": N_("You use little of your credit limit."),
-    "H01": N_("You paid on time in the latest month."),
-    "H02": N_("You paid on time in the months before."),
-    "H03": N_("You paid on time in nearly every month on record."),
-    "H04": N_("You made a good payment in the latest month."),
-    "H05": N_("You made good payments in the months before."),
-    "H06": N_("You paid something in every month on record."),
+    "C02": N_("Even in the month with your highest bill, a good part of your credit limit stayed free."),
+    "H01": N_("At the end of the latest month on record, you were not behind with payments."),
+    "H02": N_("Before the two latest months on record, you were never far behind with payments."),
+    "H03": N_("Of all the months on record, you were behind with payments in none, or nearly none."),
+    "H04": N_("In the latest month on record, you made a good payment."),
+    "H05": N_("In the months before the latest on record, your payments were good on average."),
+    "H06": N_("Of all the months on record, there was a payment in every one, or nearly every one."),
 }
 """By reason code: what lifted a score."""
 
 UNKNOWN_LOWERED = N_("Something that a newer model looks at lowers it."), N_("Ask for a human review.")
 UNKNOWN_LIFTED = N_("Something that a newer model looks at lifts it.")
+
+_NOT_SHOWN = N_("they could not show who they are")
+_TOO_FAST = N_("they asked too many times in a moment")
+_SPENT = N_("they had asked us as much as they may")
+_NOT_IN_ORDER = N_("their question was not in order")
+_OUR_SIDE = N_("something did not work on our side")
+REFUSED = {
+    **dict.fromkeys(
+        (
+            "CERTIFICATE_UNKNOWN",
+            "CERTIFICATE_REVOKED",
+            "CERTIFICATE_EXPIRED",
+            "CERTIFICATE_USAGE_INVALID",
+            "CERTIFICATE_IDENTITY_INVALID",
+        ),
+        _NOT_SHOWN,
+    ),
+    "PARTNER_SUSPENDED": N_("we had stopped them"),
+    "METHOD_NOT_ALLOWED": N_("that is not theirs to ask"),
+    **dict.fromkeys(("BURST_EXCEEDED", "CONCURRENCY_EXCEEDED"), _TOO_FAST),
+    **dict.fromkeys(("DAILY_QUOTA_EXHAUSTED", "MONTHLY_QUOTA_EXHAUSTED"), _SPENT),
+    **dict.fromkeys(("BODY_MALFORMED", "FIELD_INVALID", "REQUEST_ID_REUSED"), _NOT_IN_ORDER),
+    **dict.fromkeys(("NOT_FOUND", "ALREADY_EXISTS", "STATE_CONFLICT"), _NOT_IN_ORDER),
+    "THRESHOLD_NOT_REGISTERED": N_("they asked about a line that they have not registered"),
+    "CONSENT_NOT_USABLE": N_("you have given them no such consent"),
+    "CONSENT_NOT_YET_VALID": N_("your consent had not begun yet"),
+    "CONSENT_EXPIRED": N_("the time of your consent was over"),
+    "CONSENT_REVOKED": N_("your consent had ended"),
+    "CONSENT_PAUSED": N_("you had paused your consent"),
+    "CONSENT_CONSUMED": N_("your consent was for one answer, and that was given"),
+    "CONSENT_PURPOSE_MISMATCH": N_("they asked for another purpose than you allowed"),
+    "CONSENT_DISCLOSURE_NOT_ALLOWED": N_("they asked to see something that you did not allow"),
+    "CONSENT_FREQUENCY_EXHAUSTED": N_("they had asked as often as you allowed"),
+    "SUBJECT_FROZEN": N_("your file was frozen"),
+    **dict.fromkeys(("ENGINE_UNAVAILABLE", "ENGINE_ANSWER_INVALID", "DEADLINE_PASSED"), _OUR_SIDE),
+    **dict.fromkeys(("AUDIT_UNAVAILABLE", "SERVER_BUSY", "ENTRY_NOT_PUBLISHED", "INTERNAL"), _OUR_SIDE),
+}
+"""By reason of a refusal: why nothing was answered, as the person reads it."""
+
+
+def refused(language: Language, reason: str) -> str:
+    """That somebody was refused, and why; a newer reason than these is left out."""
+    why = REFUSED.get(reason)
+    return (
+        language(N_("Refused")) if why is None else language(N_("Refused: %(why)s")) % {"why": language(why)}
+    )

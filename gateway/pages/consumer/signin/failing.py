@@ -67,6 +67,11 @@ UNAVAILABLE = Failure(
     503, N_("We can't sign you in right now"), N_("Our records can't be reached. Try again soon.")
 )
 
+FAILURES = {
+    name.lower().replace("_", "-"): each for name, each in globals().items() if isinstance(each, Failure)
+}
+"""All of them, by the name in the address that shows one once more."""
+
 
 class Refused(Exception):
     """The provider says no, or names nobody who is known here. The text is for the log."""

@@ -241,7 +241,7 @@ class Login:
         return Person(subject, traits)
 
     async def _leave(self, request: Request) -> Response:
-        response = RedirectResponse(f"{self._pages.url}/", 303)
+        response = RedirectResponse(f"{self._pages.url}/signed-out", 303)
         session = await run_in_threadpool(self.session_of, request)
         if session is None:
             # No cookie is cleared, for other sites' forms come without one. But a session may have run out.
