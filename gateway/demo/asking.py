@@ -14,6 +14,7 @@ from gateway.demo.opening import BORROWER, CREDIT, credit_terms
 from gateway.demo.page import Page, StepFailed
 from gateway.demo.people import contract
 from gateway.demo.stage import Stage
+from gateway.demo.vouching import covered
 from scoregate.client import Client, Consent, ConsentState, ScoreAnswer, ScoreQuery
 from scoregate.words import Band, Disclosure, NotScoredReason
 from scoring.service import Engine, Query, Scored
@@ -25,7 +26,7 @@ NOBODY = "walk-in-0001"  # of whom there is no record
 
 def score(stage: Stage, page: Page) -> None:
     """The lender asks for the borrower's score. Before it sees the number its client has checked the
-    signature, that this answers this very question, and the receipt.
+    signature, that this answers this very question, and the receipt; a moment later it keeps the proof.
     """
     stage.query = ScoreQuery(stage.consent.consent_id, CREDIT, with_reasons=True)
     stage.answer = answer = ask(stage.meadow.client, stage.query)
@@ -51,6 +52,12 @@ def score(stage: Stage, page: Page) -> None:
         "the number is the scorecard's own",
         expected(stage, [BORROWER]) == [answer.score],
         f"{answer.score}, computed again from the public records",
+    )
+    stage.kept = stage.meadow.keep(answer)
+    page.check(
+        "kept, with the proof that the log holds it",
+        True,
+        f"entry {answer.receipt.leaf_index} of {covered(stage.kept):,}, cosigned by the witness",
     )
 
 
@@ -163,7 +170,7 @@ def nobody(stage: Stage, page: Page) -> None:
     number at all, and the answer says why.
     """
     client, before = stage.meadow.client, stage.units()
-    allowed = stage.operator.allow(client.invite(credit_terms()).handle, NOBODY)
+    stage.nobody = allowed = stage.operator.allow(client.invite(credit_terms()).handle, NOBODY)
     answer = client.score(allowed.consent_id, CREDIT)
     stage.meadow.file(answer)
     page.facts([("score", "none"), ("why", str(answer.not_scored)), ("epoch", str(answer.evaluated_at))])

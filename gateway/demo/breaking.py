@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from gateway.demo.asking import ask
-from gateway.demo.installation import LOOPBACK, Installation
+from gateway.demo.commands import LOOPBACK
+from gateway.demo.installation import Installation
 from gateway.demo.opening import BORROWER, CREDIT, NO_SUCH_ID
 from gateway.demo.page import Page
 from gateway.demo.people import Lender

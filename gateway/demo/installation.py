@@ -6,32 +6,26 @@ SCOREGATE_* variables none reaches it.
 
 from __future__ import annotations
 
-import json
 import os
 import socket
-import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gateway.demo import commands
+from gateway.demo.commands import LOOPBACK, Serving
 from gateway.demo.page import StepFailed
 from gateway.demo.people import Credentials
+from gateway.pages.log import prefix_of
 from gateway.settings import Settings, load
+from gateway.settings.schema import DEVELOPMENT_DOMAIN
 
-SCOREGATE = (sys.executable, "-m", "scoregate")
-LOOPBACK = "127.0.0.1"
-START_SECONDS = 30.0
-STOP_SECONDS = 15.0
-COMMAND_SECONDS = 60.0
-LOOK_EVERY_SECONDS = 0.05
-SHOWN_CHARACTERS = 400
+WITNESS_MS = 5_000  # a checkpoint waits for its witness as long as this, on a machine that has much to do
 
-
-_NO_FRAMES = dict.fromkeys(map(ord, "╭╮╰╯│─"))  # rich puts some messages into one
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback needs no proxy
 
 
@@ -44,7 +38,7 @@ class Installation:
         self._engine = engine
         self._environ = {**_environment(home, os.environ), "SCOREGATE_ENGINE__FOLDER": str(engine)}
         self._log = home.with_name("gateway.log")
-        self._processes: list[subprocess.Popen[bytes]] = []  # the gateway, and then the pages
+        self._processes: list[Serving] = []  # the gateway, and then the pages
 
     @property
     def partner_address(self) -> str:
@@ -57,6 +51,18 @@ class Installation:
         return str(self.settings.listen.admin)
 
     @property
+    def addresses(self) -> list[str]:
+        """Where its processes listen: HOST:PORT each."""
+        listen = self.settings.listen
+        served = [listen.partner, listen.admin, listen.http]
+        return [str(each) for each in (*served, *([listen.pages] if self.pages_process_id else []))]
+
+    @property
+    def log_path(self) -> str:
+        """Where the published log begins, below the public address."""
+        return f"/{prefix_of(self.settings.log_origin)}"
+
+    @property
     def ledger(self) -> Path:
         """The SQLite file."""
         return self.home / "ledger.db"
@@ -64,12 +70,12 @@ class Installation:
     @property
     def process_id(self) -> int:
         """Of the running gateway; 0 without one."""
-        return self._processes[0].pid if self._processes else 0
+        return self._processes[0].process_id if self._processes else 0
 
     @property
     def pages_process_id(self) -> int:
         """Of the running pages; 0 without them."""
-        return self._processes[1].pid if len(self._processes) > 1 else 0
+        return self._processes[1].process_id if len(self._processes) > 1 else 0
 
     @property
     def operator(self) -> Credentials:
@@ -83,24 +89,7 @@ class Installation:
         Raises:
             StepFailed: It does not end, or says nothing that is JSON.
         """
-        command, step = (*SCOREGATE, *map(str, arguments), "-o", "json"), f"scoregate {arguments[0]}"
-        try:
-            ended = subprocess.run(  # noqa: S603
-                command,
-                env=self._environ,
-                capture_output=True,
-                text=True,
-                timeout=COMMAND_SECONDS,
-                check=False,
-            )
-            result: dict[str, Any] = json.loads(ended.stdout)
-        except subprocess.TimeoutExpired as error:
-            raise StepFailed(step, f"it took over {COMMAND_SECONDS:.0f} s") from error
-        except ValueError as error:
-            raise StepFailed(
-                step, f"it ended with {ended.returncode}: {_last_words(ended.stderr)}"
-            ) from error
-        return ended.returncode, result
+        return commands.run(*arguments, environ=self._environ)
 
     def found(self) -> None:
         """Run `scoregate init`.
@@ -110,7 +99,7 @@ class Installation:
         """
         code, result = self.run("init")
         if code:
-            raise StepFailed("scoregate init", f"it ended with {code}: {json.dumps(result)}")
+            raise StepFailed("scoregate init", f"it ended with {code}: {commands.why(result)}")
         self.settings = load(self._environ)
 
     def second(self, **changes: str) -> Installation:
@@ -131,42 +120,18 @@ class Installation:
         """
         listen = self.settings.listen
         processes = {(): listen.http, ("--pages",): listen.pages} if with_pages else {(): listen.http}
-        started = [(options, self._begin(*options), str(address)) for options, address in processes.items()]
-        for options, process, address in started:
-            self._await(" ".join(("scoregate serve", *options)), process, address)
+        started = [(self._begin(*options), str(address)) for options, address in processes.items()]
+        for process, address in started:
+            process.wait_until(partial(self._serves, address))
 
-    def _begin(self, *options: str) -> subprocess.Popen[bytes]:
-        with self._log.open("ab") as log:
-            process = subprocess.Popen(  # noqa: S603
-                (*SCOREGATE, "serve", *options),
-                env=self._environ,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C is for the demo, which then stops them
-            )
-        self._processes.append(process)
-        return process
-
-    def _await(self, step: str, process: subprocess.Popen[bytes], address: str) -> None:
-        give_up = time.monotonic() + START_SECONDS
-        while not self._serves(address):
-            if process.poll() is not None:
-                raise StepFailed(step, f"it ended at once: {self._said()}")
-            if time.monotonic() > give_up:
-                raise StepFailed(step, f"not serving after {START_SECONDS:.0f} s: {self._said()}")
-            time.sleep(LOOK_EVERY_SECONDS)
+    def _begin(self, *options: str) -> Serving:
+        self._processes.append(Serving("serve", *options, environ=self._environ, log=self._log))
+        return self._processes[-1]
 
     def stop(self) -> None:
         """Have pages and gateway drain and end."""
         while self._processes:
-            process = self._processes.pop()
-            process.terminate()
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            self._processes.pop().stop()
 
     def fetch(self, path: str, address: str = "") -> tuple[int, bytes]:
         """Return status and body of one of the gateway's public pages, or of what is at another address.
@@ -180,7 +145,8 @@ class Installation:
         except urllib.error.HTTPError as error:
             return error.code, b""
         except OSError as error:
-            raise StepFailed("the gateway's pages answer", f"they do not; it said: {self._said()}") from error
+            said = commands.last_words(self._log)
+            raise StepFailed("the gateway's pages answer", f"they do not; it said: {said}") from error
 
     def _serves(self, address: str) -> bool:
         try:
@@ -188,19 +154,17 @@ class Installation:
         except StepFailed:
             return False
 
-    def _said(self) -> str:
-        return _last_words(self._log.read_text(errors="replace"))
 
-
-def _last_words(text: str) -> str:
-    return " ".join(text.translate(_NO_FRAMES).split())[-SHOWN_CHARACTERS:] or "(nothing)"
+def own_environment(caller: Mapping[str, str]) -> dict[str, str]:
+    """Return the caller's variables without Scoregate's own; loopback needs no proxy."""
+    kept = {name: value for name, value in caller.items() if not name.upper().startswith("SCOREGATE_")}
+    return {**kept, "no_proxy": LOOPBACK}
 
 
 def _environment(home: Path, caller: Mapping[str, str]) -> dict[str, str]:
     partner, admin, http, pages = _free_ports(4)
-    kept = {name: value for name, value in caller.items() if not name.upper().startswith("SCOREGATE_")}
     return {
-        **kept,
+        **own_environment(caller),
         "SCOREGATE_HOME": str(home),
         "SCOREGATE_LISTEN__PARTNER": f"{LOOPBACK}:{partner}",
         "SCOREGATE_LISTEN__ADMIN": f"{LOOPBACK}:{admin}",
@@ -208,7 +172,14 @@ def _environment(home: Path, caller: Mapping[str, str]) -> dict[str, str]:
         "SCOREGATE_LISTEN__PAGES": f"{LOOPBACK}:{pages}",
         "SCOREGATE_PUBLIC_URL": f"http://{LOOPBACK}:{http}",
         "SCOREGATE_PAGES__URL": f"http://{LOOPBACK}:{pages}",
+        "SCOREGATE_LOG_ORIGIN": _log_name(datetime.now(UTC)),
+        "SCOREGATE_LOG__WITNESS_TIMEOUT_MS": f"{WITNESS_MS}",
     }
+
+
+def _log_name(now: datetime) -> str:
+    # This half-year's, so that it keeps its key: under an earlier name it would go on under another at once.
+    return f"{DEVELOPMENT_DOMAIN}/log/{now.year}h{1 if now.month <= 6 else 2}"
 
 
 def _free_ports(count: int) -> list[int]:

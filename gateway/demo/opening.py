@@ -5,9 +5,11 @@ from __future__ import annotations
 import secrets
 from datetime import timedelta
 
+from gateway.demo.commands import is_listening
 from gateway.demo.page import Page, StepFailed
 from gateway.demo.people import RETURN_ADDRESS, Credentials, Lender, Operator, contract, make_key
 from gateway.demo.stage import Stage
+from gateway.pages.log import POLICY
 from scoregate.client import (
     Consent,
     ConsentState,
@@ -20,6 +22,7 @@ from scoregate.client import (
 )
 from scoregate.errors import ReturnRefused
 from scoregate.proof.jwk import VerificationKeys
+from scoregate.proof.policy import Policy
 from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Purpose
 from scoring import evidence, store
 from scoring.scorecard import BANDS, band_shares
@@ -78,7 +81,8 @@ def scorecard(stage: Stage, page: Page) -> None:
 
 def gateway(stage: Stage, page: Page) -> None:
     """An installation of its own, with its own certificate authorities; the gateway is a process of its own,
-    on SQLite with the engine inside. Everybody reaches it over mTLS.
+    on SQLite with the engine inside. Everybody reaches it over mTLS; beside it, in compliance's hands, runs a
+    witness that cosigns the log for as long as it only grows.
     """
     started = stage.open_gateway()
     stage.operator = Operator(stage.connect(started.operator, started.admin_address))
@@ -89,12 +93,18 @@ def gateway(stage: Stage, page: Page) -> None:
             ("admin door", f"{started.admin_address}  gRPC, certificates of the staff CA"),
             ("public pages", f"{started.settings.public_url}  keys, health, error help"),
             ("people's pages", f"{started.settings.pages.url}  a process of its own over the same ledger"),
+            ("the witness", f"{stage.witness.url}  a process with a key of its own"),
         ]
     )
     page.gap()
     page.check("the gateway serves", started.fetch("/healthz")[0] == 200, f"as process {started.process_id}")
     serves = started.fetch("/healthz", str(started.settings.listen.pages))[0] == 200
     page.check("the pages serve beside it", serves, f"as process {started.pages_process_id}")
+    page.check(
+        "so does a witness, which trusts the log's key",
+        is_listening(stage.witness.address),
+        f"as process {stage.witness.process_id}",
+    )
     model, sha256 = stage.operator.model()
     _, card_sha256, _ = store.read(stage.engine)
     page.check("it serves the scorecard just trained", sha256 == card_sha256, f"{model}, {sha256[:12]}…")
@@ -109,7 +119,7 @@ def _enrol_officer(stage: Stage) -> Credentials:
 
 def lender(stage: Stage, page: Page) -> None:
     """A P2P lender makes a key and keeps it. The operator signs the request and agrees a contract; the lender
-    pins the issuer's public keys.
+    pins the public keys of issuer, log and witness.
     """
     stage.meadow = meadow = enrol(stage, "meadow", LEGAL_NAME)
     pinned = VerificationKeys.from_jwks(meadow.client.jwks)
@@ -132,6 +142,12 @@ def lender(stage: Stage, page: Page) -> None:
         "HTTP and gRPC publish the same keys",
         pinned == VerificationKeys.from_jwks(meadow.client.keys().jwks),
         f"{len(pinned.by_kid)} keys, pinned by the lender",
+    )
+    told = stage.gateway.fetch(POLICY)[1]
+    page.check(
+        "the log says itself that it needs the witness",
+        Policy.parse(told) == Policy.parse(stage.policy.read_bytes()),
+        "its policy is the one that was pinned",
     )
 
 
@@ -230,8 +246,8 @@ def _check_way_back(page: Page, link: str, state: str, handle: str) -> None:
 
 
 def stranger(stage: Stage, page: Page) -> None:
-    """The lender sends the borrower another link, and somebody else opens it and signs in. They read nothing;
-    and once they press to read, the invitation is over. The lender learns that, and not who it was.
+    """The lender sends the borrower another link, and somebody else opens it and signs in. They read nothing,
+    and once they press to read, the invitation is over; the lender learns that, and not who it was.
     """
     client = stage.meadow.client
     invitation = _invite(stage, secrets.token_urlsafe())

@@ -181,7 +181,10 @@ class Page:
 
     def kept(self, folder: Path) -> None:
         """Say where everything lies, and how to recompute the log once more."""
-        again = f"scoregate log verify {folder}/officer/log --receipts {folder}/meadow/receipts"
+        again = (
+            f"scoregate log verify {folder}/officer/log --policy {folder}/policy"
+            f" --receipts {folder}/meadow/receipts"
+        )
         for line in (f"Kept in {folder}; recompute it with", again):
             self.console.print(Text(f"  {line}"), soft_wrap=True)
 

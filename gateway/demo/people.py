@@ -142,10 +142,14 @@ class Lender:
         return self.folder / "issuer.jwks"
 
     def file(self, answer: ScoreAnswer | ThresholdAnswer) -> None:
-        """Keep an answer's receipt."""
+        """File an answer's receipt."""
         answer.save(self.receipts)
         self.answers += 1
         self.units += leaf.decode(answer.receipt.leaf).cost_units
+
+    def keep(self, answer: ScoreAnswer) -> Path:
+        """Complete an answer's receipt with its proof, once a witness has seen it; return the file."""
+        return self.client.keep(answer, self.receipts)
 
 
 def contract(**changes: int) -> partner_admin_pb2.Contract:

@@ -18,9 +18,16 @@ from gateway.demo.strangers import Fading, meter, strangers
 from gateway.demo.trying import Try, at_once, first_refusal, once, refusal_of
 from scoregate.client import Consent, ScoreQuery, Terms
 from scoregate.errors import Refused
-from scoregate.partner.v1 import score_pb2_grpc, usage_pb2, usage_pb2_grpc
+from scoregate.partner.v1 import (
+    receipt_pb2,
+    receipt_pb2_grpc,
+    score_pb2_grpc,
+    usage_pb2,
+    usage_pb2_grpc,
+)
 from scoregate.words import Disclosure, Purpose
 
+RACES = 20  # against checkpoints, which come about once a second
 FLOOD = 48  # calls at once, of one lender
 GET_SCORE = "/scoregate.partner.v1.ScoreService/GetScore"
 
@@ -176,6 +183,30 @@ def mistaken(stage: Stage) -> Iterator[Try]:
         "STATE_CONFLICT",
         lambda: refusal_of(lambda: operator.allow(stage.consent.handle, BORROWER)),
     )
+
+
+def early(stage: Stage) -> Iterator[Try]:
+    """Beside the score: what is committed, and not published yet."""
+    yield Try(
+        "the proof of an entry, in the moment in which it was committed",
+        "ENTRY_NOT_PUBLISHED",
+        lambda: _before_it_is_published(stage),
+    )
+
+
+def _before_it_is_published(stage: Stage) -> Refused | None:
+    """Ask for the proof of an answer right after it; of another one where a checkpoint came in between."""
+    meadow = stage.meadow
+    channel = stage.connect(meadow.credentials, stage.gateway.partner_address).channel
+    proofs = receipt_pb2_grpc.ReceiptServiceStub(channel)  # type: ignore[no-untyped-call]
+    for _ in range(RACES):
+        # Nothing is known of this person: an answer is an entry and costs no unit.
+        stage.young = answer = meadow.client.score(stage.nobody.consent_id, CREDIT)
+        meadow.file(answer)
+        asked = receipt_pb2.GetInclusionProofRequest(leaf_index=answer.receipt.leaf_index)
+        if (refusal := once(proofs.GetInclusionProof, asked)) is not None:
+            return refusal
+    return None
 
 
 def outlived(fading: Fading) -> Iterator[Try]:

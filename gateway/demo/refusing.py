@@ -11,6 +11,7 @@ from gateway.demo.page import Page, Row, StepFailed
 from gateway.demo.stage import Stage
 from gateway.demo.strangers import Fading
 from gateway.demo.trying import Try, raw_refusal
+from gateway.demo.vouching import covered
 from scoregate.client import ScoreQuery
 from scoregate.partner.v1 import score_pb2, score_pb2_grpc
 from scoregate.reasons import REASONS
@@ -40,6 +41,7 @@ def refusals(stage: Stage, page: Page) -> None:
         ("Did the person allow it?", provoking.unconsented(stage)),
         ("Is there such a thing?", provoking.mistaken(stage)),
         ("Is the house in order?", house.broken()),
+        ("Is it too early?", provoking.early(stage)),
         ("Is it too late?", provoking.outlived(fading)),
     ):
         group = list[Row]()
@@ -62,6 +64,7 @@ def refusals(stage: Stage, page: Page) -> None:
     page.check("no refusal spent a contract unit", spent == 0, f"{spent} units")
     _check_links(stage, page, rows)
     _check_strangers(stage, page)
+    _check_published(stage, page)
     house.check_mended(page)
 
 
@@ -91,6 +94,15 @@ def _check_links(stage: Stage, page: Page, rows: Sequence[Row]) -> None:
         "each links to a page that explains it",
         len(alive) == len(links),
         f"{len(alive)} of {len(links)} pages answer",
+    )
+
+
+def _check_published(stage: Stage, page: Page) -> None:
+    index, kept = stage.young.receipt.leaf_index, stage.meadow.keep(stage.young)
+    page.check(
+        "the proof that was asked for too early is there",
+        True,
+        f"entry {index:,} of {covered(kept):,}, cosigned by the witness",
     )
 
 

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.demo import asking, auditing, deciding, opening, refusing
+from gateway.demo import asking, auditing, deciding, opening, refusing, vouching
 from gateway.demo.page import Page, StepFailed
 from gateway.demo.stage import Stage
 from gateway.pki import FileRefused
@@ -46,6 +46,7 @@ CHAPTERS = (
     Chapter("A retry costs nothing", asking.retry),
     Chapter("The borrower revokes", deciding.revoke),
     Chapter("Compliance recomputes the log", auditing.audit),
+    Chapter("From the lender's file to the witness", vouching.vouch),
 )
 
 EXPECTED = (

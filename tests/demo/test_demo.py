@@ -56,10 +56,17 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def told(place: Path) -> Ended:
     """The whole demo, once."""
-    return run(*DEMO, tmp=place, SCOREGATE_HOME="/nowhere", SCOREGATE_LIMITS__LINGER_MS="nonsense")
+    return run(
+        *DEMO,
+        tmp=place,
+        SCOREGATE_HOME="/nowhere",
+        SCOREGATE_LIMITS__LINGER_MS="nonsense",
+        http_proxy="http://127.0.0.1:9",  # where nobody listens
+    )
 
 
-def gateway_processes(text: str) -> set[int]:
+def processes(text: str) -> set[int]:
+    """Of every gateway, of the pages and of the witness."""
     found = re.findall(r"process (\d+)", text)
     assert found, text
     return set(map(int, found))
@@ -125,12 +132,31 @@ def test_every_reason_is_provoked_or_said_to_be_left(told: Ended) -> None:
 
 
 def test_it_breaks_the_ledger_the_engine_and_a_gateway_and_mends_them(told: Ended) -> None:
-    house = told.text.partition("Is the house in order?")[2].partition("Is it too late?")[0]
+    house = told.text.partition("Is the house in order?")[2].partition("Is it too early?")[0]
     reasons = re.findall(r"^  ([A-Z_]+)  ", house, re.MULTILINE)
     engine = ["ENGINE_ANSWER_INVALID", "ENGINE_UNAVAILABLE"]
     assert reasons == ["AUDIT_UNAVAILABLE", *engine, "SERVER_BUSY", "DEADLINE_PASSED"]
     assert "under the request id refused three times" in told.text
-    assert len(gateway_processes(told.text)) == 3  # two gateways, and the pages
+    assert len(processes(told.text)) == 4  # two gateways, the pages, and the witness
+
+
+def test_it_asks_for_a_proof_before_there_can_be_one_and_again(told: Ended) -> None:
+    early = told.text.partition("Is it too early?")[2].partition("Is it too late?")[0]
+    assert re.findall(r"^  ([A-Z_]+)  ", early, re.MULTILINE) == ["ENTRY_NOT_PUBLISHED"]
+    assert re.search(r"✓ the proof that was asked for too early is there +entry [\d,]+ of ", told.text)
+
+
+def test_it_ends_at_the_witness_and_then_with_a_flipped_byte(told: Ended) -> None:
+    last = told.text.partition("From the lender's file to the witness")[2].partition("What was checked")[0]
+    checks = re.findall(r"^  ✓ (.+?)  +(.+?) *$", last, re.MULTILINE)
+    links = ["attestation", "question", "leaf", "inclusion proof", "checkpoint", "cosignature"]
+    assert [what.partition(":")[0] for what, _ in checks if ":" in what] == links
+    facts = dict(checks)
+    assert facts["one flipped byte of the file is found"] == "exit code 3, invalid"
+    size = re.search(r"receipts/\d+\.json, ([\d,]+) bytes", last)
+    assert size is not None
+    assert facts["so is any other"] == f"each of {size[1]} bytes, one at a time"
+    assert "leads to another root" in last
 
 
 def test_without_a_terminal_nothing_moves_and_nothing_is_coloured(told: Ended) -> None:
@@ -140,20 +166,29 @@ def test_without_a_terminal_nothing_moves_and_nothing_is_coloured(told: Ended) -
 
 def test_nothing_is_left_behind(told: Ended, place: Path) -> None:
     assert list(place.iterdir()) == []
-    assert not any(map(is_running, gateway_processes(told.text)))
+    assert not any(map(is_running, processes(told.text)))
 
 
-def test_a_log_that_was_changed_fails_the_step_by_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("what", "chapter", "step", "why"),
+    [
+        ("log", "15  Compliance recomputes the log", "the pulled log recomputes", "another hash than entry"),
+        ("file", "16  From the lender's file to the witness", "the lender's file holds", "another root"),
+    ],
+)
+def test_what_was_changed_fails_the_step_by_name(
+    tmp_path: Path, what: str, chapter: str, step: str, why: str
+) -> None:
     script = str(Path(__file__).parent / "spoilt_demo.py")
     (tmp_path / "place").mkdir()
-    ended = run(sys.executable, script, str(tmp_path / "place"), tmp=tmp_path)
+    ended = run(sys.executable, script, what, str(tmp_path / "place"), tmp=tmp_path)
     assert ended.code == 1
     failure = ended.text.partition("Failed ─")[2]
-    assert re.search(r"chapter +15  Compliance recomputes the log", failure)
-    assert re.search(r"step +the pulled log recomputes", failure)
-    assert "holds another leaf than entry" in " ".join(failure.split())
+    assert re.search(rf"chapter +{chapter}", failure)
+    assert re.search(rf"step +{step}", failure)
+    assert why in " ".join(failure.split())
     assert "What was checked" not in ended.text
-    assert not any(map(is_running, gateway_processes(ended.text)))
+    assert not any(map(is_running, processes(ended.text)))
 
 
 def test_a_folder_that_is_there_already_is_left_alone(tmp_path: Path) -> None:
@@ -179,7 +214,7 @@ def test_interrupted_it_stops_the_gateway_and_cleans_up(tmp_path: Path) -> None:
         line = process.stdout.readline()
         assert line, "the demo ended before it had a gateway"
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=PROMISED_SECONDS)
+    rest, errors = process.communicate(timeout=PROMISED_SECONDS)
     assert (process.returncode, errors) == (130, "\nInterrupted; the gateway was stopped.\n")
-    assert not any(map(is_running, gateway_processes(line)))
+    assert not any(map(is_running, processes(line + rest)))
     assert list(tmp_path.iterdir()) == []
