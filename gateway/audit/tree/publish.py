@@ -48,9 +48,8 @@ class Publisher:
 
     def _take_all(self) -> None:
         self._rename()
-        while (done := self._integrator.step()) is not None:
-            if not done.is_behind:
-                self._show()
+        while (done := self._integrator.step()) is not None and done.is_behind:
+            pass
 
     def _try(self, step: Callable[[], object]) -> None:
         """Do it, and show what is there. What stops it is told, once for as long as it stays the same."""
@@ -69,12 +68,18 @@ class Publisher:
         """Publish the latest checkpoint, with the cosignatures that come in time."""
         with self._store.reading() as connection:
             tree = read_tree(connection)
-        if not tree.checkpoint or _text(tree.published) == _text(tree.checkpoint):
+        if not tree.checkpoint:
             return
         note = Note.decode(tree.checkpoint)
+        shown = Note.decode(tree.published) if tree.published else None
+        if shown is not None and shown.text != note.text:
+            shown = None  # it is an earlier one
+        # Whoever was missing is asked again, until a later checkpoint takes this one's place.
+        lines = self._witnesses.cosign(shown or note, self._prove)
+        if shown is not None and not lines:
+            return
+        published = (shown or note).with_signatures(lines).encode()
         checkpoint = Checkpoint.decode(note.text)
-        lines = [] if self._witnesses.is_empty else self._witnesses.cosign(checkpoint, note, self._prove)
-        published = note.with_signatures(lines).encode()
         try:
             with (
                 self._store.writer.connect() as connection,
@@ -90,10 +95,6 @@ class Publisher:
     def _prove(self, old: int, size: int) -> Sequence[bytes]:
         with self._store.reading() as connection:
             return tree_tiles.consistency(old, size, tiles_of(connection))
-
-
-def _text(note: bytes) -> str:
-    return Note.decode(note).text if note else ""
 
 
 def _close(connection: Connection, checkpoint: Checkpoint, published: bytes) -> None:

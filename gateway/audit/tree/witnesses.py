@@ -45,25 +45,27 @@ class Witnesses:
         self._trouble: dict[str, str] = {}
         self._pool = ThreadPoolExecutor(max(1, len(self._witnesses)), thread_name_prefix="witness")
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nobody to ask."""
-        return not self._witnesses
-
     def close(self) -> None:
         """Ask nobody any more."""
         self._pool.shutdown(cancel_futures=True)
         self._client.close()
 
-    def cosign(self, checkpoint: Checkpoint, note: Note, prove: Prove) -> list[NoteSignature]:
-        """Return the cosignatures that came in time, each verified."""
-        for witness in self._witnesses:
-            before = self._asked.get(witness.name)
+    def cosign(self, note: Note, prove: Prove) -> list[NoteSignature]:
+        """Ask those that are missing in this checkpoint; return what came in time, each one verified."""
+        missing = {
+            each.name: each
+            for each in self._witnesses
+            if not any(line.claims(each.key) for line in note.signatures)
+        }
+        checkpoint = Checkpoint.decode(note.text)
+        for name, witness in missing.items():
+            before = self._asked.get(name)
             if before is None or before.done():  # one that is still thinking about the last one is not asked
-                self._asked[witness.name] = self._pool.submit(self._ask, witness, checkpoint, note, prove)
-        wait(self._asked.values(), timeout=2 * self._timeout)
+                self._asked[name] = self._pool.submit(self._ask, witness, checkpoint, note, prove)
+        wait([self._asked[name] for name in missing], timeout=self._timeout)
         lines: list[NoteSignature] = []
-        for name, future in self._asked.items():
+        for name in missing:
+            future = self._asked[name]
             error = future.exception() if future.done() else WitnessRefused("it does not answer in time")
             if error is None and future.result()[0] == checkpoint:
                 lines.append(future.result()[1])
@@ -82,7 +84,7 @@ class Witnesses:
     def _ask(
         self, witness: Witness, checkpoint: Checkpoint, note: Note, prove: Prove
     ) -> tuple[Checkpoint, NoteSignature]:
-        old = self._sizes.get(witness.name, 0)
+        old = min(self._sizes.get(witness.name, 0), checkpoint.size)  # it says itself if it has seen more
         answer = self._send(witness, old, checkpoint, note, prove)
         if answer.status_code == httpx.codes.CONFLICT:
             old = _size_in(answer)
