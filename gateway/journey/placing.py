@@ -29,7 +29,7 @@ def place(connection: Connection, inquiries: Sequence[Inquiry]) -> None:
     ]
     if not unplaced:
         return
-    known = cells.find(connection, {name for *_, name in unplaced})
+    known = cells.known({name for *_, name in unplaced}).ask(connection)
     for inquiry, found, scored, (basis, subject) in unplaced:
         try:
             key, cell = inquiry.consented.key, known.get((basis, subject))

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from consent.sql import Select, Write
+from consent.sql import Question, Row, Select, Write, Writing
 from gateway.audit.private import Sealed, data_keys
 from gateway.store import metadata
 from scoregate.instants import micros, moment
@@ -60,9 +60,12 @@ _by_key = Select(
 )
 
 
-def find(connection: Connection, keys: Iterable[str], *, now: datetime) -> dict[str, Answer]:
-    """The answers among ``keys`` that are still kept at ``now``."""
-    rows = _by_key.rows(connection, keys=list(keys), now_us=micros(now))
+def first_answers(keys: Iterable[str], *, now: datetime) -> Question[dict[str, Answer]]:
+    """The answers under ``keys`` that are still kept at ``now``."""
+    return Question(_read, _by_key.of(keys=list(keys), now_us=micros(now)))
+
+
+def _read(rows: list[Row]) -> dict[str, Answer]:
     return {
         key: Answer(key, digest, Sealed(key_id, sealed), origin, leaf_index, leaf, moment(expires_at_us))
         for key, digest, key_id, sealed, origin, leaf_index, leaf, expires_at_us in rows
@@ -72,21 +75,22 @@ def find(connection: Connection, keys: Iterable[str], *, now: datetime) -> dict[
 _keep = Write(answers, replace=True)
 
 
-def keep(connection: Connection, new: Iterable[Answer]) -> None:
-    """Store first answers; one that has expired under the same key makes room."""
-    rows = [
-        (
-            answer.key,
-            answer.request_sha256,
-            answer.log_origin,
-            answer.leaf_index,
-            answer.sealed.key_id,
-            answer.sealed.data,
-            micros(answer.expires_at),
-        )
-        for answer in new
-    ]
-    _keep.rows(connection, rows)
+def kept(new: Iterable[Answer]) -> Writing:
+    """First answers, to be written; one that has expired under the same key makes room."""
+    return _keep.of(
+        [
+            (
+                answer.key,
+                answer.request_sha256,
+                answer.log_origin,
+                answer.leaf_index,
+                answer.sealed.key_id,
+                answer.sealed.data,
+                micros(answer.expires_at),
+            )
+            for answer in new
+        ]
+    )
 
 
 def sweep(connection: Connection, *, now: datetime, limit: int) -> int:

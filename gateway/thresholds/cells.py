@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from consent.sql import Select, Write
+from consent.sql import Question, Row, Select, Write, Writing
 from gateway.audit.private import DataKey, Sealed, data_keys
 from gateway.store import metadata
 from scoregate.values import value
@@ -61,17 +61,21 @@ _cells = Select(
 _keep = Write(first_cells)
 
 
-def find(connection: Connection, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Cell]:
+def known(names: Iterable[tuple[str, str]]) -> Question[dict[tuple[str, str], Cell]]:
     """The cells that are known of these (basis, subject)."""
+    return Question(_read, _cells.of(names=list(names)))
+
+
+def _read(rows: list[Row]) -> dict[tuple[str, str], Cell]:
     return {
         (basis, subject): Cell(subject, basis, Sealed(key_id, sealed))
-        for subject, basis, key_id, sealed in _cells.rows(connection, names=list(names))
+        for subject, basis, key_id, sealed in rows
     }
 
 
-def keep(connection: Connection, new: Iterable[Cell]) -> None:
-    """Store first cells; called under the head lock, with names that it has found free."""
-    _keep.rows(connection, [(cell.subject, cell.basis, cell.sealed.key_id, cell.sealed.data) for cell in new])
+def kept(new: Iterable[Cell]) -> Writing:
+    """First cells, to be written under the head lock, with names that were found free there."""
+    return _keep.of([(cell.subject, cell.basis, cell.sealed.key_id, cell.sealed.data) for cell in new])
 
 
 def forget(connection: Connection, subject: str) -> int:

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlalchemy.engine import Connection
 
+from consent.sql import write
 from gateway import migrations
 from gateway.audit.private import Unreadable, Vault
 from gateway.store import open_store
@@ -31,7 +32,7 @@ def connection(database_url: str) -> Iterator[Connection]:
 def keep(connection: Connection, subject: str, *bases: str) -> list[tuple[str, str]]:
     key = VAULT.ensure(connection, f"subject:{subject}")
     new = [Cell(subject, basis, key.seal(basis.encode())) for basis in bases]
-    cells.keep(connection, new)
+    write(connection, cells.kept(new))
     return [cell.name for cell in new]
 
 
@@ -41,8 +42,8 @@ def test_what_is_kept_is_found_by_its_name_and_opens_under_the_persons_key_alone
     key, other = (VAULT.ensure(connection, f"subject:uci-{n}") for n in (1, 2))
     outcome = Scored("uci-1", date(2026, 11, 1), 600, ("A", "B"), (Family.HISTORY, Family.SOCIAL), "m@1")
     new = Cell("uci-1", "2026-11/5", cells.sealed(outcome, key), is_new=True)
-    cells.keep(connection, [new])
-    found = cells.find(connection, [new.name, ("2026-11/", "uci-1"), ("2026-11/5", "uci-2")])
+    write(connection, cells.kept([new]))
+    found = cells.known([new.name, ("2026-11/", "uci-1"), ("2026-11/5", "uci-2")]).ask(connection)
     assert found == {new.name: Cell("uci-1", "2026-11/5", new.sealed)}
     assert cells.opened(found[new.name], key) == outcome
     with pytest.raises(Unreadable):
@@ -54,7 +55,7 @@ def test_a_correction_forgets_one_person(connection: Connection) -> None:
     others = keep(connection, "uci-2", "2026-11/")
     assert cells.forget(connection, "uci-1") == 3
     assert cells.forget(connection, "uci-1") == 0
-    assert set(cells.find(connection, others)) == set(others)
+    assert set(cells.known(others).ask(connection)) == set(others)
 
 
 def test_old_months_go_and_a_persons_newest_stays_however_old(connection: Connection) -> None:
@@ -67,5 +68,5 @@ def test_old_months_go_and_a_persons_newest_stays_however_old(connection: Connec
     assert cells.sweep(connection, now=NOW, limit=2) == 2
     assert cells.sweep(connection, now=NOW, limit=2) == 1
     assert cells.sweep(connection, now=NOW, limit=2) == 0
-    assert set(cells.find(connection, kept + gone)) == set(kept)
+    assert set(cells.known(kept + gone).ask(connection)) == set(kept)
     assert cells.sweep(connection, now=NOW + timedelta(days=4_000), limit=9) == 1
