@@ -21,6 +21,10 @@ from psycopg.pq.abc import PGconn, PGresult
 from consent.sql import Array, Kind, Row, Statement
 from scoregate.values import value
 
+_BY_KEY = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+"""Rows are found by their keys, whatever the server believes of a table: a plan is kept until the rows are
+counted anew, and one made while there were few would go on reading all of what has become a large table."""
+
 _DONE = {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}
 
 
@@ -48,7 +52,8 @@ class Connection(psycopg.Connection[Row]):
         After a rollback it would have the server forget all that is prepared on this connection.
         """
         kwargs |= {"prepare_threshold": None, "client_encoding": "utf8"}
-        return super().connect(conninfo, **kwargs)
+        options = f"{_BY_KEY} {kwargs.pop('options', '')}"
+        return super().connect(conninfo, options=options, **kwargs)
 
     def exchange(self, statements: Sequence[Statement]) -> Iterator[list[Row]]:
         """Each statement's rows. All are sent, and everything has come back, before the first are given.
