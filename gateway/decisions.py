@@ -325,4 +325,4 @@ def _record(
     tx: Transaction, leaf_index: int, whose: Iterable[tuple[str, str]], what: ConsentEventKind
 ) -> None:
     events = [Event(partner_id, leaf_index, consent_id, what, tx.now) for partner_id, consent_id in whose]
-    register.record(tx.connection, events)
+    tx.write(register.happened(events))

@@ -78,7 +78,7 @@ class Gate:
             except CertificateRefused as error:
                 known[pem] = PartnerRefused(error.reason)
         fingerprints = {peer.fingerprint for peer in peers.values()}
-        found = partners.enrolled(connection, fingerprints) if fingerprints else {}
+        found = partners.enrolled(fingerprints).ask(connection)
         for pem, peer in peers.items():
             enrolled = found.get(peer.fingerprint)
             if enrolled is None:

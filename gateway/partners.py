@@ -18,7 +18,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
-from consent.sql import Select, Update
+from consent import sql
+from consent.sql import Question, Select, Update, Writing
 from gateway.quota.contract import Contract
 from gateway.store import metadata
 from scoregate.instants import micros, moment
@@ -182,8 +183,12 @@ _by_fingerprint = Select(
 )
 
 
-def enrolled(connection: Connection, fingerprints: Iterable[str]) -> dict[str, Enrolled]:
+def enrolled(fingerprints: Iterable[str]) -> Question[dict[str, Enrolled]]:
     """The registered certificates among ``fingerprints``, each with its partner as it stands now."""
+    return Question(_read_enrolled, _by_fingerprint.of(fingerprints=list(fingerprints)))
+
+
+def _read_enrolled(rows: list[sql.Row]) -> dict[str, Enrolled]:
     return {
         fingerprint: Enrolled(
             fingerprint,
@@ -203,7 +208,7 @@ def enrolled(connection: Connection, fingerprints: Iterable[str]) -> dict[str, E
             contract,
             legal_entity,
             sequence,
-        ) in _by_fingerprint.rows(connection, fingerprints=list(fingerprints))
+        ) in rows
     }
 
 
@@ -307,7 +312,7 @@ def revoke(connection: Connection, fingerprint: str, *, now: datetime) -> Enroll
         .where(certificates.c.fingerprint == fingerprint, certificates.c.revoked_at_us.is_(None))
         .values(revoked_at_us=micros(now))
     )
-    found = enrolled(connection, [fingerprint])
+    found = enrolled([fingerprint]).ask(connection)
     if fingerprint not in found:
         raise PartnerMissing
     return found[fingerprint]
@@ -346,9 +351,9 @@ def sequences(connection: Connection, partner_ids: Iterable[str]) -> dict[str, i
     return dict(_sequences.rows(connection, ids=list(partner_ids)))
 
 
-def store_sequences(connection: Connection, numbers: dict[str, int]) -> None:
-    """Write the numbers back; called under the head lock."""
-    _set_sequence.rows(connection, [(number, partner_id) for partner_id, number in numbers.items()])
+def moved(numbers: dict[str, int]) -> Writing:
+    """New last numbers, by partner; written under the head lock."""
+    return _set_sequence.of([(number, partner_id) for partner_id, number in numbers.items()])
 
 
 def _dump(contract: Contract) -> str:

@@ -29,7 +29,8 @@ def acting(caller: Caller, method: str, work: Callable[[Transaction], T]) -> Cal
     """
 
     def run(tx: Transaction) -> T:
-        partners.enrolled(tx.connection, [caller.fingerprint])[caller.fingerprint].require(method)
+        known = partners.enrolled([caller.fingerprint]).ask(tx.connection)
+        known[caller.fingerprint].require(method)
         return work(tx)
 
     return run

@@ -181,6 +181,8 @@ def open_store(url: str, *, patience: int = PATIENCE_SECONDS, readers: int = REA
         event.listen(writer, "begin", partial(_begin_immediate, patience))
     else:
         event.listen(writer, "connect", partial(_set_up_postgresql, patience))
+        for engine in (writer, reader):
+            event.listen(engine, "do_connect", _connect_postgresql)
     try:
         with writer.begin() as connection:
             if file is not None:
@@ -235,6 +237,12 @@ def _set_up_writer(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> No
     cursor.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
     cursor.execute(f"PRAGMA wal_autocheckpoint = {MOST_WAL_PAGES}")
     cursor.close()
+
+
+def _connect_postgresql(_: object, __: object, arguments: Any, options: Any) -> psycopg.Connection[Any]:
+    from consent import postgresql  # and with it psycopg
+
+    return postgresql.Connection.connect(*arguments, **options)
 
 
 def _set_up_postgresql(patience: int, connection: psycopg.Connection[Any], _: ConnectionPoolEntry) -> None:

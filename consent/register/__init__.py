@@ -8,10 +8,10 @@ behalf of a partner are keyed by (partner, id): missing and foreign are one answ
 from consent.register.events import (
     Event,
     events_of_partner,
+    happened,
     latest_events_of_consent,
     open_grants,
     overdue,
-    record,
 )
 from consent.register.grants import (
     Entry,
@@ -28,7 +28,7 @@ from consent.register.grants import (
     set_freeze,
     set_states,
     standings,
-    store_uses,
+    uses,
 )
 from consent.register.invitations import (
     ID,
@@ -64,6 +64,7 @@ __all__ = [
     "events_of_partner",
     "frozen_at",
     "grants_owned",
+    "happened",
     "invitation",
     "invite",
     "latest_events_of_consent",
@@ -73,10 +74,9 @@ __all__ = [
     "mismatch",
     "open_grants",
     "overdue",
-    "record",
     "reject",
     "set_freeze",
     "set_states",
     "standings",
-    "store_uses",
+    "uses",
 ]

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection, Row
 
 from consent.grant import OPEN
 from consent.register.tables import consent_events, grants, standings
-from consent.sql import Write
+from consent.sql import Write, Writing
 from scoregate.instants import micros, moment
 from scoregate.words import ConsentEventKind
 
@@ -32,10 +32,10 @@ _record = Write(consent_events)
 _OPEN = sorted(state.value for state in OPEN)
 
 
-def record(connection: Connection, events: Iterable[Event]) -> None:
-    """Keep what happened, in the transaction of its entry."""
-    _record.rows(
-        connection, [(e.partner_id, e.leaf_index, e.consent_id, e.what.value, micros(e.at)) for e in events]
+def happened(events: Iterable[Event]) -> Writing:
+    """What happened, to be written in the transaction of its entry."""
+    return _record.of(
+        [(e.partner_id, e.leaf_index, e.consent_id, e.what.value, micros(e.at)) for e in events]
     )
 
 

@@ -8,13 +8,14 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Row as Named
 
 from consent.grant import OPEN, Change, Grant, Standing, State
 from consent.register import tables
 from consent.register.tables import grants, subjects
 from consent.register.terms import is_intact, load
-from consent.sql import Select, Update
+from consent.sql import Question, Row, Select, Update, Writing
 from scoregate.instants import micros, moment
 from scoregate.words import Mark
 
@@ -53,28 +54,35 @@ _standing = Select(
 _persons = Select("SELECT subject, frozen_at_us, marks FROM subjects WHERE subject IN :subjects")
 
 
-def grants_owned(connection: Connection, owned: Iterable[tuple[str, str]]) -> dict[str, Grant]:
+def grants_owned(owned: Iterable[tuple[str, str]]) -> Question[dict[str, Grant]]:
     """Whole grants by consent id, with freeze and marks, for those (partner, consent id) that exist.
 
     Another partner's grant is never read: to read it and then refuse would take measurably longer than to
     find nothing, and so tell its asker that there is one.
     """
-    return {row[0]: _held(row) for row in _owned.rows(connection, owned=list(owned))}
+    return Question(
+        lambda rows: {row[0]: _held(row) for row in rows},
+        _owned.of(owned=list(owned)),
+    )
 
 
-def standings(connection: Connection, whose: Mapping[str, str]) -> dict[str, Standing]:
+def standings(whose: Mapping[str, str]) -> Question[dict[str, Standing]]:
     """How those grants stand now that exist; ``whose`` gives each consent id its person.
 
     What was agreed to, and by whom, never changes.
     """
-    persons = {row[0]: row for row in _persons.rows(connection, subjects=list(set(whose.values())))}
-    found = {}
-    for consent_id, state, consumed_by, used_in, uses in _standing.rows(connection, ids=list(whose)):
-        _, frozen_at_us, marks = persons.get(whose[consent_id], _NO_PERSON)
-        found[consent_id] = Standing(
-            _STATES[state], consumed_by, _moment(frozen_at_us), used_in, uses, MARKS[marks]
-        )
-    return found
+
+    def read(persons: list[Row], standings: list[Row]) -> dict[str, Standing]:
+        known = {row[0]: row for row in persons}
+        found = {}
+        for consent_id, state, consumed_by, used_in, uses in standings:
+            _, frozen_at_us, marks = known.get(whose[consent_id], _NO_PERSON)
+            found[consent_id] = Standing(
+                _STATES[state], consumed_by, _moment(frozen_at_us), used_in, uses, MARKS[marks]
+            )
+        return found
+
+    return Question(read, _persons.of(subjects=list(set(whose.values()))), _standing.of(ids=list(whose)))
 
 
 def any_grants(connection: Connection) -> list[Grant]:
@@ -161,10 +169,11 @@ def set_states(connection: Connection, states: dict[str, State]) -> None:
 _use = Update(tables.standings.c.consent_id, *_standing_now)
 
 
-def store_uses(connection: Connection, used: Mapping[str, Standing]) -> None:
-    """Store what answers have done to their grants, by consent id; called under the head lock."""
-    rows = [(s.state.value, s.consumed_by, s.used_in, s.uses, consent_id) for consent_id, s in used.items()]
-    _use.rows(connection, rows)
+def uses(used: Mapping[str, Standing]) -> Writing:
+    """What answers have done to their grants, by consent id; written under the head lock."""
+    return _use.of(
+        [(s.state.value, s.consumed_by, s.used_in, s.uses, consent_id) for consent_id, s in used.items()]
+    )
 
 
 # --- freezes
@@ -225,7 +234,7 @@ def _moment(micros: int | None) -> datetime | None:
     return None if micros is None else moment(micros)
 
 
-def _held(row: tuple[Any, ...]) -> Grant:
+def _held(row: Row) -> Grant:
     consent_id, partner_id, subject, subject_ref, text, sha256, granted_us, begins_us, ends_us, *standing = (
         row
     )
@@ -251,7 +260,7 @@ def _held(row: tuple[Any, ...]) -> Grant:
     )
 
 
-def _grant(row: Row[Any]) -> Grant:
+def _grant(row: Named[Any]) -> Grant:
     return Grant(
         consent_id=row.consent_id,
         partner_id=row.partner_id,
@@ -283,5 +292,5 @@ def _grant(row: Row[Any]) -> Grant:
     )
 
 
-def _entry(row: Row[Any]) -> Entry:
+def _entry(row: Named[Any]) -> Entry:
     return Entry(_grant(row), row.number, row.handle, row.partner_reference, row.notice_version)

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import NoResultFound
 
-from consent.sql import Row, Select, Update, Write
+from consent.sql import Row, Select, Update, Write, Writing
 from gateway.audit.private import Bound, data_keys
 from gateway.store import metadata
 from scoregate.audit.v1 import leaf_pb2
@@ -118,10 +118,7 @@ _move_head = Update(log_head.c.id, log_head.c.size, log_head.c.time_us)
 
 
 class Appender:
-    """Collects one transaction's entries and writes them in one go.
-
-    ``next_sequence`` gives a partner's next number. Nothing is written before ``flush``.
-    """
+    """Collects one transaction's entries. ``next_sequence`` gives a partner's next number."""
 
     def __init__(self, head: Head, now: datetime, next_sequence: Callable[[str], int]) -> None:
         self.now = max(now, head.time)  # a clock that was set back does not turn the log back
@@ -153,13 +150,12 @@ class Appender:
         self._size += 1
         return placed
 
-    def flush(self, connection: Connection) -> None:
-        """Write what was appended, and the new head."""
+    def appended(self) -> list[Writing]:
+        """What was appended, and the new head, to be written."""
         if not self._rows:
-            return
-        _insert_entries.rows(connection, self._rows)
-        _insert_parts.rows(connection, self._parts)
-        _move_head.rows(connection, [(self._size, self._now_us, 1)])
+            return []
+        head = [(self._size, self._now_us, 1)]
+        return [_insert_entries.of(self._rows), _insert_parts.of(self._parts), _move_head.of(head)]
 
 
 def set_signing_kid(connection: Connection, kid: str) -> None:

@@ -51,8 +51,8 @@ class UsageDoor:
         """Burst, day and month as they stand now."""
         now = self._clock()
         with self._store.reading() as connection:
-            usage = contract.read(connection, {partner.partner_id: partner.contract}, now)[partner.partner_id]
-        return [self._burst(partner, now), *_contract_usages(usage, now)]
+            usages = contract.usages({partner.partner_id: partner.contract}, now).ask(connection)
+        return [self._burst(partner, now), *_contract_usages(usages[partner.partner_id], now)]
 
     def _burst(self, partner: Partner, now: datetime) -> usage_pb2.QuotaUsage:
         verdict = self._gate.look(partner)

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from consent import register
 from consent.grant import Grant
+from consent.sql import ask
 from gateway.audit.private import DataKey, Vault, owner_subject
 from gateway.errors import Refused, refused
 from gateway.journey.inquiry import Consented, Inquiry
@@ -34,19 +35,18 @@ class Look:
         """Give every inquiry its consent, or a refusal."""
         now = self._now()
         contracts = {i.caller.partner_id: i.partner.contract for i in inquiries}
-        usages = contract.read(connection, contracts, now)
-        for inquiry in inquiries:
-            inquiry.usage = usages[inquiry.caller.partner_id]
-        grants = register.grants_owned(
-            connection, {(i.caller.partner_id, i.query.consent_id) for i in inquiries}
+        names = [inquiry.answer_key for inquiry in inquiries]
+        usages, grants, firsts = ask(
+            connection,
+            contract.usages(contracts, now),
+            register.grants_owned({(i.caller.partner_id, i.query.consent_id) for i in inquiries}),
+            # Read last: a twin that used up the quota or the grant just now is found to have done so.
+            answers.first_answers(names, now=now),
         )
         own = [grant for i in inquiries if (grant := _own(grants, i)) is not None]
         keys = self._vault.keys(connection, list({owner_subject(grant.subject) for grant in own}))
-        # Read last: a twin that used up the quota or the grant just now is found to have done so.
-        names = [inquiry.answer_key for inquiry in inquiries]
-        firsts = answers.find(connection, names, now=now)
         for inquiry, name in zip(inquiries, names, strict=True):
-            usage = usages[inquiry.caller.partner_id]
+            usage = inquiry.usage = usages[inquiry.caller.partner_id]
             try:
                 _check(inquiry, _own(grants, inquiry), keys, usage, firsts.get(name), now)
             except Exception as error:

@@ -30,7 +30,9 @@ def place(connection: Connection, inquiries: Sequence[Inquiry]) -> None:
     ]
     if not unplaced:
         return
-    known = cells.find(connection, {cells.month_of(basis, f.grant.subject) for _, f, _, basis in unplaced})
+    known = cells.known({cells.month_of(basis, f.grant.subject) for _, f, _, basis in unplaced}).ask(
+        connection
+    )
     for inquiry, found, scored, basis in unplaced:
         try:
             key, month = inquiry.consented.key, known[cells.month_of(basis, found.grant.subject)]

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from consent.sql import Select, Write
+from consent.sql import Question, Row, Select, Write, Writing
 from gateway.audit.private import Sealed, data_keys
 from gateway.store import metadata
 from scoregate.instants import micros, moment
@@ -56,37 +56,44 @@ def answer_key(partner_id: str, method: str, request_id: str) -> str:
 _by_key = Select(
     "SELECT a.answer_key, a.request_sha256, a.key_id, a.sealed, a.log_origin, a.leaf_index, e.leaf, "
     "a.expires_at_us FROM answers a JOIN entries e ON e.leaf_index = a.leaf_index "
-    "WHERE a.answer_key IN :keys AND a.expires_at_us > :now_us"
+    "WHERE a.answer_key IN :keys"
 )
 
 
-def find(connection: Connection, keys: Iterable[str], *, now: datetime) -> dict[str, Answer]:
-    """The answers among ``keys`` that are still kept at ``now``."""
-    rows = _by_key.rows(connection, keys=list(keys), now_us=micros(now))
-    return {
-        key: Answer(key, digest, Sealed(key_id, sealed), origin, leaf_index, leaf, moment(expires_at_us))
-        for key, digest, key_id, sealed, origin, leaf_index, leaf, expires_at_us in rows
-    }
+def first_answers(keys: Iterable[str], *, now: datetime) -> Question[dict[str, Answer]]:
+    """The answers under ``keys`` that are still kept at ``now``."""
+    now_us = micros(now)
+
+    def read(rows: list[Row]) -> dict[str, Answer]:
+        return {
+            key: Answer(key, digest, Sealed(key_id, sealed), origin, leaf_index, leaf, moment(expires_at_us))
+            for key, digest, key_id, sealed, origin, leaf_index, leaf, expires_at_us in rows
+            # Asked for both, PostgreSQL may look through all that are kept, by their own index.
+            if expires_at_us > now_us
+        }
+
+    return Question(read, _by_key.of(keys=list(keys)))
 
 
 _keep = Write(answers, replace=True)
 
 
-def keep(connection: Connection, new: Iterable[Answer]) -> None:
-    """Store first answers; one that has expired under the same key makes room."""
-    rows = [
-        (
-            answer.key,
-            answer.request_sha256,
-            answer.log_origin,
-            answer.leaf_index,
-            answer.sealed.key_id,
-            answer.sealed.data,
-            micros(answer.expires_at),
-        )
-        for answer in new
-    ]
-    _keep.rows(connection, rows)
+def kept(new: Iterable[Answer]) -> Writing:
+    """First answers, to be written; one that has expired under the same key makes room."""
+    return _keep.of(
+        [
+            (
+                answer.key,
+                answer.request_sha256,
+                answer.log_origin,
+                answer.leaf_index,
+                answer.sealed.key_id,
+                answer.sealed.data,
+                micros(answer.expires_at),
+            )
+            for answer in new
+        ]
+    )
 
 
 def sweep(connection: Connection, *, now: datetime, limit: int) -> int:

@@ -313,7 +313,7 @@ class Ledger:
             raise LedgerUnavailable("the ledger can't be locked") from error
         try:
             results = self._decide(tx, tickets)
-            tx.flush()
+            tx.flush()  # every row is taken when this returns: what may fail from here on is COMMIT alone
         except BaseException:
             with suppress(exc.SQLAlchemyError):
                 transaction.rollback()

@@ -14,6 +14,7 @@ from typing import Any
 from consent import register
 from consent.grant import ConsentDenied, Grant, Standing, State
 from consent.register import Event
+from consent.sql import ask
 from gateway import partners
 from gateway.audit.private import Bound
 from gateway.ledger import answers as kept
@@ -90,23 +91,32 @@ def run(tx: Transaction, attempts: Sequence[Attempt], guards: Guards) -> list[Ou
     """Decide and record a group of attempts, in order. The caller flushes and commits."""
     loaded = _load(tx, attempts, guards)
     outcomes = [_decide(loaded, attempt) for attempt in attempts]
-    kept.keep(tx.connection, loaded.new_answers)
-    register.store_uses(tx.connection, loaded.used)
-    contract.store(tx.connection, loaded.new_usage.items())
-    cells.keep(tx.connection, loaded.new_cells)
-    register.record(tx.connection, loaded.events)
+    tx.write(
+        kept.kept(loaded.new_answers),
+        register.uses(loaded.used),
+        contract.figures(loaded.new_usage.items()),
+        cells.kept(loaded.new_cells),
+        register.happened(loaded.events),
+    )
     return outcomes
 
 
 def _load(tx: Transaction, attempts: Sequence[Attempt], guards: Guards) -> Loaded:
     queries = [a for a in attempts if not isinstance(a, Refusal)]
-    callers = partners.enrolled(tx.connection, {a.caller.fingerprint for a in attempts})
     releases = {a.query.consent_id: a.seen.subject for a in queries if isinstance(a, Release)}
     others = {(a.caller.partner_id, a.query.consent_id) for a in queries if isinstance(a, Repeat)}
     others |= {
         (a.caller.partner_id, a.consent_id) for a in attempts if isinstance(a, Refusal) and a.consent_id
     }
     months = {a.cell.month for a in queries if isinstance(a, Release) and a.cell is not None}
+    callers, standings, grants, answers, known = ask(
+        tx.connection,
+        partners.enrolled({a.caller.fingerprint for a in attempts}),
+        register.standings(releases),
+        register.grants_owned(others),
+        kept.first_answers([_key(a) for a in queries], now=tx.now),
+        cells.known(months),
+    )
     contracts = {
         callers[a.caller.fingerprint].partner.partner_id: callers[a.caller.fingerprint].partner.contract
         for a in queries
@@ -117,11 +127,11 @@ def _load(tx: Transaction, attempts: Sequence[Attempt], guards: Guards) -> Loade
         tx=tx,
         guards=guards,
         callers=callers,
-        standings=register.standings(tx.connection, releases) if releases else {},
-        grants=register.grants_owned(tx.connection, others) if others else {},
-        answers=kept.find(tx.connection, [_key(a) for a in queries], now=tx.now) if queries else {},
-        usage=contract.read(tx.connection, contracts, tx.now),
-        cells=cells.find(tx.connection, months) if months else {},
+        standings=standings,
+        grants=grants,
+        answers=answers,
+        usage=contract.usages(contracts, tx.now).ask(tx.connection),
+        cells=known,
     )
 
 

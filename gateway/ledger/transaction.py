@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
+from consent.sql import Writing, write
 from gateway import partners
 from gateway.audit.log import Appended, Appender, Head, lock_head
 from gateway.audit.private import Bound, Vault, owner_partner, owner_subject
@@ -22,6 +23,7 @@ class Transaction:
         self.head: Head = lock_head(connection)
         self._sequences: dict[str, int] = {}  # each partner's last number
         self._numbered: set[str] = set()  # those whose number moved
+        self._writings: list[Writing] = []
         self._appender = Appender(self.head, clock(), self._next_sequence)
         self.now: datetime = self._appender.now
 
@@ -39,12 +41,14 @@ class Transaction:
         owner = owner_subject(part.subject) if part.subject else owner_partner(partner_id)
         return self.vault.ensure(self.connection, owner).bind(part.SerializeToString())
 
+    def write(self, *writings: Writing) -> None:
+        """Write these with what is appended."""
+        self._writings += writings
+
     def flush(self) -> None:
-        """Write what was appended. The caller commits."""
-        self._appender.flush(self.connection)
-        if self._numbered:
-            moved = {partner_id: self._sequences[partner_id] for partner_id in self._numbered}
-            partners.store_sequences(self.connection, moved)
+        """Write it all; returns once the database has taken every row. The caller commits."""
+        moved = {partner_id: self._sequences[partner_id] for partner_id in self._numbered}
+        write(self.connection, *self._writings, *self._appender.appended(), partners.moved(moved))
 
     def know_sequences(self, numbers: dict[str, int]) -> None:
         """Take partners' last numbers from rows that this transaction has read anyway."""

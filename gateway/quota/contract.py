@@ -14,9 +14,8 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
-from consent.sql import Select, Write
+from consent.sql import Question, Row, Select, Write, Writing
 from gateway.store import metadata
 from scoregate.values import value
 
@@ -128,28 +127,30 @@ _select = Select(
 _store = Write(quota_usage, replace=True)
 
 
-def read(connection: Connection, contracts: dict[str, Contract], now: datetime) -> dict[str, Usage]:
+def usages(contracts: dict[str, Contract], now: datetime) -> Question[dict[str, Usage]]:
     """Every named partner's usage at ``now``."""
-    if not contracts:
-        return {}
     periods = {partner_id: contract.periods(now) for partner_id, contract in contracts.items()}
+
+    def read(rows: list[Row]) -> dict[str, Usage]:
+        used = {(partner_id, period): count for partner_id, period, count in rows}
+        return {
+            partner_id: Usage(
+                contract, day, month, used.get((partner_id, day), 0), used.get((partner_id, month), 0)
+            )
+            for partner_id, contract in contracts.items()
+            for day, month in [periods[partner_id]]
+        }
+
     wanted = list({period for pair in periods.values() for period in pair})
-    rows = _select.rows(connection, partners=list(contracts), periods=wanted)
-    used = {(partner_id, period): count for partner_id, period, count in rows}
-    return {
-        partner_id: Usage(
-            contract, day, month, used.get((partner_id, day), 0), used.get((partner_id, month), 0)
-        )
-        for partner_id, contract in contracts.items()
-        for day, month in [periods[partner_id]]
-    }
+    return Question(read, _select.of(partners=list(contracts), periods=wanted))
 
 
-def store(connection: Connection, usages: Iterable[tuple[str, Usage]]) -> None:
-    """Write the figures back; called under the head lock, so nobody else is writing them."""
-    rows = [
-        (partner_id, period, used)
-        for partner_id, usage in usages
-        for period, used in ((usage.day, usage.used_day), (usage.month, usage.used_month))
-    ]
-    _store.rows(connection, rows)
+def figures(usages: Iterable[tuple[str, Usage]]) -> Writing:
+    """The figures, to be written back under the head lock, so that nobody else is writing them."""
+    return _store.of(
+        [
+            (partner_id, period, used)
+            for partner_id, usage in usages
+            for period, used in ((usage.day, usage.used_day), (usage.month, usage.used_month))
+        ]
+    )

@@ -15,7 +15,7 @@ from datetime import date, datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from consent.sql import Select, Write
+from consent.sql import Question, Row, Select, Write, Writing
 from gateway.audit.private import DataKey, Sealed, data_keys
 from gateway.store import metadata
 from scoregate.values import value
@@ -101,18 +101,20 @@ _cells = Select(
 _keep = Write(first_cells)
 
 
-def find(connection: Connection, months: Iterable[tuple[str, str]]) -> Months:
+def known(months: Iterable[tuple[str, str]]) -> Question[Months]:
     """All cells that are known of these (month, subject)."""
     asked = set(months)
-    found: Months = {each: {} for each in asked}
+
+    def read(rows: list[Row]) -> Months:
+        found: Months = {each: {} for each in asked}
+        for subject, basis, key_id, sealed in rows:
+            cell = Cell(subject, basis, Sealed(key_id, sealed))
+            if cell.month in found:  # else another person's month is asked about
+                found[cell.month][basis] = cell
+        return found
+
     subjects, names = {subject for _, subject in asked}, {month for month, _ in asked}
-    for subject, basis, key_id, sealed in _cells.rows(
-        connection, subjects=list(subjects), months=list(names)
-    ):
-        cell = Cell(subject, basis, Sealed(key_id, sealed))
-        if cell.month in found:  # else another person's month is asked about
-            found[cell.month][basis] = cell
-    return found
+    return Question(read, _cells.of(subjects=list(subjects), months=list(names)))
 
 
 def resting_on(month: Mapping[str, Cell], families: Iterable[Family], key: DataKey) -> Cell | None:
@@ -128,9 +130,9 @@ def resting_on(month: Mapping[str, Cell], families: Iterable[Family], key: DataK
     return None
 
 
-def keep(connection: Connection, new: Iterable[Cell]) -> None:
-    """Store first cells; called under the head lock, with names that it has found free."""
-    _keep.rows(connection, [(cell.subject, cell.basis, cell.sealed.key_id, cell.sealed.data) for cell in new])
+def kept(new: Iterable[Cell]) -> Writing:
+    """First cells, to be written under the head lock, with names that were found free there."""
+    return _keep.of([(cell.subject, cell.basis, cell.sealed.key_id, cell.sealed.data) for cell in new])
 
 
 def forget(connection: Connection, subject: str) -> int:

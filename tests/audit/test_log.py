@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import NoResultFound
 
+from consent.sql import write
 from gateway import migrations
 from gateway.audit import log
 from gateway.audit.log import Appended, Appender, Head
@@ -54,7 +55,7 @@ def append(store: Store, count: int, *, now: datetime = NOON) -> list[Appended]:
     with store.writer.begin() as connection:
         appender = Appender(log.lock_head(connection), now, Numbers())
         placed = [appender.append(model_changed()) for _ in range(count)]
-        appender.flush(connection)
+        write(connection, *appender.appended())
     return placed
 
 
@@ -121,7 +122,7 @@ def test_a_private_part_lies_beside_its_entry_and_nowhere_in_it(store: Store) ->
         bound = key.bind(b"about a person")
         appender = Appender(log.lock_head(connection), NOON, Numbers())
         placed = [appender.append(model_changed()), appender.append(model_changed(), bound)]
-        appender.flush(connection)
+        write(connection, *appender.appended())
     with store.reading() as connection:
         rows = connection.execute(log.private_parts.select()).all()
     assert [tuple(row) for row in rows] == [(1, key.key_id, bound.sealed.data)]

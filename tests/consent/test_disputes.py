@@ -70,8 +70,8 @@ def marks(connection: Connection, subject: str = "uci-1") -> tuple[Mark, ...]:
         register.allow(connection, handle.handle, subject=subject, subject_ref="s1", now=NOON)
     [entry] = register.entries_of_subject(connection, subject, after="", limit=9)
     consent_id, bits = entry.grant.consent_id, {entry.grant.marks}
-    bits |= {each.marks for each in register.grants_owned(connection, [("acme", consent_id)]).values()}
-    bits |= {each.marks for each in register.standings(connection, {consent_id: subject}).values()}
+    bits |= {each.marks for each in register.grants_owned([("acme", consent_id)]).ask(connection).values()}
+    bits |= {each.marks for each in register.standings({consent_id: subject}).ask(connection).values()}
     (found,) = bits
     return found
 

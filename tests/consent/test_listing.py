@@ -48,10 +48,10 @@ def connection(database_url: str) -> Iterator[Connection]:
 
 def test_each_partner_finds_its_own_consents_and_no_other(connection: Connection) -> None:
     acmes, zetas = _allow(connection, "acme"), _allow(connection, "zeta")
-    found = register.grants_owned(connection, [("acme", acmes), ("acme", zetas), ("zeta", "b" * 26)])
+    found = register.grants_owned([("acme", acmes), ("acme", zetas), ("zeta", "b" * 26)]).ask(connection)
     assert {consent_id: grant.partner_id for consent_id, grant in found.items()} == {acmes: "acme"}
-    assert register.grants_owned(connection, [("zeta", acmes)]) == {}
-    assert set(register.grants_owned(connection, [("zeta", zetas), ("acme", acmes)])) == {acmes, zetas}
+    assert register.grants_owned([("zeta", acmes)]).ask(connection) == {}
+    assert set(register.grants_owned([("zeta", zetas), ("acme", acmes)]).ask(connection)) == {acmes, zetas}
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

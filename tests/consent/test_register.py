@@ -25,6 +25,7 @@ from consent.register import (
     SubjectIsFrozen,
 )
 from consent.register.terms import NOTICE_VERSION, consent_digest
+from consent.sql import write
 from gateway.store import open_store
 from scoregate.instants import micros
 from scoregate.words import CalendarUnit, InputFamily
@@ -279,12 +280,14 @@ def test_what_an_answer_does_to_its_grant_is_kept_to_the_last_field(connection: 
     grant, consent_id = entry.grant, entry.grant.consent_id
     register.set_freeze(connection, "uci-1", frozen=True, now=NOON + TICK)
     used = Standing(State.CONSUMED, 41, NOON + TICK, "2026-11-24", 2)
-    register.store_uses(connection, {consent_id: used})
+    write(connection, register.uses({consent_id: used}))
     untouched = Standing(State.ACTIVE, None, None, "", 0)  # somebody else's freeze is not this one's
     theirs = {consent_id: "uci-1", other.grant.consent_id: "uci-2"}
-    assert register.standings(connection, theirs) == {consent_id: used, other.grant.consent_id: untouched}
-    assert register.standings(connection, {"c" * 26: "uci-1"}) == {}
-    whole = register.grants_owned(connection, [(grant.partner_id, each) for each in (consent_id, "c" * 26)])
+    assert register.standings(theirs).ask(connection) == {consent_id: used, other.grant.consent_id: untouched}
+    assert register.standings({"c" * 26: "uci-1"}).ask(connection) == {}
+    whole = register.grants_owned([(grant.partner_id, each) for each in (consent_id, "c" * 26)]).ask(
+        connection
+    )
     assert whole == {consent_id: grant.standing(used)}
     assert known(connection, entry) == grant.standing(used)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import exc
 from sqlalchemy.engine import Connection
 
-from consent.sql import Select, Update, Write
+from consent.sql import Question, Row, Select, Update, Wanted, Write, ask, write
 from gateway.store import Store, open_store
 
 shelf = sa.Table(
@@ -83,6 +83,51 @@ def test_a_taken_key_is_refused_or_replaced_as_was_asked(store: Store) -> None:
     with store.reading() as connection:
         found = FIND.rows(connection, names=list("abcd"), but="")
     assert found == [("a", b"1", 1), ("b", b"3", 3), ("c", b"4", 4)]
+
+
+def names_of(*wanted: Wanted) -> Question[list[list[str]]]:
+    def read(*found: list[Row]) -> list[list[str]]:
+        return [[name for name, _, _ in rows] for rows in found]
+
+    return Question(read, *wanted)
+
+
+def test_each_question_gets_its_own_answer(connection: Connection) -> None:
+    PUT.rows(connection, [(name, b"", 1) for name in "abcd"])
+    first = names_of(FIND.of(names=["a"], but=""), FIND.of(names=["b", "c"], but="c"))
+    nobody, last = names_of(FIND.of(names=[], but="")), names_of(FIND.of(names=["d", "c"], but=""))
+    assert ask(connection, first, nobody, last) == ([["a"], ["b"]], [[]], [["c", "d"]])
+    assert first.ask(connection) == [["a"], ["b"]]
+
+
+def test_what_is_written_together_is_written_in_its_order(connection: Connection) -> None:
+    write(
+        connection,
+        PUT.of([("a", b"1", 1), ("b", b"1", 1)]),
+        COUNT.of([(b"2", 2, "a")]),
+        PUT.of([]),
+        REPLACE.of([("a", b"3", 3)]),
+        COUNT.of([(b"4", None, "b")]),
+    )
+    assert FIND.rows(connection, names=["a", "b"], but="") == [("a", b"3", 3), ("b", b"4", None)]
+
+
+def test_of_what_is_written_together_one_failure_leaves_nothing(store: Store) -> None:
+    with store.writer.connect() as connection:
+        with connection.begin():
+            PUT.rows(connection, [("taken", b"", 0)])
+        with pytest.raises(exc.IntegrityError, match="INSERT INTO shelf") as refused, connection.begin():
+            write(
+                connection,
+                COUNT.of([(b"", 1, "taken")]),
+                PUT.of([("taken", b"", 2)]),
+                COUNT.of([(b"", 3, "taken")]),
+            )
+        assert "UPDATE" not in str(refused.value)  # the one that failed, and no other
+        with connection.begin():  # over the same connection
+            PUT.rows(connection, [("free", b"", 4)])
+    with store.reading() as reading:
+        assert FIND.rows(reading, names=["taken", "free"], but="") == [("free", b"", 4), ("taken", b"", 0)]
 
 
 def test_an_update_touches_its_own_rows_alone(connection: Connection) -> None:

@@ -126,7 +126,7 @@ def rewrite(connection: Connection, **columns: Any) -> None:
 
 def stored(connection: Connection, consent_id: str) -> list[Grant]:
     """A grant as each way of reading it has it."""
-    owned = register.grants_owned(connection, [("acme", consent_id)])
+    owned = register.grants_owned([("acme", consent_id)]).ask(connection)
     return [register.entry(connection, consent_id).grant, *owned.values()]
 
 

@@ -20,6 +20,7 @@ from consent.receipt import HistoryUnknown
 from consent.register import Entry, Event, NotFound
 from consent.register.tables import consent_events, grants
 from consent.register.terms import consent_digest, load
+from consent.sql import write
 from gateway import decisions
 from gateway.audit.log import private_parts
 from gateway.audit.private import Vault
@@ -443,7 +444,7 @@ def test_a_consent_that_is_older_than_digests_in_entries_has_its_receipt(
         part = leaf_pb2.PrivatePart(subject=subject, consent_id=entry.grant.consent_id, handle=handle)
         placed = tx.append(leaf, tx.bind(part, partner_id=acme.partner_id))
         event = Event(acme.partner_id, placed.leaf_index, entry.grant.consent_id, GRANTED, tx.now)
-        register.record(tx.connection, [event])
+        write(tx.connection, register.happened([event]))
         return entry
 
     handle = acme.invite(disclosures=["DISCLOSURE_BAND"]).handle

@@ -64,13 +64,13 @@ def test_how_grants_stand_is_carried_over_both_ways(own_world: World) -> None:
     owned = [(acme.partner_id, each.consent_id) for each in (consent, once, paused)]
     opened = open_store(own_world.settings.database.url)
     with opened.reading() as connection:
-        before = register.grants_owned(connection, owned)
+        before = register.grants_owned(owned).ask(connection)
     with opened.writer.begin() as connection:
         command.downgrade(migrations._config(connection), "0002")
     own_world.gateway.stop(timedelta(seconds=1))
     _upgrade(own_world, opened)
     with opened.reading() as connection:
-        assert register.grants_owned(connection, owned) == before
+        assert register.grants_owned(owned).ask(connection) == before
     opened.close()
     assert before[consent.consent_id].uses == 3
     assert [before[each].state for _, each in owned] == [State.ACTIVE, State.CONSUMED, State.PAUSED]

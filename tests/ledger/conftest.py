@@ -155,7 +155,8 @@ class Books:
 
     def read_usage(self, connection: Connection, caller: Caller) -> Usage:
         terms = partners.partner(connection, caller.partner_id).contract
-        return contract.read(connection, {caller.partner_id: terms}, self.now)[caller.partner_id]
+        usages = contract.usages({caller.partner_id: terms}, self.now).ask(connection)
+        return usages[caller.partner_id]
 
     def usage(self, caller: Caller) -> Usage:
         with self.store.reading() as connection:

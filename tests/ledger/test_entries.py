@@ -13,7 +13,8 @@ from consent.grant import Ask
 from gateway.audit.log import private_parts
 from gateway.audit.private import Sealed, owner_partner, owner_subject
 from gateway.ledger import Attempt, Denied, Gone, Refusal, Release, Released, Repeat, Replayed
-from gateway.ledger.answers import Answer, answer_key, find, keep, sweep
+from gateway.ledger.answers import Answer, answer_key, first_answers, sweep
+from gateway.ledger.answers import kept as keeping
 from gateway.query import CHECK_THRESHOLD, GET_SCORE, Caller
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.instants import micros
@@ -258,7 +259,7 @@ def test_the_same_request_id_is_another_request_of_another_method(books: Books) 
 def kept(books: Books, release: Release) -> Answer | None:
     name = answer_key("acme", release.query.method, release.query.request_id)
     with books.store.reading() as connection:
-        return find(connection, [name, "acme/GetScore/none"], now=books.now).get(name)
+        return first_answers([name, "acme/GetScore/none"], now=books.now).ask(connection).get(name)
 
 
 def test_an_answer_is_kept_whole_for_a_day(books: Books) -> None:
@@ -302,5 +303,5 @@ def test_an_answer_makes_room_for_its_successor_of_the_same_name(books: Books) -
     first = kept(books, release)
     assert first is not None
     successor = replace(first, request_sha256=b"e" * 32, expires_at=books.now + timedelta(hours=1))
-    books.ledger.change(lambda tx: keep(tx.connection, [successor]))
+    books.ledger.change(lambda tx: tx.write(keeping([successor])))
     assert kept(books, release) == successor

@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from consent.grant import Change
+from consent.sql import write
 from gateway.audit.log import log_head
 from gateway.ledger import Denied, LedgerBusy, Overtaken, Refusal, Released, Stale, Transaction
 from gateway.thresholds import cells
@@ -129,14 +130,14 @@ def test_a_cell_that_another_process_opened_meanwhile_stops_a_new_one(books: Boo
         for left_out in ("", "5")
     )
     with books.store.writer.begin() as other:
-        cells.keep(other, [first])
+        write(other, cells.kept([first]))
     mine = replace(mine, sealed=replace(mine.sealed, data=b"another score"))
     [outcome] = books.submit(replace(release, cell=mine))
     assert isinstance(outcome, Overtaken)
     [outcome] = books.submit(replace(release, cell=replace(mine, beside=frozenset({first.sealed.data}))))
     assert isinstance(outcome, Released)
     with books.store.reading() as connection:
-        [kept] = cells.find(connection, [mine.month]).values()
+        [kept] = cells.known([mine.month]).ask(connection).values()
     assert {basis: cell.sealed.data for basis, cell in kept.items()} == {
         "2026-11/": first.sealed.data,
         "2026-11/5": b"another score",

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consent.sql import write
 from gateway import migrations
 from gateway.quota import contract
 from gateway.quota.burst import Limit, decide
@@ -86,13 +87,13 @@ def test_figures_are_read_as_they_were_stored(database_url: str) -> None:
     now = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
     contracts = {"acme": SHANGHAI, "rival": Contract()}
     with store.writer.begin() as connection:
-        before = contract.read(connection, contracts, now)
+        before = contract.usages(contracts, now).ask(connection)
         assert before["acme"].used_day == before["acme"].used_month == 0
-        contract.store(connection, [("acme", spend(before["acme"], 1))])
-        contract.store(connection, [("acme", spend(spend(before["acme"], 1), 1))])
-        after = contract.read(connection, contracts, now)
-        tomorrow = contract.read(connection, contracts, now + timedelta(days=1))
-        december = contract.read(connection, contracts, now + timedelta(days=30))
+        write(connection, contract.figures([("acme", spend(before["acme"], 1))]))
+        write(connection, contract.figures([("acme", spend(spend(before["acme"], 1), 1))]))
+        after = contract.usages(contracts, now).ask(connection)
+        tomorrow = contract.usages(contracts, now + timedelta(days=1)).ask(connection)
+        december = contract.usages(contracts, now + timedelta(days=30)).ask(connection)
     store.close()
     assert (after["acme"].used_day, after["acme"].used_month) == (2, 2)
     assert (tomorrow["acme"].used_day, tomorrow["acme"].used_month) == (0, 2)

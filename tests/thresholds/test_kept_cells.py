@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.engine import Connection
 
+from consent.sql import write
 from gateway import migrations
 from gateway.audit.private import DataKey, Sealed, Unreadable, Vault
 from gateway.store import open_store
@@ -33,14 +34,14 @@ def connection(database_url: str) -> Iterator[Connection]:
 def keep(connection: Connection, subject: str, *bases: str) -> list[tuple[str, str]]:
     key = VAULT.ensure(connection, f"subject:{subject}")
     new = [Cell(subject, basis, key.seal(basis.encode())) for basis in bases]
-    cells.keep(connection, new)
+    write(connection, cells.kept(new))
     return [(cell.basis, subject) for cell in new]
 
 
 def found(connection: Connection, names: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
     """Those of these (basis, subject) that are kept."""
     wanted = set(names)
-    months = cells.find(connection, {cells.month_of(*name) for name in wanted})
+    months = cells.known({cells.month_of(*name) for name in wanted}).ask(connection)
     return {(basis, subject) for (_, subject), kept in months.items() for basis in kept} & wanted
 
 
@@ -50,8 +51,8 @@ def test_what_is_kept_is_found_by_its_name_and_opens_under_the_persons_key_alone
     key, other = (VAULT.ensure(connection, f"subject:uci-{n}") for n in (1, 2))
     outcome = Scored("uci-1", date(2026, 11, 1), 600, ("A", "B"), (Family.HISTORY, Family.SOCIAL), "m@1")
     new = Cell("uci-1", "2026-11/5", cells.sealed(outcome, key), is_new=True)
-    cells.keep(connection, [new])
-    found = cells.find(connection, [new.month, ("2026-12", "uci-1"), ("2026-11", "uci-2")])
+    write(connection, cells.kept([new]))
+    found = cells.known([new.month, ("2026-12", "uci-1"), ("2026-11", "uci-2")]).ask(connection)
     kept = Cell("uci-1", "2026-11/5", new.sealed)
     assert found == {
         ("2026-11", "uci-1"): {"2026-11/5": kept},
@@ -66,7 +67,7 @@ def test_what_is_kept_is_found_by_its_name_and_opens_under_the_persons_key_alone
 def test_a_persons_month_is_found_whole_and_no_other(connection: Connection) -> None:
     keep(connection, "uci-1", "2026-10/", "2026-11/", "2026-11/5", "2026-12/1,2,3,4")
     keep(connection, "uci-2", "2026-11/", "2026-12/5")
-    found = cells.find(connection, [("2026-11", "uci-1"), ("2026-12", "uci-2")])
+    found = cells.known([("2026-11", "uci-1"), ("2026-12", "uci-2")]).ask(connection)
     assert {month: set(bases) for month, bases in found.items()} == {
         ("2026-11", "uci-1"): {"2026-11/", "2026-11/5"},
         ("2026-12", "uci-2"): {"2026-12/5"},

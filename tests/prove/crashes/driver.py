@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import psycopg
 import sqlalchemy as sa
 from sqlalchemy import event
+
+from consent import postgresql
+from consent.sql import Row, Statement
 
 Work = Callable[[str], Any]
 """Does what the statement says; the statement is the argument."""
@@ -158,14 +161,20 @@ class _ServerCursor(psycopg.Cursor[Any]):
         run(line, query, lambda sql: super(_ServerCursor, self).executemany(sql, *args, **kwargs))
 
 
-class WatchedServer(psycopg.Connection[Any], Line):
-    """A connection to PostgreSQL."""
+class WatchedServer(postgresql.Connection, Line):
+    """A connection to PostgreSQL. Statements that travel together go one by one, or none could be last."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.begin_anew()
         self.commit_now, self.abandon = super().commit, super().rollback
         self.cursor_factory = _ServerCursor
+
+    def exchange(self, statements: Sequence[Statement]) -> Iterator[list[Row]]:
+        return (run(self, each.text, partial(self._alone, each.values)) for each in statements)
+
+    def _alone(self, values: Sequence[Any], text: str) -> list[Row]:
+        return next(super().exchange([Statement(text, values)]))
 
     def commit(self) -> None:
         run(self, COMMIT, lambda _: super(WatchedServer, self).commit())
