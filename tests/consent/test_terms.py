@@ -166,7 +166,7 @@ def test_a_digest_of_an_earlier_form_is_kept_as_it_was_stored(connection: Connec
     [
         {"sha256": b"e" * 32},
         {"subject_ref": "s1-two"},
-        {"notice_version": "2026-12"},
+        {"notice_version": "2020-01"},
         {"granted_at_us": micros(NOON) - 1},
         {"not_before_us": micros(NOON) - 1},
         {"expires_at_us": micros(NOON + timedelta(days=31))},

@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
+from consent.sql import write
 from gateway import migrations
 from gateway.audit import log
 from gateway.audit.log import Appender
@@ -111,7 +112,7 @@ def _fill(ground: Ground, store: Store, count: int) -> None:
                 appender = Appender(log.lock_head(connection), datetime.now(UTC), following)
                 for number in range(begin, min(begin + A_COMMIT, count)):
                     appender.append(_release(number))
-                appender.flush(connection)
+                write(connection, *appender.appended())
 
 
 def _release(number: int) -> leaf_pb2.Leaf:
