@@ -114,9 +114,9 @@ def is_listening(address: str) -> bool:
     return True
 
 
-def last_words(log: Path) -> str:
+def last_words(file: Path) -> str:
     """Return the end of what a command said."""
-    return _last_words(log.read_text(errors="replace"))
+    return _last_words(file.read_text(errors="replace"))
 
 
 def _last_words(text: str) -> str:

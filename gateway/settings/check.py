@@ -203,7 +203,7 @@ class _Look:
             try:
                 Policy.parse(read_public(path))
             except PolicyInvalid as error:
-                raise FileRefused(path, f"is no policy: {error}", "correct it there") from error
+                raise FileRefused(path, f"can't be used ({error})", "correct it there") from error
 
     def at_signing_keys(self, field: str, folder: Path) -> None:
         with self.noting(field):

@@ -899,9 +899,9 @@ MATRIX: dict[str, tuple[tuple[Break, ...], tuple[tuple[str, str], ...]]] = {
     ),
     "witnesses that can't be read": (
         (fill("log/policy", b"witness compliance rubbish\nquorum compliance\n"),),
-        (("log.policy", "is no policy: line 1"),),
+        (("log.policy", "can't be used (policy line 1: "),),
     ),
-    "a quorum of nobody": ((fill("log/policy", b""),), (("log.policy", "is no policy"),)),
+    "a quorum of nobody": ((fill("log/policy", b""),), (("log.policy", "can't be used"),)),
     "no engine": ((no_engine,), (("engine.folder", "there is no folder"),)),
     "four things at once": (
         (

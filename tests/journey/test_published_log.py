@@ -261,7 +261,7 @@ def test_a_policy_that_can_not_be_read_stops_the_start(own_world: World) -> None
     policy = own_world.settings.log.policy
     before = policy.read_bytes()
     policy.write_bytes(b"quorum nobody\n")
-    with pytest.raises(SettingsInvalid, match=r"log\.policy: .* is no policy"):
+    with pytest.raises(SettingsInvalid, match=r"log\.policy: .* can't be used"):
         Gateway.start(own_world.settings, Seams())
     policy.write_bytes(before)
     own_world.restart()

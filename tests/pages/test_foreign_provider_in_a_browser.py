@@ -98,7 +98,7 @@ def sign_in(page: Page, abroad: Abroad, subject: str, *, goes_on: int = 1) -> No
 def sign_out(page: Page, phone: Phone) -> None:
     says = words.languages()[phone.language]
     page.get_by_role("button", name=says("Sign out")).click()
-    expect(page).to_have_url(f"{phone.url}/")
+    expect(page).to_have_url(f"{phone.url}/signed-out")
 
 
 def allow(phone: Phone) -> None:

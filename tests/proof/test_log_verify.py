@@ -620,7 +620,7 @@ def test_without_the_server_extra_the_base_works_and_says_how_to_get_it(
     site = extended("import a_package_that_is_not_installed.deeply\n")
     help_shown = run(site, "-m", "scoregate", "--help", COLUMNS="160")
     assert (help_shown.returncode, help_shown.stderr) == (OK, "")
-    assert 'Install it with its extras "server" and "engine" for the rest.' in help_shown.stdout
+    assert 'Install it with its extras "server" and "engine" for what runs one.' in help_shown.stdout
     assert run(site, "-m", "scoregate", "log", "verify", str(folder.path)).returncode == OK
     served = run(site, "-m", "scoregate", "serve", COLUMNS="160")
     assert (served.returncode, served.stdout) == (USAGE, "")
