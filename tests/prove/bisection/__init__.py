@@ -18,6 +18,7 @@ from dataclasses import replace
 from unittest import mock
 
 from consent.pairwise import Pairwise
+from consent.sql import Question, Write
 from gateway.server import Seams
 from gateway.thresholds import cells
 from scoregate.words import CalendarUnit
@@ -130,8 +131,8 @@ def _careless() -> Iterator[None]:
 
     with (
         mock.patch.object(Pairwise, "reference", reference),
-        mock.patch.object(cells, "find", side_effect=lambda *_: defaultdict(dict)),
-        mock.patch.object(cells, "keep"),
+        mock.patch.object(cells, "known", side_effect=lambda *_: Question(lambda: defaultdict(dict))),
+        mock.patch.object(cells, "kept", side_effect=lambda *_: Write(cells.first_cells).of(())),
     ):
         yield
 
