@@ -6,7 +6,7 @@ where the rooms look for their own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -17,7 +17,9 @@ from sqlalchemy.engine import Connection
 from consent import register
 from consent.grant import Ask, Grant
 from consent.register import NotFound
+from consent.register.grants import _HELD, _held
 from consent.register.tables import grants, invitations
+from consent.sql import Question, Select, ask
 from gateway.errors import Refused, Violation
 from gateway.journey import look
 from gateway.journey.inquiry import Inquiry
@@ -65,7 +67,8 @@ def reads_on(seams: Seams) -> Seams:
 
     Every answer stays the same to the byte: it only takes longer, and only where there is an owner.
     """
-    _put(register, "grants_owned", _owned_read_on)
+    _put(register, "grants_owned", _owned_noted)
+    _put(look, "ask", _ask_and_read_on)
     _put(register, "entry", _reading_on(grants, "consent_id", _entry))
     _put(register, "invitation", _reading_on(invitations, "handle", _invitation))
     return seams
@@ -80,12 +83,12 @@ def _look_by_id_alone() -> None:
     _put(look, "_own", lambda found, inquiry: found.get(inquiry.query.consent_id))
 
 
-def _anybodys(connection: Connection, owned: Iterable[tuple[str, str]]) -> Mapping[str, Grant]:
+_by_id_alone = Select(f"{_HELD} WHERE g.consent_id IN :ids")
+
+
+def _anybodys(owned: Iterable[tuple[str, str]]) -> Question[dict[str, Grant]]:
     ids = [consent_id for _, consent_id in owned]
-    owners = sa.select(grants.c.partner_id, grants.c.consent_id).where(grants.c.consent_id.in_(ids))
-    return _owned(
-        connection, [(partner_id, consent_id) for partner_id, consent_id in connection.execute(owners)]
-    )
+    return Question(lambda rows: {row[0]: _held(row) for row in rows}, _by_id_alone.of(ids=ids))
 
 
 def _require_of_anybody(grant: Grant, ask: Ask, **when: Any) -> None:
@@ -113,11 +116,20 @@ def _hint(field: str) -> tuple[Violation, ...]:
     return (Violation(field, "must be yours"),)
 
 
-def _owned_read_on(connection: Connection, owned: Iterable[tuple[str, str]]) -> Mapping[str, Grant]:
-    asked = list(owned)
-    for partner_id, consent_id in asked:
+_noted: list[tuple[str, str]] = []
+"""What was asked about last."""
+
+
+def _owned_noted(owned: Iterable[tuple[str, str]]) -> Question[dict[str, Grant]]:
+    _noted[:] = list(owned)
+    return _owned(_noted)
+
+
+def _ask_and_read_on(connection: Connection, *questions: Question[Any]) -> tuple[Any, ...]:
+    for partner_id, consent_id in _noted:
         _read_on(connection, grants, grants.c.consent_id == consent_id, partner_id)
-    return _owned(connection, asked)
+    found: tuple[Any, ...] = ask(connection, *questions)  # type: ignore[call-overload]
+    return found
 
 
 def _reading_on(table: sa.Table, key: str, find: Callable[..., Any]) -> Callable[..., Any]:
