@@ -29,7 +29,7 @@ from gateway.registry import add_partner, enroll_certificate
 from gateway.settings import Settings, create_secret
 from gateway.store import Store, StoreUnavailable, open_store
 from scoregate.proof.jwk import Algorithm
-from scoregate.proof.note import VerifierKey
+from scoregate.tlog.note import VerifierKey
 
 OPERATOR = "operator"
 SERVER_DAYS = OPERATOR_DAYS = 397

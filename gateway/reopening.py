@@ -25,8 +25,8 @@ from gateway.renaming import NameTaken, rename
 from gateway.settings import Settings, read_secret
 from gateway.store import StoreUnavailable, open_store
 from scoregate.audit.v1 import leaf_pb2
-from scoregate.proof.checkpoint import Checkpoint
-from scoregate.proof.note import Note
+from scoregate.tlog.checkpoint import Checkpoint
+from scoregate.tlog.note import Note
 
 ACTOR = "operator"
 

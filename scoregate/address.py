@@ -16,8 +16,8 @@ from urllib import request
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
-from scoregate.proof.faults import LogIncomplete, LogInvalid
-from scoregate.proof.sources import Resource
+from scoregate.tlog.faults import LogIncomplete, LogInvalid
+from scoregate.tlog.sources import Resource
 
 AHEAD = 8  # requests at a time: bounds memory, and what a server has to bear
 TIMEOUT_SECONDS = 30.0  # for a server that falls silent

@@ -21,8 +21,8 @@ from typer.core import TyperGroup
 
 from scoregate.errors import KeysInvalid, VerificationFailed
 from scoregate.log_command import log_verify
-from scoregate.proof.faults import LogError
 from scoregate.showing import Output, Shown, one_of, progress, refuse, shown
+from scoregate.tlog.faults import LogError
 from scoregate.verify_command import verify_file
 
 __all__ = ["Output", "Shown", "app", "assemble", "log_app", "main", "one_of", "receipt_app"]

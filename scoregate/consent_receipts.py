@@ -13,16 +13,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from scoregate.auditing import recompute
+from scoregate.auditing.recompute import Report
 from scoregate.errors import AttestationMalformed, KeysInvalid, TermsAltered
-from scoregate.proof import consent_receipt, files, recompute
+from scoregate.proof import consent_receipt
 from scoregate.proof.consent_history import ConsentEvent, event_in
 from scoregate.proof.consent_receipt import MAX_COMPACT_CHARACTERS, ConsentReceipt
 from scoregate.proof.digest import Json
-from scoregate.proof.faults import PULL_AGAIN, LogDiverged, LogIncomplete, LogInvalid
 from scoregate.proof.jwk import MAX_JWKS_CHARACTERS, VerificationKeys
 from scoregate.proof.leaf import LeafInvalid
-from scoregate.proof.recompute import Report
-from scoregate.proof.sources import Folder
+from scoregate.tlog import files
+from scoregate.tlog.faults import PULL_AGAIN, LogDiverged, LogIncomplete, LogInvalid
+from scoregate.tlog.sources import Folder
 
 
 @dataclass(frozen=True, slots=True)

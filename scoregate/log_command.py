@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from scoregate.proof.faults import LogError
 from scoregate.showing import Output, Shown, count, instant, progress, refuse, second, shown
+from scoregate.tlog.faults import LogError
 from scoregate.verify_command import PolicyFile, Vkeys, policy_of
 
 if TYPE_CHECKING:
-    from scoregate.proof.accepted import Accepted
-    from scoregate.proof.policy import Policy
-    from scoregate.proof.recompute import Report
-    from scoregate.proof.sources import Source
+    from scoregate.auditing.recompute import Report
+    from scoregate.tlog.accepted import Accepted
+    from scoregate.tlog.policy import Policy
+    from scoregate.tlog.sources import Source
 
 ANOTHER_KIND = "get it again from where it is served"
 
@@ -78,8 +78,8 @@ def log_verify(
     Example:
       scoregate log verify log --policy policy --receipts receipts
     """
-    from scoregate.proof.openings import Openings
-    from scoregate.proof.recompute import verify
+    from scoregate.auditing.openings import Openings
+    from scoregate.auditing.recompute import verify
 
     if foreign and (receipts or private):
         raise typer.BadParameter(
@@ -111,8 +111,8 @@ def log_verify(
 
 @contextmanager
 def _source(log: str, *, foreign: bool) -> "Iterator[Source]":
-    from scoregate.proof.faults import PULL_AGAIN
-    from scoregate.proof.sources import Folder
+    from scoregate.tlog.faults import PULL_AGAIN
+    from scoregate.tlog.sources import Folder
 
     if "://" in log:
         from scoregate.address import Address
@@ -133,8 +133,8 @@ def _accepted(log: str, trusted: Path | None, source: "Source", policy: "Policy 
     """Where the last accepted checkpoint is kept; nowhere for an address without a key to check it."""
     from dataclasses import replace
 
-    from scoregate.proof.accepted import ACCEPTED, Accepted
-    from scoregate.proof.recompute import read_checkpoint
+    from scoregate.auditing.recompute import read_checkpoint
+    from scoregate.tlog.accepted import ACCEPTED, Accepted
 
     if trusted is not None:
         return Accepted(trusted)

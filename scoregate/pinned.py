@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from scoregate.proof import files
-from scoregate.proof.faults import LogInvalid
-from scoregate.proof.note import KeyKind, NoteInvalid, VerifierKey
-from scoregate.proof.policy import MAX_POLICY_BYTES, LogKey, Policy, PolicyInvalid
+from scoregate.tlog import files
+from scoregate.tlog.faults import LogInvalid
+from scoregate.tlog.note import KeyKind, NoteInvalid, VerifierKey
+from scoregate.tlog.policy import MAX_POLICY_BYTES, LogKey, Policy, PolicyInvalid
 
 
 def read_policy(vkeys: Sequence[str], file: Path | None = None) -> Policy:

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from scoregate.errors import ScoregateError, TermsAltered, VerificationFailed
 from scoregate.instants import moment
-from scoregate.proof.faults import LogDiverged, LogError, LogIncomplete, LogInvalid
+from scoregate.tlog.faults import LogDiverged, LogError, LogIncomplete, LogInvalid
 
 W = TypeVar("W", bound=StrEnum)
 

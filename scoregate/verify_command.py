@@ -9,14 +9,14 @@ import typer
 from rich.console import Console
 
 from scoregate.errors import KeysInvalid, VerificationFailed
-from scoregate.proof.faults import LogError, LogIncomplete
 from scoregate.proof.results import NotScored, Scored, ThresholdAnswer
 from scoregate.showing import Output, Shown, count, refuse, second, shown
+from scoregate.tlog.faults import LogError, LogIncomplete
 
 if TYPE_CHECKING:
     from scoregate.proof.claims import ScoreClaims, ThresholdClaims
     from scoregate.proof.kept import Checked
-    from scoregate.proof.policy import Policy
+    from scoregate.tlog.policy import Policy
 
 Vkeys = Annotated[
     list[str] | None,
@@ -41,7 +41,7 @@ PolicyFile = Annotated[
 def policy_of(vkeys: list[str] | None, file: Path | None) -> "Policy | None":
     """Return the policy that both options make; None where neither is given. Wrong ones are wrong usage."""
     from scoregate.pinned import read_policy  # here, so that help is quick: it takes cryptography
-    from scoregate.proof.policy import PolicyInvalid
+    from scoregate.tlog.policy import PolicyInvalid
 
     if not vkeys and file is None:
         return None
@@ -114,8 +114,8 @@ def verify_file(
 
 
 def _read(file: Path) -> bytes:
-    from scoregate.proof import files
     from scoregate.proof.receipts import MAX_RECEIPT_BYTES
+    from scoregate.tlog import files
 
     try:
         return files.read(file, "the kept answer", MAX_RECEIPT_BYTES)

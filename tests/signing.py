@@ -4,9 +4,9 @@ from hashlib import sha256
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from scoregate.proof.checkpoint import Checkpoint
-from scoregate.proof.cosignature import cosign
-from scoregate.proof.note import KeyKind, Note, VerifierKey, sign, verifier_key
+from scoregate.tlog.checkpoint import Checkpoint
+from scoregate.tlog.cosignature import cosign
+from scoregate.tlog.note import KeyKind, Note, VerifierKey, sign, verifier_key
 
 ORIGIN = "scoregate.example/log/2026h2"
 LATER_ORIGIN = "scoregate.example/log/2027h1"

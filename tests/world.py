@@ -39,6 +39,7 @@ from scoregate.admin.v1 import (
     partner_admin_pb2_grpc,
 )
 from scoregate.audit.v1 import audit_pb2_grpc, leaf_pb2
+from scoregate.auditing.history import History
 from scoregate.partner.v1 import (
     consent_pb2,
     consent_pb2_grpc,
@@ -50,7 +51,6 @@ from scoregate.partner.v1 import (
     usage_pb2_grpc,
 )
 from scoregate.proof import leaf
-from scoregate.proof.history import History
 from tests.wire import open_channel
 
 OF_ITS_OWN_ACCORD = (leaf_pb2.LEAF_KIND_COUNTED_REFUSALS, leaf_pb2.LEAF_KIND_MODEL_CHANGED)

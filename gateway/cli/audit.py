@@ -17,8 +17,8 @@ from scoregate.cli import Output
 
 if TYPE_CHECKING:
     from scoregate.audit.v1 import audit_pb2
-    from scoregate.proof.checkpoint import Checkpoint
-    from scoregate.proof.pulled import PulledLog
+    from scoregate.auditing.pulled import PulledLog
+    from scoregate.tlog.checkpoint import Checkpoint
 
 WAIT_SECONDS = 10.0  # a checkpoint comes about once a second, and witnesses take their time
 ASK_AGAIN_SECONDS = 0.25
@@ -59,7 +59,7 @@ def pull(
     Example:
       scoregate audit pull log --cert officer/certificate.pem
     """
-    from scoregate.proof.pulled import PulledLog
+    from scoregate.auditing.pulled import PulledLog
 
     with _writing_to(folder):
         _require_ours(folder)
@@ -94,9 +94,9 @@ def pull(
 
 def _require_ours(folder: Path) -> None:
     """Return only if a log may go here: into a new folder, or one that a pull made, even a broken one."""
-    from scoregate.proof.accepted import ACCEPTED
-    from scoregate.proof.pulled import WRITING
-    from scoregate.proof.sources import CHECKPOINT, EARLIER_FORM
+    from scoregate.auditing.pulled import WRITING
+    from scoregate.tlog.accepted import ACCEPTED
+    from scoregate.tlog.sources import CHECKPOINT, EARLIER_FORM
 
     names = {each.name for each in folder.iterdir()} if folder.exists() else set()
     if CHECKPOINT in names:
@@ -115,8 +115,8 @@ def _pull_checkpoint(admin: Admin, log: PulledLog, wait: float) -> Checkpoint:
     It covers what was committed when the pull began: whoever pulls after an answer finds its entry.
     """
     from scoregate.audit.v1 import audit_pb2
-    from scoregate.proof.faults import LogDiverged, LogInvalid
-    from scoregate.proof.lines import MAX_NUMBER
+    from scoregate.tlog.faults import LogDiverged, LogInvalid
+    from scoregate.tlog.lines import MAX_NUMBER
 
     told: audit_pb2.GetHeadResponse = admin.audit.GetHead(audit_pb2.GetHeadRequest())
     if told.tree_size > MAX_NUMBER:
@@ -137,8 +137,8 @@ def _pull_checkpoint(admin: Admin, log: PulledLog, wait: float) -> Checkpoint:
 
 def _published(admin: Admin, size: int, wait: float) -> tuple[bytes, Checkpoint]:
     """The published checkpoint, once it covers so many entries."""
-    from scoregate.proof.checkpoint import Checkpoint
-    from scoregate.proof.note import Note
+    from scoregate.tlog.checkpoint import Checkpoint
+    from scoregate.tlog.note import Note
 
     until = time.monotonic() + wait
     while True:
@@ -173,7 +173,7 @@ def _checkpoint(admin: Admin) -> bytes | None:
 
 
 def _write_checkpoint(log: PulledLog, note: bytes, checkpoint: Checkpoint) -> None:
-    from scoregate.proof.faults import LogDiverged
+    from scoregate.tlog.faults import LogDiverged
 
     before = log.checkpoint()
     try:
@@ -213,7 +213,7 @@ def _useless(what: str) -> Stopped:
 
 @contextmanager
 def _writing_to(folder: Path) -> Iterator[None]:
-    from scoregate.proof.tiles import BundleInvalid
+    from scoregate.tlog.tiles import BundleInvalid
 
     try:
         yield

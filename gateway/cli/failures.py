@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 
 from scoregate.errors import ClientMisconfigured, Refused
-from scoregate.proof.faults import LogDiverged, LogError, LogIncomplete, LogInvalid
+from scoregate.tlog.faults import LogDiverged, LogError, LogIncomplete, LogInvalid
 
 INSTALL = 'Install scoregate with its extras "server" and "engine".'
 OUR_PACKAGES = frozenset({"scoregate", "gateway", "consent", "scoring"})

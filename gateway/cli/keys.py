@@ -126,7 +126,7 @@ def _jwks(address: str) -> tuple[str, list[str]]:
 
 
 def _policy(address: str) -> str:
-    from scoregate.proof.policy import Policy, PolicyInvalid
+    from scoregate.tlog.policy import Policy, PolicyInvalid
 
     text = _fetch(address, LOG_POLICY)
     try:

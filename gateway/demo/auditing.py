@@ -11,7 +11,7 @@ from gateway.demo.commands import why
 from gateway.demo.page import Page, StepFailed
 from gateway.demo.stage import Stage
 from gateway.demo.witness import NAME
-from scoregate.proof.pulled import PulledLog
+from scoregate.auditing.pulled import PulledLog
 
 DIVERGED = 4  # the exit code of `scoregate log verify`
 

@@ -22,7 +22,7 @@ from scoregate.client import (
 )
 from scoregate.errors import ReturnRefused
 from scoregate.proof.jwk import VerificationKeys
-from scoregate.proof.policy import Policy
+from scoregate.tlog.policy import Policy
 from scoregate.words import CalendarUnit, ConsentMode, Disclosure, InputFamily, Purpose
 from scoring import evidence, store
 from scoring.scorecard import BANDS, band_shares

@@ -12,18 +12,18 @@ from gateway.demo.page import Page, StepFailed
 from gateway.demo.stage import Stage
 from gateway.demo.witness import NAME
 from scoregate.errors import VerificationFailed
-from scoregate.proof import tree_tiles
-from scoregate.proof.checkpoint import Checkpoint
-from scoregate.proof.faults import LogError
 from scoregate.proof.jwk import VerificationKeys
 from scoregate.proof.kept import Kept
-from scoregate.proof.merkle import leaf_hash
-from scoregate.proof.note import Note
-from scoregate.proof.policy import Judged, Policy
-from scoregate.proof.sources import Folder
-from scoregate.proof.tiles import tile_path
-from scoregate.proof.tlog_proof import TlogProof
 from scoregate.showing import second
+from scoregate.tlog import tree_tiles
+from scoregate.tlog.checkpoint import Checkpoint
+from scoregate.tlog.faults import LogError
+from scoregate.tlog.merkle import leaf_hash
+from scoregate.tlog.note import Note
+from scoregate.tlog.policy import Judged, Policy
+from scoregate.tlog.proof import TlogProof
+from scoregate.tlog.sources import Folder
+from scoregate.tlog.tiles import tile_path
 
 INVALID = 3  # the exit code of `scoregate verify`
 FLIPPED = "a letter of the proof's first hash"

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from gateway.audit.tree.proofs import EntryNotPublished, Proofs
 from gateway.audit.tree.tables import Origin
 from gateway.store import StoreUnavailable
-from scoregate.proof.tiles import TILE_WIDTH
+from scoregate.tlog.tiles import TILE_WIDTH
 
 FOR_GOOD = {"cache-control": "public, max-age=31536000, immutable"}
 LEVELS = 8  # of 2^63 entries

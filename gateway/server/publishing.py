@@ -20,7 +20,7 @@ from gateway.server.housekeeping import tick
 from gateway.server.parts import Parts
 from gateway.server.soundness import invalid
 from gateway.settings import Settings
-from scoregate.proof.policy import Policy
+from scoregate.tlog.policy import Policy
 
 
 def keep_published(parts: Parts, closing: ExitStack) -> None:

@@ -33,7 +33,7 @@ from gateway.settings.fields import Address
 from gateway.settings.load import HOME_VARIABLE, Problem
 from gateway.settings.schema import Settings
 from gateway.settings.secret import read_secret
-from scoregate.proof.policy import Policy, PolicyInvalid
+from scoregate.tlog.policy import Policy, PolicyInvalid
 
 _NEVER_HAD = "an installation of before there was one gets it by `scoregate upgrade`"
 # Why no other file can take the place of one that was lost.

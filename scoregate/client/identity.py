@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from scoregate.errors import ClientMisconfigured
 from scoregate.pem import PARSE_ERRORS
 from scoregate.pinned import read_policy
-from scoregate.proof.policy import Policy, PolicyInvalid
+from scoregate.tlog.policy import Policy, PolicyInvalid
 
 MAX_FILE_BYTES = 1024 * 1024
 _PEM_BEGINS = "-----BEGIN "

@@ -13,10 +13,10 @@ from scoregate.client.answers import Answer
 from scoregate.client.connection import Connection, Deadline
 from scoregate.client.filing import file_receipt, place
 from scoregate.partner.v1 import receipt_pb2, receipt_pb2_grpc
-from scoregate.proof.faults import LogError
 from scoregate.proof.kept import known_lines, require_logged
-from scoregate.proof.policy import Policy, QuorumMissing
-from scoregate.proof.tlog_proof import TlogProof
+from scoregate.tlog.faults import LogError
+from scoregate.tlog.policy import Policy, QuorumMissing
+from scoregate.tlog.proof import TlogProof
 
 QUORUM_PAUSE_SECONDS = 0.5  # checkpoints come about once a second
 

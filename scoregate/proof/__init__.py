@@ -1,1 +1,1 @@
-"""What everybody can check without trusting the gateway: pure codecs and proofs, shared by both sides."""
+"""What anybody can check of one answer, or one entry, without trusting the gateway: codecs for both sides."""

@@ -23,9 +23,10 @@ from itertools import pairwise
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.errors import ClaimInvalid
 from scoregate.instants import moment
-from scoregate.proof import leaf, merkle, shapes
+from scoregate.proof import leaf, shapes
 from scoregate.proof.digest import MAX_INTEGER, Json, spell_instant
 from scoregate.proof.leaf import LeafInvalid
+from scoregate.tlog import merkle
 from scoregate.words import ConsentEventKind as Kind
 
 HASH_BYTES = 32

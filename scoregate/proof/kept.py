@@ -26,14 +26,14 @@ from scoregate.errors import JsonRefused, WordUnknown
 from scoregate.partner.v1 import receipt_pb2, score_pb2
 from scoregate.proof.claims import ScoreClaims, ThresholdClaims
 from scoregate.proof.digest import Json, canonical, parse, request_form
-from scoregate.proof.faults import LogDiverged, LogInvalid
 from scoregate.proof.jwk import VerificationKeys
-from scoregate.proof.lines import read_base64
-from scoregate.proof.merkle import leaf_hash
-from scoregate.proof.note import Note, VerifierKey
-from scoregate.proof.policy import Judged, Policy
-from scoregate.proof.tlog_proof import TlogProof
 from scoregate.proof.verify import Request, verify_archived
+from scoregate.tlog.faults import LogDiverged, LogInvalid
+from scoregate.tlog.lines import read_base64
+from scoregate.tlog.merkle import leaf_hash
+from scoregate.tlog.note import Note, VerifierKey
+from scoregate.tlog.policy import Judged, Policy
+from scoregate.tlog.proof import TlogProof
 from scoregate.words import Disclosure, Purpose
 
 MAX_KEPT_BYTES = (

@@ -21,13 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from scoregate.errors import JsonRefused
-from scoregate.proof import files, leaf, merkle
-from scoregate.proof.checkpoint import Checkpoint
+from scoregate.proof import leaf
 from scoregate.proof.digest import canonical, parse
-from scoregate.proof.faults import LogDiverged, LogIncomplete, LogInvalid
-from scoregate.proof.note import Note
-from scoregate.proof.policy import Policy
-from scoregate.proof.tlog_proof import TlogProof
+from scoregate.tlog import files, merkle
+from scoregate.tlog.checkpoint import Checkpoint
+from scoregate.tlog.faults import LogDiverged, LogIncomplete, LogInvalid
+from scoregate.tlog.note import Note
+from scoregate.tlog.policy import Policy
+from scoregate.tlog.proof import TlogProof
 
 MAX_RECEIPT_BYTES = 512 * 1024  # of one that was kept with its proof (kept.py)
 

@@ -25,7 +25,7 @@ from rich.text import Text
 from scoregate.cli import Output, Shown
 
 if TYPE_CHECKING:
-    from scoregate.proof.note import VerifierKey
+    from scoregate.tlog.note import VerifierKey
     from scoregate.witness.evidence import Record
     from scoregate.witness.folder import Folder
     from scoregate.witness.logs import Cosigned
@@ -74,8 +74,8 @@ def init(
       scoregate witness init witness --name witness.example/compliance
     """
     with _ending_calmly(output):
-        from scoregate.proof.note import KeyKind, NoteInvalid, VerifierKey
-        from scoregate.proof.policy import Policy, PolicyInvalid
+        from scoregate.tlog.note import KeyKind, NoteInvalid, VerifierKey
+        from scoregate.tlog.policy import Policy, PolicyInvalid
         from scoregate.witness.faults import WitnessMisconfigured
         from scoregate.witness.folder import Folder
 
@@ -123,7 +123,7 @@ def trust(
       scoregate witness trust witness scoregate.local/log+1f2e3d4c+AeK...
     """
     with _ending_calmly(output):
-        from scoregate.proof.note import NoteInvalid, VerifierKey
+        from scoregate.tlog.note import NoteInvalid, VerifierKey
         from scoregate.witness.faults import WitnessMisconfigured
         from scoregate.witness.folder import Folder, Lock
         from scoregate.witness.logs import Log, origin_hash
@@ -296,7 +296,7 @@ def _records_table(there: Folder, found: list[Record]) -> Table:
 
 
 def _printable(text: str) -> str:
-    from scoregate.proof.faults import printable
+    from scoregate.tlog.faults import printable
 
     return printable(text)
 

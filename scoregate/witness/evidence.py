@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from scoregate.proof import files
-from scoregate.proof.checkpoint import Checkpoint
-from scoregate.proof.faults import LogInvalid
-from scoregate.proof.lines import write_base64
-from scoregate.proof.note import Note
+from scoregate.tlog import files
+from scoregate.tlog.checkpoint import Checkpoint
+from scoregate.tlog.faults import LogInvalid
+from scoregate.tlog.lines import write_base64
+from scoregate.tlog.note import Note
 from scoregate.witness import durable
 from scoregate.witness.faults import FolderSpoilt
 from scoregate.witness.folder import MAX_SMALL_FILE_BYTES, Folder

@@ -15,7 +15,7 @@ Pure. Messages may quote strangers, so whatever is not printable is escaped here
 """
 
 from scoregate.errors import ScoregateError
-from scoregate.proof.faults import printable
+from scoregate.tlog.faults import printable
 
 
 class WitnessError(ScoregateError):

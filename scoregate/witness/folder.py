@@ -25,9 +25,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from scoregate.pem import PARSE_ERRORS
-from scoregate.proof import files
-from scoregate.proof.faults import LogInvalid
-from scoregate.proof.note import KeyKind, NoteInvalid, VerifierKey, verifier_key
+from scoregate.tlog import files
+from scoregate.tlog.faults import LogInvalid
+from scoregate.tlog.note import KeyKind, NoteInvalid, VerifierKey, verifier_key
 from scoregate.witness import durable
 from scoregate.witness.faults import FolderSpoilt, WitnessMisconfigured
 

@@ -10,8 +10,8 @@ evidence only what the log signed. The log's signature on it was verified before
 from collections.abc import Sequence
 from enum import StrEnum
 
-from scoregate.proof.checkpoint import Checkpoint
-from scoregate.proof.merkle import ProofInvalid, empty_root, verify_consistency
+from scoregate.tlog.checkpoint import Checkpoint
+from scoregate.tlog.merkle import ProofInvalid, empty_root, verify_consistency
 from scoregate.witness.faults import NotConsistent, SizeReversed, SizeStale
 
 

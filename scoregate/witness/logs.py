@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from scoregate.proof import files
-from scoregate.proof.checkpoint import Checkpoint, CheckpointInvalid
-from scoregate.proof.cosignature import cosigned_at
-from scoregate.proof.faults import LogInvalid
-from scoregate.proof.note import MAX_NOTE_BYTES, KeyKind, Note, NoteInvalid, VerifierKey
+from scoregate.tlog import files
+from scoregate.tlog.checkpoint import Checkpoint, CheckpointInvalid
+from scoregate.tlog.cosignature import cosigned_at
+from scoregate.tlog.faults import LogInvalid
+from scoregate.tlog.note import MAX_NOTE_BYTES, KeyKind, Note, NoteInvalid, VerifierKey
 from scoregate.witness import durable
 from scoregate.witness.faults import FolderSpoilt, WitnessMisconfigured
 from scoregate.witness.folder import MAX_SMALL_FILE_BYTES, Folder

@@ -13,8 +13,8 @@ Pure. Lines, each with its newline:
 from dataclasses import dataclass
 from typing import Self
 
-from scoregate.proof.lines import read_base64, read_decimal
-from scoregate.proof.merkle import HASH_BYTES
+from scoregate.tlog.lines import read_base64, read_decimal
+from scoregate.tlog.merkle import HASH_BYTES
 from scoregate.witness.faults import RequestMalformed
 
 MAX_REQUEST_BYTES = 64 * 1024

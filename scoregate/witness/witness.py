@@ -13,10 +13,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from scoregate.instants import micros
-from scoregate.proof.checkpoint import Checkpoint, CheckpointInvalid
-from scoregate.proof.cosignature import cosign
-from scoregate.proof.faults import printable
-from scoregate.proof.note import Note, NoteInvalid, VerifierKey, encode_signatures
+from scoregate.tlog.checkpoint import Checkpoint, CheckpointInvalid
+from scoregate.tlog.cosignature import cosign
+from scoregate.tlog.faults import printable
+from scoregate.tlog.note import Note, NoteInvalid, VerifierKey, encode_signatures
 from scoregate.witness import durable, evidence
 from scoregate.witness.durable import NotDurable, Step
 from scoregate.witness.faults import LogUnknown, NotCosigned, RequestMalformed, SignatureRefused

@@ -27,9 +27,9 @@ from gateway.audit.tree.witnesses import Witnesses
 from gateway.pki import FileRefused
 from gateway.store import Store, open_store
 from scoregate.audit.v1 import leaf_pb2
-from scoregate.proof import merkle
-from scoregate.proof.checkpoint import Checkpoint, open_checkpoint
-from scoregate.proof.note import VerifierKey
+from scoregate.tlog import merkle
+from scoregate.tlog.checkpoint import Checkpoint, open_checkpoint
+from scoregate.tlog.note import VerifierKey
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ORIGIN = "scoregate.test/log/2026h2"

@@ -19,9 +19,9 @@ from gateway.audit.tree.tables import begin_tree, read_tree
 from gateway.audit.tree.witnesses import Witnesses
 from gateway.metrics import WITNESS_REFUSALS
 from gateway.store import open_store
-from scoregate.proof.cosignature import cosigned_at
-from scoregate.proof.note import KeyKind, Note, VerifierKey
-from scoregate.proof.policy import Policy, Witness
+from scoregate.tlog.cosignature import cosigned_at
+from scoregate.tlog.note import KeyKind, Note, VerifierKey
+from scoregate.tlog.policy import Policy, Witness
 from scoregate.witness.folder import Folder
 from scoregate.witness.logs import Log
 from scoregate.witness.witness import Witness as Room

@@ -18,9 +18,9 @@ import pytest
 
 from gateway import pki
 from scoregate.audit.v1 import audit_pb2, audit_pb2_grpc
-from scoregate.proof import merkle
-from scoregate.proof.checkpoint import Checkpoint
-from scoregate.proof.note import Note
+from scoregate.tlog import merkle
+from scoregate.tlog.checkpoint import Checkpoint
+from scoregate.tlog.note import Note
 from tests.cli.conftest import Desk, Terminal, content, unchanged
 from tests.client.scripted_gateway import refuse
 from tests.signing import log_vkey, signed

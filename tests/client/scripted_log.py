@@ -9,10 +9,10 @@ from typing import Any
 import grpc
 
 from scoregate.partner.v1 import receipt_pb2
-from scoregate.proof import merkle
-from scoregate.proof.checkpoint import Checkpoint
 from scoregate.proof.digest import request_form
-from scoregate.proof.tlog_proof import TlogProof
+from scoregate.tlog import merkle
+from scoregate.tlog.checkpoint import Checkpoint
+from scoregate.tlog.proof import TlogProof
 from tests.attestation.made_answers import answer, claims_for, score_request
 from tests.signing import ORIGIN, WITNESSES, signed
 

@@ -13,13 +13,13 @@ import pytest
 from scoregate.client import Client, Receipt, ScoreAnswer
 from scoregate.errors import ClientMisconfigured, NotFound, ReceiptConflict, ScoregateError, Unavailable
 from scoregate.partner.v1 import receipt_pb2
-from scoregate.proof.checkpoint import CheckpointInvalid
-from scoregate.proof.faults import LogDiverged, LogInvalid
 from scoregate.proof.kept import Kept
-from scoregate.proof.note import Note
-from scoregate.proof.policy import QuorumMissing
 from scoregate.proof.receipts import read_receipts
-from scoregate.proof.tlog_proof import TlogProof, TlogProofInvalid
+from scoregate.tlog.checkpoint import CheckpointInvalid
+from scoregate.tlog.faults import LogDiverged, LogInvalid
+from scoregate.tlog.note import Note
+from scoregate.tlog.policy import QuorumMissing
+from scoregate.tlog.proof import TlogProof, TlogProofInvalid
 from scoregate.words import Purpose
 from tests.attestation.made_answers import ORIGIN
 from tests.client.scripted_gateway import FrozenTime, ScriptedGateway, refuse, say, wait

@@ -12,8 +12,8 @@ from scoregate.client import Client, Receipt, ScoreAnswer
 from scoregate.errors import ReceiptConflict
 from scoregate.proof import leaf
 from scoregate.proof.digest import canonical
-from scoregate.proof.faults import LogDiverged
 from scoregate.proof.receipts import read_receipts
+from scoregate.tlog.faults import LogDiverged
 from scoregate.words import Purpose
 from tests.attestation.made_answers import ORIGIN
 from tests.client.scripted_gateway import ScriptedGateway

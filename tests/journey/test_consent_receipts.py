@@ -30,17 +30,17 @@ from gateway.pages.consumer.receipts import SignedReceipt, consent_receipt
 from gateway.settings import read_secret
 from gateway.store import Store, open_store
 from scoregate.audit.v1 import leaf_pb2
+from scoregate.auditing.pulled import PulledLog
 from scoregate.consent_receipts import check
 from scoregate.errors import KeyUnknown
 from scoregate.partner.v1 import consent_pb2, receipt_pb2
 from scoregate.proof import consent_receipt as proof
-from scoregate.proof import merkle
-from scoregate.proof.checkpoint import Checkpoint
 from scoregate.proof.consent_receipt import ConsentReceipt
 from scoregate.proof.digest import canonical
 from scoregate.proof.jwk import Algorithm, VerificationKeys
 from scoregate.proof.leaf import LeafInvalid
-from scoregate.proof.pulled import PulledLog
+from scoregate.tlog import merkle
+from scoregate.tlog.checkpoint import Checkpoint
 from scoregate.words import ConsentEventKind
 from tests.journey.conftest import STORES, new_name
 from tests.journey.rows import answered, turned_down

@@ -16,9 +16,9 @@ from gateway.reopening import open_name
 from gateway.server import Gateway, Seams
 from gateway.settings import SettingsInvalid
 from scoregate.audit.v1 import leaf_pb2
-from scoregate.proof import merkle
-from scoregate.proof.checkpoint import Checkpoint, open_checkpoint
-from scoregate.proof.note import VerifierKey
+from scoregate.tlog import merkle
+from scoregate.tlog.checkpoint import Checkpoint, open_checkpoint
+from scoregate.tlog.note import VerifierKey
 from tests.journey.conftest import STORES
 from tests.journey.test_published_log import get, proof_of, vkey
 from tests.world import Clock, World

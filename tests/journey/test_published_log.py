@@ -13,11 +13,11 @@ from gateway.server import Gateway, Seams
 from gateway.settings import SettingsInvalid
 from scoregate.audit.v1 import audit_pb2
 from scoregate.partner.v1 import receipt_pb2, score_pb2
-from scoregate.proof import merkle, tree_tiles
-from scoregate.proof.checkpoint import Checkpoint, open_checkpoint
-from scoregate.proof.note import VerifierKey
-from scoregate.proof.policy import Policy
-from scoregate.proof.tiles import tile_path
+from scoregate.tlog import merkle, tree_tiles
+from scoregate.tlog.checkpoint import Checkpoint, open_checkpoint
+from scoregate.tlog.note import VerifierKey
+from scoregate.tlog.policy import Policy
+from scoregate.tlog.tiles import tile_path
 from tests.journey.conftest import STORES
 from tests.wire import refused
 from tests.world import Partner, World

@@ -13,9 +13,10 @@ import sqlalchemy as sa
 from gateway.pages.consumer import asked
 from gateway.store import open_store
 from scoregate.audit.v1 import leaf_pb2
-from scoregate.proof import leaf, merkle
-from scoregate.proof.policy import Policy
-from scoregate.proof.tlog_proof import TlogProof
+from scoregate.proof import leaf
+from scoregate.tlog import merkle
+from scoregate.tlog.policy import Policy
+from scoregate.tlog.proof import TlogProof
 from tests.journey.test_published_log import proof_of, vkey
 from tests.pages.browser import text_of
 from tests.pages.place import Place

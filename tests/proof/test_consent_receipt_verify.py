@@ -20,15 +20,16 @@ from consent.keys import jwks
 from consent.receipt import sign
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.cli import app
-from scoregate.proof import jws, leaf, merkle
-from scoregate.proof.checkpoint import Checkpoint
+from scoregate.proof import jws, leaf
 from scoregate.proof.consent_history import Beginner, event_in
 from scoregate.proof.consent_receipt import MAX_COMPACT_CHARACTERS, TYP, ConsentReceipt
 from scoregate.proof.jwk import Algorithm
+from scoregate.tlog import merkle
+from scoregate.tlog.checkpoint import Checkpoint
 from scoregate.words import CalendarUnit, ConsentMode, Disclosure, Purpose
 from tests.attestation.made_answers import KEY, attest, claims_for, score_request, signing_key
 from tests.attestation.made_receipts import ONCE, receipt
-from tests.proof.conftest import SampleLog
+from tests.sample_log import SampleLog
 from tests.signing import ORIGIN, signed
 
 OK, USAGE, INVALID, DIVERGED, INCOMPLETE, ALTERED = 0, 2, 3, 4, 5, 6

@@ -25,14 +25,14 @@ from scoregate.errors import (
     SignatureInvalid,
 )
 from scoregate.partner.v1 import score_pb2
-from scoregate.proof.checkpoint import CheckpointInvalid
-from scoregate.proof.faults import LogDiverged, LogInvalid
 from scoregate.proof.jwk import VerificationKeys
 from scoregate.proof.kept import Checked, Kept
-from scoregate.proof.note import NoteInvalid
-from scoregate.proof.policy import Policy, QuorumMissing
 from scoregate.proof.results import NotScored
-from scoregate.proof.tlog_proof import TlogProof, TlogProofInvalid
+from scoregate.tlog.checkpoint import CheckpointInvalid
+from scoregate.tlog.faults import LogDiverged, LogInvalid
+from scoregate.tlog.note import NoteInvalid
+from scoregate.tlog.policy import Policy, QuorumMissing
+from scoregate.tlog.proof import TlogProof, TlogProofInvalid
 from scoregate.words import Disclosure
 from tests.attestation.made_answers import (
     ACME,

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from scoregate.proof import leaf, merkle
-from scoregate.proof.faults import LogDiverged, LogIncomplete, LogInvalid
+from scoregate.proof import leaf
 from scoregate.proof.receipts import Receipt, parse_receipt, read_receipts
+from scoregate.tlog import merkle
+from scoregate.tlog.faults import LogDiverged, LogIncomplete, LogInvalid
 
 
 def test_a_receipt_says_which_leaf_lies_where(log: Any, origin: str) -> None:

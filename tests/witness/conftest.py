@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from scoregate.proof.cosignature import cosigned_at
-from scoregate.proof.note import Note, VerifierKey, decode_signatures
+from scoregate.tlog.cosignature import cosigned_at
+from scoregate.tlog.note import Note, VerifierKey, decode_signatures
 from scoregate.witness.call import Patience
 from scoregate.witness.door import Door
 from scoregate.witness.folder import Folder

@@ -10,9 +10,9 @@ from hashlib import sha256
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from scoregate.proof import merkle
-from scoregate.proof.checkpoint import Checkpoint
-from scoregate.proof.note import KeyKind, Note, VerifierKey, sign, verifier_key
+from scoregate.tlog import merkle
+from scoregate.tlog.checkpoint import Checkpoint
+from scoregate.tlog.note import KeyKind, Note, VerifierKey, sign, verifier_key
 
 ORIGIN = "log.example/2026h2"
 MOST = 64

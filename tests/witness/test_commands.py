@@ -16,8 +16,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from scoregate.proof.note import VerifierKey
-from scoregate.proof.policy import Policy
+from scoregate.tlog.note import VerifierKey
+from scoregate.tlog.policy import Policy
 from scoregate.witness.cli import app as witness_app
 from scoregate.witness.logs import Log
 from tests.witness.conftest import NAME, ROOT, Place, Starts, opened

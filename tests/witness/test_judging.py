@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoregate.proof.checkpoint import Checkpoint
-from scoregate.proof.merkle import empty_root
+from scoregate.tlog.checkpoint import Checkpoint
+from scoregate.tlog.merkle import empty_root
 from scoregate.witness.faults import NotConsistent, NotCosigned, SizeReversed, SizeStale
 from scoregate.witness.judging import Contradiction, contradiction, require_next
 from tests.witness.made_log import MOST, ORIGIN, MadeLog

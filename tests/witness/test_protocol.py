@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from scoregate.proof.checkpoint import Checkpoint, open_checkpoint
-from scoregate.proof.cosignature import cosign, cosigned_at
-from scoregate.proof.merkle import empty_root
-from scoregate.proof.note import Note, decode_signatures, sign
-from scoregate.proof.policy import Policy
+from scoregate.tlog.checkpoint import Checkpoint, open_checkpoint
+from scoregate.tlog.cosignature import cosign, cosigned_at
+from scoregate.tlog.merkle import empty_root
+from scoregate.tlog.note import Note, decode_signatures, sign
+from scoregate.tlog.policy import Policy
 from scoregate.witness import faults
 from scoregate.witness.call import SIZE_TYPE, STATUSES, TEXT_TYPE
 from scoregate.witness.faults import NotCosigned

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoregate.proof.lines import MAX_NUMBER
+from scoregate.tlog.lines import MAX_NUMBER
 from scoregate.witness.faults import RequestMalformed
 from scoregate.witness.request import MAX_PROOF_HASHES, MAX_REQUEST_BYTES, Submission
 from tests.witness.made_log import request

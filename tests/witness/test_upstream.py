@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from scoregate.proof.checkpoint import Checkpoint
-from scoregate.proof.note import Note, VerifierKey, decode_signatures, sign
+from scoregate.tlog.checkpoint import Checkpoint
+from scoregate.tlog.note import Note, VerifierKey, decode_signatures, sign
 from scoregate.witness.logs import Log
 from tests.witness.conftest import NAME, Place
 from tests.witness.made_log import Caller, request

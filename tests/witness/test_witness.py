@@ -16,8 +16,8 @@ from types import FrameType
 
 import pytest
 
-from scoregate.proof.cosignature import cosign, cosigned_at
-from scoregate.proof.note import KeyKind, Note, NoteSignature, sign, verifier_key
+from scoregate.tlog.cosignature import cosign, cosigned_at
+from scoregate.tlog.note import KeyKind, Note, NoteSignature, sign, verifier_key
 from scoregate.witness.durable import NotDurable, Step
 from scoregate.witness.faults import FolderSpoilt, LogUnknown, NotConsistent, SignatureRefused, SizeStale
 from scoregate.witness.folder import Folder, Lock

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from scoregate.proof.checkpoint import open_checkpoint
+from scoregate.tlog.checkpoint import open_checkpoint
 from scoregate.witness import evidence
 from scoregate.witness.durable import Step
 from scoregate.witness.judging import Contradiction

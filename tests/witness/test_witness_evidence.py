@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from scoregate.proof.checkpoint import Checkpoint, open_checkpoint
-from scoregate.proof.cosignature import cosigned_at
-from scoregate.proof.faults import LogDiverged, LogRolledBack
+from scoregate.tlog.checkpoint import Checkpoint, open_checkpoint
+from scoregate.tlog.cosignature import cosigned_at
+from scoregate.tlog.faults import LogDiverged, LogRolledBack
 from scoregate.witness import evidence
 from scoregate.witness.faults import FolderSpoilt, NotConsistent, NotCosigned, SizeReversed, SizeStale
 from scoregate.witness.judging import Contradiction

@@ -26,11 +26,11 @@ from gateway.audit.tree.tables import (
     tiles_of,
 )
 from gateway.store import Store, StoreUnavailable
-from scoregate.proof.checkpoint import Checkpoint
-from scoregate.proof.merkle import ProofInvalid, leaf_hash
-from scoregate.proof.note import VerifierKey
-from scoregate.proof.tiles import TileInvalid
-from scoregate.proof.tree_tiles import Frontier, root
+from scoregate.tlog.checkpoint import Checkpoint
+from scoregate.tlog.merkle import ProofInvalid, leaf_hash
+from scoregate.tlog.note import VerifierKey
+from scoregate.tlog.tiles import TileInvalid
+from scoregate.tlog.tree_tiles import Frontier, root
 
 STEP = 8_192
 """Entries in one step: bounds what a step holds in memory, and how long its transaction has SQLite's lock."""

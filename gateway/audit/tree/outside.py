@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from scoregate.proof.checkpoint import Checkpoint, CheckpointInvalid, open_checkpoint
-from scoregate.proof.note import NoteInvalid, VerifierKey
+from scoregate.tlog.checkpoint import Checkpoint, CheckpointInvalid, open_checkpoint
+from scoregate.tlog.note import NoteInvalid, VerifierKey
 
 MAX_BYTES = 64 * 1024
 

@@ -11,12 +11,12 @@ from gateway.audit.log import read_entries
 from gateway.audit.tree.tables import Origin, read_origins, read_tile, read_tree, tiles_of
 from gateway.store import Store
 from scoregate.audit.v1 import leaf_pb2
-from scoregate.proof import tree_tiles
-from scoregate.proof.checkpoint import Checkpoint
-from scoregate.proof.merkle import HASH_BYTES
-from scoregate.proof.note import Note
-from scoregate.proof.tiles import TILE_HEIGHT, TILE_WIDTH
-from scoregate.proof.tlog_proof import TlogProof
+from scoregate.tlog import tree_tiles
+from scoregate.tlog.checkpoint import Checkpoint
+from scoregate.tlog.merkle import HASH_BYTES
+from scoregate.tlog.note import Note
+from scoregate.tlog.proof import TlogProof
+from scoregate.tlog.tiles import TILE_HEIGHT, TILE_WIDTH
 from scoregate.values import value
 
 

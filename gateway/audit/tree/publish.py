@@ -15,9 +15,9 @@ from gateway.audit.tree.tables import log_origins, publish, read_tree, tiles_of
 from gateway.audit.tree.witnesses import Witnesses
 from gateway.metrics import LOG_PUBLISHED, LOG_STALLED
 from gateway.store import Store, StoreUnavailable
-from scoregate.proof import tree_tiles
-from scoregate.proof.checkpoint import Checkpoint
-from scoregate.proof.note import Note
+from scoregate.tlog import tree_tiles
+from scoregate.tlog.checkpoint import Checkpoint
+from scoregate.tlog.note import Note
 
 log = structlog.get_logger()
 

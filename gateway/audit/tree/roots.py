@@ -5,8 +5,8 @@ from __future__ import annotations
 from gateway.audit.log import read_head, read_leaves
 from gateway.audit.tree.tables import read_tree, tiles_of
 from gateway.store import Store
-from scoregate.proof.merkle import leaf_hash
-from scoregate.proof.tree_tiles import Frontier
+from scoregate.tlog.merkle import leaf_hash
+from scoregate.tlog.tree_tiles import Frontier
 
 PIECE = 4_096
 """Entries in memory at a time."""

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.pki.files import RESTORE, FileRefused, create_private, make_private_folder, read_private
-from scoregate.proof.checkpoint import Checkpoint
-from scoregate.proof.note import KeyKind, Note, VerifierKey, sign, verifier_key
+from scoregate.tlog.checkpoint import Checkpoint
+from scoregate.tlog.note import KeyKind, Note, VerifierKey, sign, verifier_key
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from sqlalchemy.engine import Connection
 from consent.sql import Select, Write
 from gateway.audit.log import log_head
 from gateway.store import metadata
-from scoregate.proof.merkle import HASH_BYTES
-from scoregate.proof.note import VerifierKey
-from scoregate.proof.tree_tiles import ReadTile
+from scoregate.tlog.merkle import HASH_BYTES
+from scoregate.tlog.note import VerifierKey
+from scoregate.tlog.tree_tiles import ReadTile
 from scoregate.values import value
 
 log_tree = sa.Table(
@@ -103,7 +103,7 @@ def read_tile(connection: Connection, level: int, number: int) -> bytes:
 
 
 def tiles_of(connection: Connection) -> ReadTile:
-    """Reads tiles for ``scoregate.proof.tree_tiles``."""
+    """Reads tiles for ``scoregate.tlog.tree_tiles``."""
     return lambda level, number, _: read_tile(connection, level, number)
 
 

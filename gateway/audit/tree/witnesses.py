@@ -15,10 +15,10 @@ import httpx
 import structlog
 
 from gateway.metrics import WITNESS_REFUSALS
-from scoregate.proof.checkpoint import Checkpoint
-from scoregate.proof.cosignature import cosigned_at
-from scoregate.proof.note import Note, NoteInvalid, NoteSignature
-from scoregate.proof.policy import Witness
+from scoregate.tlog.checkpoint import Checkpoint
+from scoregate.tlog.cosignature import cosigned_at
+from scoregate.tlog.note import Note, NoteInvalid, NoteSignature
+from scoregate.tlog.policy import Witness
 
 log = structlog.get_logger()
 

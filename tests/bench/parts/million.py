@@ -23,11 +23,11 @@ from random import Random
 from gateway.audit.log import read_leaves
 from gateway.audit.tree.roots import committed_head
 from gateway.store import Store, open_store
-from scoregate.proof import recompute
-from scoregate.proof.checkpoint import Checkpoint
-from scoregate.proof.faults import LogError
-from scoregate.proof.pulled import PulledLog
-from scoregate.proof.sources import Folder
+from scoregate.auditing import recompute
+from scoregate.auditing.pulled import PulledLog
+from scoregate.tlog.checkpoint import Checkpoint
+from scoregate.tlog.faults import LogError
+from scoregate.tlog.sources import Folder
 from tests.bench import crowd, installation, servers
 from tests.bench.command import Memory, serving
 from tests.bench.contest import BATCHES_IN_FLIGHT, IN_FLIGHT, ITEMS, Contender, Ground, Plan, one_by_one

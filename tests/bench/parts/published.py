@@ -34,9 +34,9 @@ from gateway.audit.tree.tables import begin_tree
 from gateway.audit.tree.witnesses import Witnesses
 from gateway.store import Store, open_store
 from scoregate.audit.v1 import leaf_pb2
+from scoregate.auditing.pulled import PulledLog
 from scoregate.partner.v1 import types_pb2
-from scoregate.proof.note import VerifierKey
-from scoregate.proof.pulled import PulledLog
+from scoregate.tlog.note import VerifierKey
 from tests.bench.contest import Ground
 from tests.bench.failed import BenchFailed
 from tests.bench.figures import Findings, Spread, percentile

@@ -8,7 +8,7 @@ every answer held is the entry that its receipt names; entries count from 0 with
 that a verifier accepts; the meters are what the entries cost; answers held ≤ units spent ≤ answers held and
 calls in flight; each call in flight, asked again twice, has one answer and one unit; a one-time grant has one
 answer; a change is there with its entry, and always when it was acknowledged. In the end the offline verifier
-(``scoregate.proof.pulled``) goes over the whole log, with a receipt of every answer.
+(``scoregate.auditing.pulled``) goes over the whole log, with a receipt of every answer.
 
 Control arm: a driver that says COMMIT is done, and does it with the next statement.
 

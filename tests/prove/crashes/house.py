@@ -24,16 +24,17 @@ from gateway import founding
 from gateway.server import wall_clock
 from gateway.settings import Settings
 from scoregate.audit.v1 import leaf_pb2
+from scoregate.auditing import pulled, recompute
+from scoregate.auditing.history import History
 from scoregate.errors import ScoregateError
 from scoregate.partner.v1 import score_pb2
-from scoregate.proof import leaf, pulled, recompute
-from scoregate.proof.checkpoint import Checkpoint
+from scoregate.proof import leaf
 from scoregate.proof.digest import request_form
-from scoregate.proof.history import History
 from scoregate.proof.jwk import VerificationKeys
-from scoregate.proof.merkle import CompactRange, leaf_hash
-from scoregate.proof.sources import Folder
 from scoregate.proof.verify import verify_score, verify_threshold
+from scoregate.tlog.checkpoint import Checkpoint
+from scoregate.tlog.merkle import CompactRange, leaf_hash
+from scoregate.tlog.sources import Folder
 from tests.prove.campaign import Stage
 from tests.prove.crashes.nursery import Life
 from tests.prove.crashes.traffic import Single, answer_of

@@ -9,24 +9,25 @@ from hashlib import sha256
 from typing import Any
 
 from scoregate.audit.v1 import leaf_pb2
+from scoregate.auditing.history import History
+from scoregate.auditing.recompute import verify
 from scoregate.errors import VerificationFailed
-from scoregate.proof import leaf, merkle
-from scoregate.proof.checkpoint import Checkpoint
-from scoregate.proof.faults import LogDiverged, LogError, LogInvalid
-from scoregate.proof.history import History
+from scoregate.proof import leaf
 from scoregate.proof.kept import Kept
-from scoregate.proof.merkle import CompactRange, ProofInvalid
-from scoregate.proof.policy import Policy
 from scoregate.proof.receipts import parse_receipt
-from scoregate.proof.recompute import verify
-from scoregate.proof.sources import CHECKPOINT, Folder
-from scoregate.proof.tiles import BundleInvalid, bundle_path, decode_bundle, encode_bundle, tile_path
-from scoregate.proof.tlog_proof import TlogProof
+from scoregate.tlog import merkle
+from scoregate.tlog.checkpoint import Checkpoint
+from scoregate.tlog.faults import LogDiverged, LogError, LogInvalid
+from scoregate.tlog.merkle import CompactRange, ProofInvalid
+from scoregate.tlog.policy import Policy
+from scoregate.tlog.proof import TlogProof
+from scoregate.tlog.sources import CHECKPOINT, Folder
+from scoregate.tlog.tiles import BundleInvalid, bundle_path, decode_bundle, encode_bundle, tile_path
 from tests.attestation.made_answers import KEYS, NOW, threshold_request
 from tests.client.scripted_log import kept
-from tests.proof.conftest import VECTORS, SampleLog
 from tests.prove.fuzzers.mutation import change_json, message_of
 from tests.prove.fuzzers.target import Place, Take, Target, anywhere, each_of, refusing, require_same
+from tests.sample_log import VECTORS, SampleLog
 from tests.signing import ORIGIN, policy_text, signed
 
 ROOM = "log"
