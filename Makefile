@@ -3,6 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 PROTOS := $(shell find protos -name '*.proto' | sort)
+# A core is idle while a test waits for a disk or a peer: one worker more than there are cores.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
@@ -18,7 +20,8 @@ up: .venv/dev  ## a development gateway that keeps running
 	@$(BIN)/scoregate up
 
 test: .venv/dev  ## every test; starts whatever servers it needs
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not alone"
+	@$(BIN)/python -m pytest -m alone
 
 check: .venv/dev  ## the one gate: lint, types, contracts, stubs, migrations
 	@tools/check

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,36 +10,9 @@ import pytest
 from gateway.demo.refusing import LEFT
 from gateway.demo.story import CHAPTERS
 from scoregate.reasons import REASONS
+from tests.demo.running import DEMO, PROMISED_SECONDS, Ended, is_running, processes, run
 
-ROOT = Path(__file__).parents[2]
-DEMO = (sys.executable, "-m", "gateway.demo")
-PROMISED_SECONDS = 60
-
-
-@dataclass(frozen=True)
-class Ended:
-    code: int
-    text: str
-    seconds: float
-    errors: str
-
-
-def environment(tmp: Path, **more: str) -> dict[str, str]:
-    return {**os.environ, "TMPDIR": str(tmp), "COLUMNS": "100", "PYTHONPATH": str(ROOT), **more}
-
-
-def run(*command: str, tmp: Path, **more: str) -> Ended:
-    began = time.monotonic()
-    process = subprocess.run(
-        command,
-        cwd=tmp,
-        env=environment(tmp, **more),
-        capture_output=True,
-        timeout=3 * PROMISED_SECONDS,
-        check=False,
-    )
-    seconds = time.monotonic() - began
-    return Ended(process.returncode, process.stdout.decode(), seconds, process.stderr.decode())
+pytestmark = pytest.mark.alone  # it promises a time
 
 
 @pytest.fixture(scope="module")
@@ -63,21 +30,6 @@ def told(place: Path) -> Ended:
         SCOREGATE_LIMITS__LINGER_MS="nonsense",
         http_proxy="http://127.0.0.1:9",  # where nobody listens
     )
-
-
-def processes(text: str) -> set[int]:
-    """Of every gateway, of the pages and of the witness."""
-    found = re.findall(r"process (\d+)", text)
-    assert found, text
-    return set(map(int, found))
-
-
-def is_running(process_id: int) -> bool:
-    try:
-        os.kill(process_id, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_the_whole_story_holds_whatever_the_callers_environment_says(told: Ended) -> None:
@@ -167,54 +119,3 @@ def test_without_a_terminal_nothing_moves_and_nothing_is_coloured(told: Ended) -
 def test_nothing_is_left_behind(told: Ended, place: Path) -> None:
     assert list(place.iterdir()) == []
     assert not any(map(is_running, processes(told.text)))
-
-
-@pytest.mark.parametrize(
-    ("what", "chapter", "step", "why"),
-    [
-        ("log", "15  Compliance recomputes the log", "the pulled log recomputes", "another hash than entry"),
-        ("file", "16  From the lender's file to the witness", "the lender's file holds", "another root"),
-    ],
-)
-def test_what_was_changed_fails_the_step_by_name(
-    tmp_path: Path, what: str, chapter: str, step: str, why: str
-) -> None:
-    script = str(Path(__file__).parent / "spoilt_demo.py")
-    (tmp_path / "place").mkdir()
-    ended = run(sys.executable, script, what, str(tmp_path / "place"), tmp=tmp_path)
-    assert ended.code == 1
-    failure = ended.text.partition("Failed ─")[2]
-    assert re.search(rf"chapter +{chapter}", failure)
-    assert re.search(rf"step +{step}", failure)
-    assert why in " ".join(failure.split())
-    assert "What was checked" not in ended.text
-    assert not any(map(is_running, processes(ended.text)))
-
-
-def test_a_folder_that_is_there_already_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
-    ended = run(*DEMO, "--home", str(tmp_path / "mine"), tmp=tmp_path)
-    assert ended.code == 1
-    assert "a fresh folder" in ended.text
-    assert list((tmp_path / "mine").iterdir()) == []
-
-
-def test_interrupted_it_stops_the_gateway_and_cleans_up(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        DEMO,
-        cwd=tmp_path,
-        env=environment(tmp_path),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    line = ""
-    while "as process" not in line:
-        line = process.stdout.readline()
-        assert line, "the demo ended before it had a gateway"
-    process.send_signal(signal.SIGTERM)
-    rest, errors = process.communicate(timeout=PROMISED_SECONDS)
-    assert (process.returncode, errors) == (130, "\nInterrupted; the gateway was stopped.\n")
-    assert not any(map(is_running, processes(line + rest)))
-    assert list(tmp_path.iterdir()) == []

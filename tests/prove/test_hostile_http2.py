@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.prove.campaign import Stage
 from tests.prove.hostile_http2 import hostile_http2
 
 
+@pytest.mark.alone
 def test_whoever_abuses_http2_harms_nobody_else(stage: Stage) -> None:
     lender, process = hostile_http2(stage)
 

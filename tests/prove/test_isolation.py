@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.prove.campaign import POSTGRESQL, SQLITE, Stage
 from tests.prove.isolation import isolation
 
 
+@pytest.mark.alone
 def test_nobodys_trouble_is_his_neighbours(stage: Stage) -> None:
     findings = list(isolation(stage))
 

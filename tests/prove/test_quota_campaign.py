@@ -14,6 +14,7 @@ from tests.prove.quota.calendar import period
 from tests.prove.quota.contracts import zone_at_noon
 
 
+@pytest.mark.alone
 def test_quota_is_what_contracts_and_grants_say_on_either_store(stage: Stage) -> None:
     found = list(quota(stage))
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.prove.campaign import POSTGRESQL, SQLITE, Stage
 from tests.prove.revocation import revocation
 
 
+@pytest.mark.alone
 def test_what_was_ended_gives_no_score_any_more_on_either_store(stage: Stage) -> None:
     found = list(revocation(stage))
 

@@ -22,6 +22,7 @@ from tests.prove.strangers.timing import Latencies, rank_sum
 SECRET = "Zoë Kanari3f9a1c07b2de, +49 30 555012345"
 
 
+@pytest.mark.alone
 def test_a_stranger_can_tell_nothing(stage: Stage) -> None:
     findings = list(strangers(stage))
 
