@@ -35,7 +35,7 @@ _GROUPS: dict[StatusCode, str] = {
     StatusCode.NOT_FOUND: "NOT_FOUND",
     StatusCode.UNAVAILABLE: "ENGINE_UNAVAILABLE AUDIT_UNAVAILABLE SERVER_BUSY ENTRY_NOT_PUBLISHED",
     StatusCode.DEADLINE_EXCEEDED: "DEADLINE_PASSED",
-    StatusCode.INTERNAL: "ENGINE_ANSWER_INVALID INTERNAL",
+    StatusCode.INTERNAL: "ENGINE_ANSWER_INVALID STATEMENT_CONTRADICTED INTERNAL",
 }
 
 STATUS: dict[str, StatusCode] = {name: status for status, names in _GROUPS.items() for name in names.split()}
