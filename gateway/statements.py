@@ -112,12 +112,17 @@ class Statements:
 
         Raises:
             MonthRefused: It is no month, or none in which this partner can have had entries.
-            EntryNotPublished: Nothing is published yet, or far less than there is.
+            EntryNotPublished: Nothing is published yet, or far less than there is; or the accounts are still
+                being made.
             StatementContradicted: The counters say otherwise; it was logged and counted.
             StoreUnavailable: The database does not answer.
         """
         now = self._clock()
-        accounts.catch_up(self._store, self._proofs.published().checkpoint.size)
+        size = self._proofs.published().checkpoint.size
+        accounts.catch_up(self._store, size)
+        with self._store.reading() as connection:
+            if accounts.reach(connection) < size:
+                raise EntryNotPublished  # an upgrade's first minutes: nobody is told half of it
         asked = self._month(partner, month, now)
         published, found = self._accounts(partner.partner_id, asked)
         with self._store.reading() as connection:
@@ -144,12 +149,14 @@ class Statements:
 
         Raises:
             SizeUnknown: No published tree had so many entries.
-            EntryNotPublished: Nothing is published yet.
+            EntryNotPublished: Nothing is published yet, or the accounts are still being made.
             StoreUnavailable: The database does not answer.
         """
         self._proofs.together([], tree_size)  # before anything costs more
         accounts.catch_up(self._store, tree_size)
         with self._store.reading() as connection:
+            if accounts.reach(connection) < tree_size:
+                raise EntryNotPublished  # what is listed must be all that there is
             indexes = accounts.own_indexes(
                 connection, partner.partner_id, first, last, below=tree_size, limit=limit
             )

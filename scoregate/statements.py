@@ -16,7 +16,7 @@ Whoever checks has the issuer's JWK Set and a policy: the log's key, and the wit
  5. sums          the entries come to what the statement says
  6. receipts      each answer of the month that was filed is among the entries
 
-Memory does not grow with the entries, but for 300 bytes a receipt.
+Memory does not grow with the entries, but for some hundred bytes a charge and 300 a receipt.
 """
 
 from collections.abc import Callable, Iterable, Iterator

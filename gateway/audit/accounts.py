@@ -107,8 +107,12 @@ class Accounts:
 # --- made behind the log
 
 
-def catch_up(store: Store, goal: int, *, chunk: int = CHUNK) -> None:
-    """Bring both up to ``goal`` entries, which are committed; further, they are left as they are.
+MOST = 20_000
+"""Entries that are brought in at one time, less than a second's work: no caller and no stop waits for longer."""
+
+
+def catch_up(store: Store, goal: int, *, chunk: int = CHUNK, most: int = MOST) -> None:
+    """Bring both up to ``goal`` entries, which are committed, or so many nearer; never back.
 
     As many processes as like may do it at once.
 
@@ -116,7 +120,8 @@ def catch_up(store: Store, goal: int, *, chunk: int = CHUNK) -> None:
         StoreUnavailable: The database can't be read or written; what was brought in stays.
     """
     with store.reading() as connection:
-        size = _upto(connection)
+        size = reach(connection)
+    goal = min(goal, size + most)
     try:
         while size < goal:
             with store.reading() as connection:
@@ -134,7 +139,7 @@ def _take_in(store: Store, begin: int, leaves: list[bytes]) -> int:
     store.require_same_files()
     with store.writer.connect() as connection, store.timed(connection), connection.begin():
         # SQLite has the lock already, by BEGIN IMMEDIATE.
-        upto = _upto(connection, for_update=True)
+        upto = reach(connection, for_update=True)
         if upto != begin:  # somebody else has brought them in, or some of them
             return upto
         _insert_entries.rows(connection, entries)
@@ -183,7 +188,8 @@ def _joined(connection: Connection, sums: _Sums) -> list[tuple[Any, ...]]:
     return [(*key, *(_sum(there[key], new) if key in there else new)) for key, new in sums.items()]
 
 
-def _upto(connection: Connection, *, for_update: bool = False) -> int:
+def reach(connection: Connection, *, for_update: bool = False) -> int:
+    """Entries below this index are in both."""
     query = sa.select(partner_sums_upto.c.size)
     size: int = connection.execute(query.with_for_update() if for_update else query).scalar_one()
     return size

@@ -12,13 +12,13 @@ from typing import Any
 
 from scoregate import statements
 from scoregate.client.connection import Connection
-from scoregate.errors import ScoregateError
+from scoregate.errors import ScoregateError, VerificationFailed
 from scoregate.partner.v1 import usage_pb2, usage_pb2_grpc
 from scoregate.proof import statement
 from scoregate.proof.jwk import VerificationKeys
 from scoregate.proof.statement import MONTH, Statement
 from scoregate.statements import Checked, Page, check, head, place
-from scoregate.tlog.faults import LogDiverged, LogIncomplete
+from scoregate.tlog.faults import LogDiverged, LogError, LogIncomplete
 from scoregate.tlog.policy import Policy
 
 REFUSED = ".refused"
@@ -49,10 +49,10 @@ def fetch(
     path = place(folder, month if MONTH.fullmatch(month) else "month")
     unfinished = path.with_name(f".{path.name}.fetching")
     try:
-        with unfinished.open("wb") as file:
-            for line in _lines(connection, month, keys, timeout):
-                file.write(line)
         try:
+            with unfinished.open("wb") as file:
+                for line in _lines(connection, month, keys, timeout):
+                    file.write(line)
             checked = check(
                 unfinished,
                 keys=keys,
@@ -64,8 +64,8 @@ def fetch(
             )
             if checked.statement.month != month:
                 raise LogDiverged(f"the statement is of {checked.statement.month}, and {month} was asked for")
-            _require_same_as_before(path, checked.statement, keys)
-        except ScoregateError:
+            require_same_as_before(path, checked.statement, keys)
+        except (VerificationFailed, LogError):
             unfinished.replace(path.with_name(f"{path.name}{REFUSED}"))
             raise
         unfinished.replace(path)
@@ -81,8 +81,8 @@ def _lines(
     stub: Any = usage_pb2_grpc.UsageServiceStub(connection.channel)  # type: ignore[no-untyped-call]
     asked = usage_pb2.GetStatementRequest(month=month)
     told = connection.call(stub.GetStatement, asked, timeout=timeout).message
-    said = statement.verify(told.statement, keys)
     yield head(told.statement, told.checkpoint)
+    said = statement.verify(told.statement, keys)
     if not said.count:
         return
     request = usage_pb2.ListStatementEntriesRequest(
@@ -100,7 +100,7 @@ def _lines(
         request.page_token = page.next_page_token
 
 
-def _require_same_as_before(path: Path, said: Statement, keys: VerificationKeys) -> None:
+def require_same_as_before(path: Path, said: Statement, keys: VerificationKeys) -> None:
     """Return only if no final statement of this month lies there that says otherwise."""
     try:
         before = statements.said_in(path, keys)

@@ -5,8 +5,9 @@ its last, in order, it holds each to its format (leaf.py) and its place: the par
 gaps, further along the log than the one before, no earlier, and below the tree's size. Whether they are in
 that tree is for whoever has the proofs.
 
-A RELEASE names the day and month that it debited; they are those of its own time, give or take the day by
-which the earth's clocks differ, so no charge can be moved into another month's statement.
+A RELEASE that cost something names an answer of its own, so none is charged twice, and the day and month
+that it debited: they are those of its own time, give or take the day by which clocks on earth differ, so no
+charge can be moved into another month's statement.
 """
 
 from collections import defaultdict
@@ -78,6 +79,7 @@ class Recount:
         self._belonging: list[int] = []  # the first and the last sequence of those that are counted
         self._lines: defaultdict[Group, Sums] = defaultdict(lambda: NONE)
         self._others = 0
+        self._charged: set[bytes] = set()  # digests of the attestations that cost something
 
     def add(self, index: int, data: bytes) -> None:
         """Take the next entry.
@@ -123,6 +125,10 @@ class Recount:
             raise LeafInvalid("time_micros", "goes back")
         if leaf.cost_units and leaf.kind != leaf_pb2.LEAF_KIND_RELEASE:
             raise LeafInvalid("cost_units", f"is {leaf.cost_units} on an entry that releases nothing")
+        if leaf.cost_units:
+            if not leaf.attestation_sha256 or leaf.attestation_sha256 in self._charged:
+                raise LeafInvalid("attestation_sha256", "is missing on a charge, or was charged before")
+            self._charged.add(leaf.attestation_sha256)
 
     def finish(self) -> None:
         """Return only if every entry came, and they come to what the statement says.

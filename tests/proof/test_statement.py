@@ -46,7 +46,7 @@ def entry(
     )
     if kind == "RELEASE":
         made.decision = leaf_pb2.DECISION_NOT_SCORED if free else leaf_pb2.DECISION_SCORED
-        made.attestation_sha256 = bytes(32)
+        made.attestation_sha256 = sequence.to_bytes(32, "big")
         if not free:
             made.cost_units = 1
             day = at.astimezone(ZoneInfo(ZONE)).date().isoformat()
@@ -229,6 +229,17 @@ def test_a_charge_can_not_be_named_into_another_month() -> None:
         said = naive([(3, entry(1, datetime(2026, 11, 20, tzinfo=UTC), "RELEASE"))])
         with pytest.raises(LogError, match="quota_periods"):
             Recount(said).add(3, leaf.encode(late))
+
+
+def test_no_answer_can_be_charged_twice_and_none_for_nothing() -> None:
+    noon = datetime(2026, 11, 20, tzinfo=UTC)
+    first, second = entry(1, noon, "RELEASE"), entry(2, noon, "RELEASE")
+    said = naive([(3, first), (4, second)])
+    feed(said, [(3, first), (4, second)])
+    for digest in (first.attestation_sha256, b""):
+        second.attestation_sha256 = digest
+        with pytest.raises(LogError, match="attestation_sha256"):
+            feed(said, [(3, first), (4, second)])
 
 
 def test_between_may_lie_what_another_time_zone_charged_to_the_month_before() -> None:
