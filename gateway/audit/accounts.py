@@ -108,7 +108,7 @@ class Accounts:
 
 
 MOST = 20_000
-"""Entries that are brought in at one time, less than a second's work: no caller and no stop waits for longer."""
+"""Entries that are brought in at one time, under a second's work: no caller, and no stop, waits longer."""
 
 
 def catch_up(store: Store, goal: int, *, chunk: int = CHUNK, most: int = MOST) -> None:
