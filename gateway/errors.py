@@ -15,6 +15,7 @@ from grpc import StatusCode
 
 from gateway.quota.contract import Usage
 from scoregate.reasons import Reason, reason
+from scoregate.words import Purpose
 
 DOMAIN = "scoregate"
 
@@ -35,7 +36,7 @@ _GROUPS: dict[StatusCode, str] = {
     StatusCode.NOT_FOUND: "NOT_FOUND",
     StatusCode.UNAVAILABLE: "ENGINE_UNAVAILABLE AUDIT_UNAVAILABLE SERVER_BUSY ENTRY_NOT_PUBLISHED",
     StatusCode.DEADLINE_EXCEEDED: "DEADLINE_PASSED",
-    StatusCode.INTERNAL: "ENGINE_ANSWER_INVALID INTERNAL",
+    StatusCode.INTERNAL: "ENGINE_ANSWER_INVALID STATEMENT_CONTRADICTED INTERNAL",
 }
 
 STATUS: dict[str, StatusCode] = {name: status for status, names in _GROUPS.items() for name in names.split()}
@@ -76,6 +77,8 @@ class Refused(Exception):
         self.headers = headers  # initial metadata: RateLimit
         self.usage: Usage | None = None  # of the partner's contract, where it is known
         self.request_id = ""  # the caller's, once it is known to be one
+        self.consent_id = ""  # that an unsound query names, for its entry alone: nobody is told of it
+        self.purpose: Purpose | None = None  # likewise
         self.recorded = False  # set once the refusal has its entry in the log
         self.is_turned_away = False  # before anything was parsed or believed
 

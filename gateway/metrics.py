@@ -32,3 +32,7 @@ WITNESS_REFUSALS = Counter(
     "Checkpoints that a witness did not cosign, or not in time.",
     ["witness"],
 )
+STATEMENTS_CONTRADICTED = Counter(
+    "scoregate_statements_contradicted_total",
+    "Statements that were not signed, since the log and the quota counters differ.",
+)

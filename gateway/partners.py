@@ -84,6 +84,8 @@ POLICY: dict[str, frozenset[Role]] = {
     _PARTNER + "ScoreService/CheckThreshold": LENDERS,
     _PARTNER + "ScoreService/BatchGetScores": LENDERS,
     _PARTNER + "UsageService/ListQuotaUsage": LENDERS,
+    _PARTNER + "UsageService/GetStatement": LENDERS,
+    _PARTNER + "UsageService/ListStatementEntries": LENDERS,
     _PARTNER + "ReceiptService/GetVerificationKeys": LENDERS,
     _PARTNER + "ReceiptService/GetCheckpoint": LENDERS,
     _PARTNER + "ReceiptService/GetInclusionProof": LENDERS,

@@ -1,9 +1,10 @@
 """The `scoregate` command as a partner or an auditor installs it.
 
-It holds what needs no server: `version`, `verify`, `log verify` and `consent-receipt verify`. What is
-installed beside it adds the rest through the entry-point group "scoregate.commands": each entry is a
-function `extend(app)` that may add commands to `app` and to `log_app`. The commands only read arguments and
-show results; the checking is in scoregate.proof and in consent_receipts.py.
+It holds what needs no server: `version`, `verify`, `log verify`, `consent-receipt verify` and `statement`,
+which fetches what it verifies. What is installed beside it adds the rest through the entry-point group
+"scoregate.commands": each entry is a function `extend(app)` that may add commands to `app` and to `log_app`.
+The commands only read arguments and show results; the checking is in scoregate.proof, consent_receipts.py and
+statements.py.
 
 Errors in what the user gave are one calm line on stderr and an exit code. A traceback means a bug.
 """
@@ -22,6 +23,7 @@ from typer.core import TyperGroup
 from scoregate.errors import KeysInvalid, VerificationFailed
 from scoregate.log_command import log_verify
 from scoregate.showing import Output, Shown, one_of, progress, refuse, shown
+from scoregate.statement_command import app as statement_app
 from scoregate.tlog.faults import LogError
 from scoregate.verify_command import verify_file
 
@@ -90,6 +92,9 @@ def version() -> None:
 
 app.command("verify")(verify_file)
 log_app.command("verify")(log_verify)
+
+
+app.add_typer(statement_app)
 
 
 @receipt_app.command("verify")

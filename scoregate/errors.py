@@ -309,7 +309,7 @@ _GROUPS: tuple[tuple[type[Refused], tuple[str, ...]], ...] = (
         Unavailable,
         ("ENGINE_UNAVAILABLE", "AUDIT_UNAVAILABLE", "SERVER_BUSY", "DEADLINE_PASSED", "ENTRY_NOT_PUBLISHED"),
     ),
-    (ServerFault, ("ENGINE_ANSWER_INVALID", "INTERNAL")),
+    (ServerFault, ("ENGINE_ANSWER_INVALID", "STATEMENT_CONTRADICTED", "INTERNAL")),
     (NotFound, ("NOT_FOUND",)),
     (Conflict, ("ALREADY_EXISTS", "STATE_CONFLICT")),
 )

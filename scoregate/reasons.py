@@ -230,6 +230,12 @@ _CATALOGUE = (
         Retry.AFTER_THE_WAIT,
     ),
     Reason(
+        "STATEMENT_CONTRADICTED",
+        "The log and the quota counters differ, so no statement is signed.",
+        "Report the request id to the operator; repeating helps only once they agree.",
+        Retry.AFTER_THE_REMEDY,
+    ),
+    Reason(
         "INTERNAL",
         "An error on the gateway's side.",
         "Report the request id to the operator; one repeat with the same request id and nonce is safe.",

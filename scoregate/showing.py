@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from scoregate.errors import ScoregateError, TermsAltered, VerificationFailed
+from scoregate.errors import Refused, ScoregateError, TermsAltered, VerificationFailed
 from scoregate.instants import moment
 from scoregate.tlog.faults import LogDiverged, LogError, LogIncomplete, LogInvalid
 
@@ -24,6 +24,7 @@ W = TypeVar("W", bound=StrEnum)
 _OUTCOMES: tuple[tuple[type[ScoregateError], str, int], ...] = (
     (TermsAltered, "altered", 6),
     (VerificationFailed, "invalid", 3),
+    (Refused, "refused", 1),
     (LogInvalid, "invalid", 3),
     (LogDiverged, "diverged", 4),
     (LogIncomplete, "incomplete", 5),
@@ -78,7 +79,7 @@ def progress(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def refuse(error: LogError | VerificationFailed, *, as_json: bool) -> NoReturn:
+def refuse(error: LogError | VerificationFailed | Refused, *, as_json: bool) -> NoReturn:
     """End the command: what does not hold, in one sentence, with the exit code of its kind."""
     result, code = next((name, code) for kind, name, code in _OUTCOMES if isinstance(error, kind))
     index = error.index if isinstance(error, LogError) else None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.console import Admin, asks_gateway, listening_at
+from gateway.cli.console import Admin, asks_gateway, listening_at, settings
 from gateway.cli.ending import ending_calmly, show, writing_out
 from gateway.cli.failures import REFUSED, Problem, Stopped, misconfigured
 from gateway.cli.tables import day, instant, listing
@@ -85,7 +85,8 @@ def export(
     other witnesses, or more of them: edit the file.
 
     It comes over plain HTTP: run this where the gateway runs, and hand it on
-    over a channel that partners trust.
+    over a channel that partners trust. Where none runs yet, it comes from the
+    installation itself, right after `scoregate init`.
 
     Example:
       scoregate keys export --out jwks.json --policy policy
@@ -95,10 +96,9 @@ def export(
             if file is not None and file.exists() and not force:
                 what = f"{file} exists."
                 raise misconfigured(option, what, "Name another file, or replace it with --force.")
-        address = http or listening_at("http", "--http")
-        jwks, kids = _jwks(address)
+        jwks, kids, log = _published(http, with_policy=policy is not None)
         if policy is not None:
-            _write("--policy", policy, _policy(address))
+            _write("--policy", policy, log)
         if out is not None:
             _write("--out", out, f"{jwks}\n")
     if out is None:
@@ -111,6 +111,46 @@ def export(
         f"{out} holds {len(kids)} keys.",
         "Next: give it to every partner, who pins it in scoregate.Client.",
     )
+
+
+def _published(http: str | None, *, with_policy: bool) -> tuple[str, list[str], str]:
+    """The JWK Set, the kids in it, and the log's policy: of the gateway, or where none runs, as kept here."""
+    address = http or listening_at("http", "--http")
+    try:
+        return *_jwks(address), _policy(address) if with_policy else ""
+    except _Silent:
+        kept = None if http else _kept()
+        if kept is None:
+            raise
+        return kept
+
+
+def _kept() -> tuple[str, list[str], str] | None:
+    """What the installation's own gateway would publish; None where there is none to be read."""
+    from consent import keyring, keys
+    from gateway.audit.tree.tables import read_origins
+    from gateway.server.publishing import stated_policy
+    from gateway.store import StoreUnavailable, open_store
+
+    there = settings()
+    file = there.database.file
+    if file is not None and not file.exists():
+        return None  # to open it would make it
+    try:
+        store = open_store(there.database.url)
+        try:
+            with store.reading() as connection:
+                published = keyring.published(connection)
+                policy = stated_policy(there, read_origins(connection))
+        finally:
+            store.close()
+    except (StoreUnavailable, OSError):
+        return None
+    return keys.jwks([key.public_jwk for key in published]), [key.kid for key in published], policy
+
+
+class _Silent(Stopped):
+    """Nobody answers there."""
 
 
 def _jwks(address: str) -> tuple[str, list[str]]:
@@ -146,7 +186,7 @@ def _fetch(address: str, page: str) -> str:
             text: str = answer.read(MAX_PAGE_BYTES).decode()
     except (HTTPException, OSError) as error:
         silent = Problem("--http", f"No keys from {address}.", "Check that `scoregate serve` runs there.")
-        raise Stopped(REFUSED, [silent]) from error
+        raise _Silent(REFUSED, [silent]) from error
     except ValueError as error:
         raise _rubbish(address, "text") from error
     return text

@@ -131,6 +131,7 @@ def _welcome(gateway: Gateway, pages: ConsumerPages, there: Settings, output: Ou
         f"A person's side, in a browser. {LENDER_NAME} asks for a yes; sign in as {_who(there)}:\n\n{link}\n",
         f"A call to paste, as {LENDER_NAME} asking for {PERSON}'s score:\n\n{_pasted(call)}\n",
         "Pasted again it is a replay: the same answer, at no cost. Each start prints both anew.",
+        "In it, receipt.leaf is in base64, and attestation a JWS: the README reads both.",
         "Ctrl-C drains the gateway and ends it.",
     )
 

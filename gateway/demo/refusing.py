@@ -19,6 +19,7 @@ from scoregate.reasons import REASONS
 LEFT = {
     "CONSENT_REVOKED": "has a chapter of its own, the next but one.",
     "CONSENT_EXPIRED": "would take a minute of waiting: no consent is shorter.",
+    "STATEMENT_CONTRADICTED": "would take a counter that somebody changed by hand.",
     "INTERNAL": "would take a bug of ours; there is no honest way to provoke it.",
 }
 """The reasons that nothing here is refused for, and why not."""

@@ -104,7 +104,7 @@ def _read_get_score(body: bytes, partner: Partner) -> Sequence[ScoreQuery]:
     check = Check()
     request = read(score_pb2.GetScoreRequest, body)
     query = _score_query(check, "", request, partner)
-    check.finish()
+    _finish(check, request)
     return [query]
 
 
@@ -115,7 +115,7 @@ def _read_check_threshold(body: bytes, partner: Partner) -> Sequence[ScoreQuery]
     if not is_threshold(request.threshold):
         one = f"a multiple of {CELL} from {LOWEST} to {HIGHEST} that is registered for you"
         check.refuse("threshold", f"must be {one}")
-    check.finish()
+    _finish(check, request)
     ask = Ask(partner.partner_id, purpose, Disclosure.THRESHOLD, False, request.subject_ref)
     return [_query(CHECK_THRESHOLD, request, ask, request.threshold)]
 
@@ -145,6 +145,25 @@ def _score_query(
         disclosure = Disclosure.BAND
     ask = Ask(partner.partner_id, purpose, disclosure, request.with_reasons, request.subject_ref)
     return _query(GET_SCORE, request, ask, None, unsound=bool(check.violations))
+
+
+def _finish(check: Check, request: score_pb2.GetScoreRequest | score_pb2.CheckThresholdRequest) -> None:
+    """Return only if nothing was refused. What is refused names its consent, so that the person reads of it.
+
+    Whose it is, the ledger finds in the transaction that records it, as for every other refusal.
+
+    Raises:
+        Refused: FIELD_INVALID with every violation.
+    """
+    try:
+        check.finish()
+    except Refused as refusal:
+        wrong = {violation.field for violation in refusal.violations}
+        if "consent_id" not in wrong:
+            refusal.consent_id = request.consent_id
+        if "purpose" not in wrong:
+            refusal.purpose = Purpose.of(request.purpose)
+        raise
 
 
 def _shared(

@@ -1,11 +1,11 @@
-"""scoregate.partner.v1.UsageService: a partner's own meters."""
+"""scoregate.partner.v1.UsageService: a partner's own meters, and its monthly statements."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from gateway.doors.door import Frame, Handlers, by_path
+from gateway.doors.door import Frame, Handler
 from gateway.doors.wire import Check, page_token, read, timestamp
 from gateway.gate import Gate
 from gateway.partners import Partner
@@ -26,9 +26,9 @@ class UsageDoor:
         self._gate = gate
         self._clock = clock
 
-    def service(self, frame: Frame) -> Handlers:
-        """The service's handlers."""
-        return by_path(SERVICE, {"ListQuotaUsage": frame.admitted(self._list_quota_usage)})
+    def methods(self, frame: Frame) -> dict[str, Handler]:
+        """The methods' handlers, by name."""
+        return {"ListQuotaUsage": frame.admitted(self._list_quota_usage)}
 
     def _list_quota_usage(self, call: Call, partner: Partner, _: Caller) -> usage_pb2.ListQuotaUsageResponse:
         request = read(usage_pb2.ListQuotaUsageRequest, call.body)

@@ -206,7 +206,14 @@ class Journey:
             inquiry.finish(self._gate.turn_away_bodiless(call, caller, error))
         except Exception as error:
             refusal = inquiry.refusal = refused(error)
-            inquiry.attempt = Refusal(call.method, caller, refusal.code, request_id=refusal.request_id)
+            inquiry.attempt = Refusal(
+                call.method,
+                caller,
+                refusal.code,
+                purpose=refusal.purpose,
+                consent_id=refusal.consent_id,
+                request_id=refusal.request_id,
+            )
 
     def _walk(self, connection: Connection, inquiries: Sequence[Inquiry]) -> None:
         walking = [i for i in inquiries if i.is_read and not i.is_over and i.attempt is None]

@@ -17,6 +17,7 @@ from sqlalchemy import MetaData, exc, inspect
 from sqlalchemy.engine import Connection
 
 import consent.keyring  # noqa: F401
+import gateway.audit.accounts
 import gateway.audit.log
 import gateway.audit.persons
 import gateway.audit.tree.tables

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 
+from gateway.audit import accounts
 from gateway.audit.tree import signing
 from gateway.audit.tree.integrate import Integrator, TreeRefused
 from gateway.audit.tree.outside import Outside, OutsideUnusable
+from gateway.audit.tree.proofs import EntryNotPublished, Proofs
 from gateway.audit.tree.publish import Publisher
 from gateway.audit.tree.tables import Origin, read_origins
 from gateway.audit.tree.witnesses import Witnesses
@@ -20,7 +22,11 @@ from gateway.server.housekeeping import tick
 from gateway.server.parts import Parts
 from gateway.server.soundness import invalid
 from gateway.settings import Settings
+from gateway.store import Store, StoreUnavailable
 from scoregate.tlog.policy import Policy
+
+ACCOUNT_SECONDS = 5.0
+"""A statement may take the longer, the more entries came meanwhile: some twenty milliseconds a thousand."""
 
 
 def keep_published(parts: Parts, closing: ExitStack) -> None:
@@ -46,6 +52,13 @@ def keep_published(parts: Parts, closing: ExitStack) -> None:
     closing.callback(publisher.catch_up)  # what was answered last is not to wait for the next start
     publisher.begin()
     tick("tree", publisher.catch_up, closing, every=log.interval_ms / 1_000)
+    tick("accounts", partial(_account, parts.store), closing, every=ACCOUNT_SECONDS)
+
+
+def _account(store: Store) -> None:
+    """Bring the partners' accounts up to what is published."""
+    with suppress(StoreUnavailable, EntryNotPublished):  # whoever asks for a statement does the rest
+        accounts.catch_up(store, Proofs(store).published().checkpoint.size)
 
 
 def _rename(parts: Parts) -> None:

@@ -19,12 +19,14 @@ from gateway.doors import (
     consent,
     receipt,
     score,
+    statement,
     usage,
 )
-from gateway.doors.door import Frame, Handlers
+from gateway.doors.door import Frame, Handler, Handlers, by_path
 from gateway.doors.proving import Proving
 from gateway.journey import Journey
 from gateway.server.parts import Parts
+from gateway.statements import Statements
 from scoregate.audit.v1 import audit_pb2
 from scoregate.partner.v1 import receipt_pb2
 
@@ -62,16 +64,26 @@ def partner_services(parts: Parts, frame: Frame, door: score.ScoreDoor) -> Handl
     return {
         **door.service(),
         **consents_door.service(frame),
-        **usage.UsageDoor(store, parts.gate, clock=ledger.now).service(frame),
+        **by_path(usage.SERVICE, _usage(parts, frame)),
         **receipt.ReceiptDoor(
             parts.signer, _proving(parts, receipt_pb2, own_entries=True), issuer=settings.issuer
         ).service(frame),
     }
 
 
+def _usage(parts: Parts, frame: Frame) -> dict[str, Handler]:
+    settings, clock = parts.settings, parts.ledger.now
+    statements = Statements(parts.store, parts.signer, issuer=settings.issuer, clock=clock)
+    meters = usage.UsageDoor(parts.store, parts.gate, clock=clock).methods(frame)
+    return meters | statement.StatementDoor(statements, soon=_soon(parts)).methods(frame)
+
+
+def _soon(parts: Parts) -> timedelta:
+    return timedelta(milliseconds=parts.settings.log.interval_ms)
+
+
 def _proving(parts: Parts, messages: Any, *, own_entries: bool) -> Proving:
-    soon = timedelta(milliseconds=parts.settings.log.interval_ms)
-    return Proving(Proofs(parts.store), messages, own_entries=own_entries, soon=soon)
+    return Proving(Proofs(parts.store), messages, own_entries=own_entries, soon=_soon(parts))
 
 
 def admin_services(parts: Parts, frame: Frame) -> Handlers:

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from scoregate.client import identity, keeping
+from scoregate.client import identity, keeping, statements
 from scoregate.client.answers import (
     Answer,
     Receipt,
@@ -110,7 +110,7 @@ class Client:
         server_ca: The authority of the gateway's own certificate in PEM: content, or path.
         jwks: The issuer's pinned JWK Set: text, or path.
         log: The pinned vkey of the log, and of each witness that must have cosigned, split by spaces; or the
-            Path of a policy file (C2SP tlog-policy). Only `keep` needs it.
+            Path of a policy file (C2SP tlog-policy). Only `keep` and `statement` need it.
         issuer: The expected `iss` of attestations.
         partner_id: The expected `aud`. Default: the last segment of the certificate's SPIFFE URI.
         timeout: For each call with all its retries, unless the call names another.
@@ -461,6 +461,47 @@ class Client:
         """
         reply = self._connection.call(self._usage.ListQuotaUsage, usage_pb2.ListQuotaUsageRequest())
         return tuple(map(Usage.of, reply.message.usages))
+
+    def statement(
+        self,
+        month: str,
+        folder: Path | str,
+        *,
+        receipts: Path | str | None = None,
+        timeout: timedelta | None = None,
+    ) -> Path:
+        """Fetch a month's signed statement with this partner's own entries, recompute it, and file it.
+
+        `scoregate statement verify FILE` does the same with the file, offline. A month that still runs has a
+        provisional statement, which a later one replaces.
+
+        Args:
+            month: As YYYY-MM, in the contract's time zone.
+            folder: Where statements lie; the file is MONTH.statement. If that of the month before is there,
+                this one must go on from it.
+            receipts: Where answers were filed; each one of that month must be among the entries.
+            timeout: For each call with all its retries. Default: the client's.
+
+        Raises:
+            ClientMisconfigured: The client pins no key of the log.
+            Refused: As any call; InvalidRequest for a month that has no statement.
+            VerificationFailed, LogError: It does not hold. What came is kept as MONTH.statement.refused.
+            OSError: The disk refuses.
+        """
+        if self._policy is None:
+            raise ClientMisconfigured(NO_LOG)
+        path, _ = statements.fetch(
+            self._connection,
+            month,
+            Path(folder),
+            keys=self._trust.keys,
+            policy=self._policy,
+            issuer=self._trust.issuer,
+            partner_id=self.partner_id,
+            receipts=None if receipts is None else Path(receipts),
+            timeout=timeout,
+        )
+        return path
 
     def keys(self) -> PublishedKeys:
         """Return the keys that the gateway serves now; this client goes on trusting its own.

@@ -42,6 +42,7 @@ class Receipt:
     leaf_hash: bytes  # RFC 9162, 2.1.1; 32 bytes
     names_request: bool = False  # whether the question is there, and is the one that was answered
     shown: Checkpoint | None = field(default=None, compare=False)  # of its proof; None: it has none
+    entry: bytes = field(default=b"", compare=False)  # the leaf, which keeps the rules of its form
 
 
 def parse_receipt(data: bytes, name: str, origin: str, policy: Policy | None = None) -> Receipt:
@@ -82,7 +83,7 @@ def parse_receipt(data: bytes, name: str, origin: str, policy: Policy | None = N
         _require_answered(fields["request"], attestation, name, index)
     leaf_hash = merkle.leaf_hash(entry)
     shown = _shown(fields["proof"], leaf_hash, name, index, policy) if "proof" in fields else None
-    return Receipt(index, name, leaf_hash, "request" in fields, shown)
+    return Receipt(index, name, leaf_hash, "request" in fields, shown, entry)
 
 
 def read_receipts(folder: Path, origin: str, policy: Policy | None = None) -> list[Receipt]:

@@ -89,6 +89,7 @@ def test_every_reason_belongs_to_a_group_that_a_lender_can_catch(code: str) -> N
         ("AUDIT_UNAVAILABLE", errors.Unavailable),
         ("DEADLINE_PASSED", errors.Unavailable),
         ("ENGINE_ANSWER_INVALID", errors.ServerFault),
+        ("STATEMENT_CONTRADICTED", errors.ServerFault),
         ("NOT_FOUND", errors.NotFound),
         ("STATE_CONFLICT", errors.Conflict),
     ],

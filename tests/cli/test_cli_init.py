@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 
 from gateway import founding, migrations
+from gateway.audit.tree import signing
 from gateway.settings import check_files, load
+from scoregate.proof.jwk import VerificationKeys
+from scoregate.tlog.policy import Policy
 from tests.cli.conftest import Terminal, command, content, environment, interrupted_in, unchanged
 
 
@@ -36,6 +39,24 @@ def test_every_key_and_secret_and_the_ledger_are_for_their_owner_alone(home: Pat
     assert len(private) == 3 + 3 + 2 + 1 + 2 + 1  # authorities, TLS, secrets, operator, signing keys, ledger
     assert {stat.S_IMODE(file.stat().st_mode) for file in private} == {0o600}
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
+
+
+def test_the_keys_and_the_logs_are_exported_before_the_first_start(
+    terminal: Terminal, home: Path, tmp_path: Path
+) -> None:
+    jwks, policy = tmp_path / "jwks.json", tmp_path / "policy"
+    silent = terminal.with_(SCOREGATE_LISTEN__HTTP="127.0.0.1:1")
+    told = silent.told("keys", "export", "--out", jwks, "--policy", policy)
+    made = [each.stem for each in (home / "keys" / "attestation").iterdir()]
+    assert sorted(told["kids"]) == sorted(VerificationKeys.from_jwks(jwks.read_text()).by_kid)
+    assert len(made) == len(told["kids"]) == 2
+    (log,) = Policy.parse(policy.read_bytes()).logs
+    assert signing.load(load({"SCOREGATE_HOME": str(home)}).log.key_folder, log.vkey).verifier == log.vkey
+    # Whoever names a gateway means that one; and what is not there is not made.
+    assert silent.stopped("keys", "export", "--http", "127.0.0.1:1")["problems"][0]["field"] == "--http"
+    (home / "ledger.db").unlink()
+    assert silent.stopped("keys", "export")["problems"][0]["field"] == "--http"
+    assert not (home / "ledger.db").exists()
 
 
 def test_init_says_where_things_lie_and_what_comes_next(terminal: Terminal) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
+import shlex
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -57,8 +61,18 @@ def test_what_is_printed_can_be_pasted_anywhere(
     assert pasted is not None
     assert "'a home/demo-lender/key.pem'" in pasted[1]
     # Away from the protos, buf learns the contract from the gateway itself.
-    assert "scored" in answered(["bash", "-c", pasted[1]], folder=tmp_path)
+    told = answered(["bash", "-c", pasted[1]], folder=tmp_path)
+    assert "scored" in told
     assert gateway.stop() == 0
+    if shutil.which("jq") is None:
+        pytest.skip("what the README says of such an answer is read with jq (apt-get install jq)")
+    (tmp_path / "ANSWER").write_text(json.dumps(told))
+    claims, leaf = (
+        answered(["bash", "-c", line.replace("ANSWER", shlex.quote(str(tmp_path / "ANSWER")))])
+        for line in re.findall(r"^jq .* ANSWER .*$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    )
+    digest = base64.b64encode(hashlib.sha256(told["attestation"].encode()).digest()).decode()
+    assert (claims["aud"], leaf["attestationSha256"]) == ("demo-lender", digest)
 
 
 def test_a_lender_that_was_stopped_leaves_the_gateway_up_and_no_call(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from google.protobuf.message import Message
@@ -81,6 +82,10 @@ def samples() -> dict[str, Message]:
         ),
         score_pb2.BatchGetScoresRequest(items=[score_request()]),
         usage_pb2.ListQuotaUsageRequest(page_size=2, page_token=token("burst")),
+        usage_pb2.GetStatementRequest(month=f"{datetime.now(UTC):%Y-%m}"),
+        usage_pb2.ListStatementEntriesRequest(
+            first_sequence=1, last_sequence=3, tree_size=1, page_size=2, page_token=token("2")
+        ),
         receipt_pb2.GetVerificationKeysRequest(),
         receipt_pb2.GetCheckpointRequest(),
         receipt_pb2.GetInclusionProofRequest(leaf_index=1),

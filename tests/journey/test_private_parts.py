@@ -12,7 +12,7 @@ from gateway.audit.private import Sealed, Vault, data_keys, owner_partner, owner
 from gateway.settings import read_secret
 from scoregate.admin.v1 import consent_admin_pb2
 from scoregate.audit.v1 import leaf_pb2
-from scoregate.partner.v1 import score_pb2
+from scoregate.partner.v1 import score_pb2, types_pb2
 from scoregate.proof import leaf
 from tests.wire import refused
 from tests.world import Partner, World
@@ -65,6 +65,37 @@ def test_a_refusal_of_a_strangers_consent_names_nobody(world: World, acme: Partn
     refused(acme.scores.GetScore, acme.query(theirs))
     part = opened(world, owner_partner(acme.partner_id), before)
     assert (part.subject, part.consent_id) == ("", theirs.consent_id)
+
+
+def test_a_refused_field_is_in_the_file_of_whose_consent_was_named(
+    world: World, acme: Partner, zeta: Partner
+) -> None:
+    own, theirs = world.consent(acme, "uci-00002"), world.consent(zeta, "uci-00003")
+    asks = (
+        (acme.scores.GetScore, acme.query, {"nonce": "short"}),
+        (acme.scores.GetScore, acme.query, {"disclosure": "DISCLOSURE_REASONS"}),
+        (acme.scores.CheckThreshold, acme.threshold_query, {"threshold": 601}),
+    )
+    nobody = owner_partner(acme.partner_id)
+    for ask, query, wrong in asks:
+        seen = []
+        for consent, owner, subject in (
+            (own.consent_id, owner_subject("uci-00002"), "uci-00002"),
+            (theirs.consent_id, nobody, ""),
+            ("a" * 26, nobody, ""),
+        ):
+            before = world.log_size()
+            failure = refused(ask, query(consent, **wrong))
+            part = opened(world, owner, before)
+            assert (part.subject, part.consent_id) == (subject, consent)
+            entry = world.leaves()[before]
+            assert (entry.reason, entry.purpose) == ("FIELD_INVALID", types_pb2.PURPOSE_CREDIT_APPLICATION)
+            seen.append((failure.status, failure.message, failure.faceless, failure.violations))
+        assert seen[0] == seen[1] == seen[2]  # whosever consent it is, if it is any
+    before = world.log_size()
+    refused(acme.scores.GetScore, acme.query("no consent's id", purpose="PURPOSE_CONSUMER_SELF"))
+    assert opened(world, nobody, before).consent_id == ""
+    assert world.leaves()[before].purpose == types_pb2.PURPOSE_UNSPECIFIED
 
 
 def test_one_person_whose_key_is_gone_is_refused_alone_and_recorded(own_world: World) -> None:

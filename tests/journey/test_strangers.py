@@ -86,6 +86,8 @@ NAMELESS = {
     "ListConsents",
     "ListConsentEvents",
     "ListQuotaUsage",
+    "GetStatement",
+    "ListStatementEntries",
     "GetVerificationKeys",
     "GetCheckpoint",
     "GetConsistencyProof",

@@ -5,13 +5,15 @@ Every proof ends in the published checkpoint, so that it can be verified with wh
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy.engine import Connection
 
 from gateway.audit.log import read_entries
 from gateway.audit.tree.tables import Origin, read_origins, read_tile, read_tree, tiles_of
 from gateway.store import Store
 from scoregate.audit.v1 import leaf_pb2
-from scoregate.tlog import tree_tiles
+from scoregate.tlog import together, tree_tiles
 from scoregate.tlog.checkpoint import Checkpoint
 from scoregate.tlog.merkle import HASH_BYTES
 from scoregate.tlog.note import Note
@@ -91,6 +93,20 @@ class Proofs:
             if index >= size:
                 raise EntryNotPublished
             return Proof(published, tree_tiles.inclusion(index, size, tiles_of(connection)))
+
+    def together(self, indexes: Sequence[int], size: int) -> list[bytes]:
+        """The one proof that all these entries are in the tree of ``size``, which is published or was.
+
+        Raises:
+            SizeUnknown: No published tree had so many entries.
+            EntryNotPublished: Nothing is published yet.
+            StoreUnavailable: The database does not answer.
+        """
+        with self._store.reading() as connection:
+            published = _published(connection).checkpoint.size
+            if not 0 < size <= published:
+                raise SizeUnknown(published)
+            return together.prove(indexes, size, tiles_of(connection))
 
     def tlog_proof(self, index: int) -> str:
         """The same for an entry, whosever it is, as one text that stands alone (C2SP tlog-proof).

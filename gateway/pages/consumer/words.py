@@ -285,7 +285,8 @@ REFUSED = {
     "CONSENT_FREQUENCY_EXHAUSTED": N_("they had asked as often as you allowed"),
     "SUBJECT_FROZEN": N_("your file was frozen"),
     **dict.fromkeys(("ENGINE_UNAVAILABLE", "ENGINE_ANSWER_INVALID", "DEADLINE_PASSED"), _OUR_SIDE),
-    **dict.fromkeys(("AUDIT_UNAVAILABLE", "SERVER_BUSY", "ENTRY_NOT_PUBLISHED", "INTERNAL"), _OUR_SIDE),
+    **dict.fromkeys(("AUDIT_UNAVAILABLE", "SERVER_BUSY", "ENTRY_NOT_PUBLISHED"), _OUR_SIDE),
+    **dict.fromkeys(("STATEMENT_CONTRADICTED", "INTERNAL"), _OUR_SIDE),
 }
 """By reason of a refusal: why nothing was answered, as the person reads it."""
 

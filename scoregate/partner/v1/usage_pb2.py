@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n scoregate/partner/v1/usage.proto\x12\x14scoregate.partner.v1\x1a\x1fgoogle/protobuf/timestamp.proto\">\n\x15ListQuotaUsageRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"c\n\x16ListQuotaUsageResponse\x12\x30\n\x06usages\x18\x01 \x03(\x0b\x32 .scoregate.partner.v1.QuotaUsage\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa2\x01\n\nQuotaUsage\x12\x12\n\nlimit_name\x18\x01 \x01(\t\x12\x0e\n\x06period\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\x04\x12\x0c\n\x04used\x18\x04 \x01(\x04\x12\x11\n\tremaining\x18\x05 \x01(\x04\x12-\n\tresets_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\ttime_zone\x18\x07 \x01(\t2{\n\x0cUsageService\x12k\n\x0eListQuotaUsage\x12+.scoregate.partner.v1.ListQuotaUsageRequest\x1a,.scoregate.partner.v1.ListQuotaUsageResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n scoregate/partner/v1/usage.proto\x12\x14scoregate.partner.v1\x1a\x1fgoogle/protobuf/timestamp.proto\">\n\x15ListQuotaUsageRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"c\n\x16ListQuotaUsageResponse\x12\x30\n\x06usages\x18\x01 \x03(\x0b\x32 .scoregate.partner.v1.QuotaUsage\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa2\x01\n\nQuotaUsage\x12\x12\n\nlimit_name\x18\x01 \x01(\t\x12\x0e\n\x06period\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\x04\x12\x0c\n\x04used\x18\x04 \x01(\x04\x12\x11\n\tremaining\x18\x05 \x01(\x04\x12-\n\tresets_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\ttime_zone\x18\x07 \x01(\t\"$\n\x13GetStatementRequest\x12\r\n\x05month\x18\x01 \x01(\t\"=\n\x14GetStatementResponse\x12\x11\n\tstatement\x18\x01 \x01(\t\x12\x12\n\ncheckpoint\x18\x02 \x01(\x0c\"\x86\x01\n\x1bListStatementEntriesRequest\x12\x16\n\x0e\x66irst_sequence\x18\x01 \x01(\x04\x12\x15\n\rlast_sequence\x18\x02 \x01(\x04\x12\x11\n\ttree_size\x18\x03 \x01(\x04\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"~\n\x1cListStatementEntriesResponse\x12\x35\n\x07\x65ntries\x18\x01 \x03(\x0b\x32$.scoregate.partner.v1.StatementEntry\x12\x0e\n\x06hashes\x18\x02 \x03(\x0c\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"2\n\x0eStatementEntry\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\x0c\n\x04leaf\x18\x02 \x01(\x0c\x32\xe1\x02\n\x0cUsageService\x12k\n\x0eListQuotaUsage\x12+.scoregate.partner.v1.ListQuotaUsageRequest\x1a,.scoregate.partner.v1.ListQuotaUsageResponse\x12\x65\n\x0cGetStatement\x12).scoregate.partner.v1.GetStatementRequest\x1a*.scoregate.partner.v1.GetStatementResponse\x12}\n\x14ListStatementEntries\x12\x31.scoregate.partner.v1.ListStatementEntriesRequest\x1a\x32.scoregate.partner.v1.ListStatementEntriesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,6 +38,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTQUOTAUSAGERESPONSE']._serialized_end=254
   _globals['_QUOTAUSAGE']._serialized_start=257
   _globals['_QUOTAUSAGE']._serialized_end=419
-  _globals['_USAGESERVICE']._serialized_start=421
-  _globals['_USAGESERVICE']._serialized_end=544
+  _globals['_GETSTATEMENTREQUEST']._serialized_start=421
+  _globals['_GETSTATEMENTREQUEST']._serialized_end=457
+  _globals['_GETSTATEMENTRESPONSE']._serialized_start=459
+  _globals['_GETSTATEMENTRESPONSE']._serialized_end=520
+  _globals['_LISTSTATEMENTENTRIESREQUEST']._serialized_start=523
+  _globals['_LISTSTATEMENTENTRIESREQUEST']._serialized_end=657
+  _globals['_LISTSTATEMENTENTRIESRESPONSE']._serialized_start=659
+  _globals['_LISTSTATEMENTENTRIESRESPONSE']._serialized_end=785
+  _globals['_STATEMENTENTRY']._serialized_start=787
+  _globals['_STATEMENTENTRY']._serialized_end=837
+  _globals['_USAGESERVICE']._serialized_start=840
+  _globals['_USAGESERVICE']._serialized_end=1193
 # @@protoc_insertion_point(module_scope)

@@ -42,3 +42,49 @@ class QuotaUsage(_message.Message):
     resets_at: _timestamp_pb2.Timestamp
     time_zone: str
     def __init__(self, limit_name: _Optional[str] = ..., period: _Optional[str] = ..., limit: _Optional[int] = ..., used: _Optional[int] = ..., remaining: _Optional[int] = ..., resets_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., time_zone: _Optional[str] = ...) -> None: ...
+
+class GetStatementRequest(_message.Message):
+    __slots__ = ("month",)
+    MONTH_FIELD_NUMBER: _ClassVar[int]
+    month: str
+    def __init__(self, month: _Optional[str] = ...) -> None: ...
+
+class GetStatementResponse(_message.Message):
+    __slots__ = ("statement", "checkpoint")
+    STATEMENT_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    statement: str
+    checkpoint: bytes
+    def __init__(self, statement: _Optional[str] = ..., checkpoint: _Optional[bytes] = ...) -> None: ...
+
+class ListStatementEntriesRequest(_message.Message):
+    __slots__ = ("first_sequence", "last_sequence", "tree_size", "page_size", "page_token")
+    FIRST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    TREE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    first_sequence: int
+    last_sequence: int
+    tree_size: int
+    page_size: int
+    page_token: str
+    def __init__(self, first_sequence: _Optional[int] = ..., last_sequence: _Optional[int] = ..., tree_size: _Optional[int] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListStatementEntriesResponse(_message.Message):
+    __slots__ = ("entries", "hashes", "next_page_token")
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    HASHES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[StatementEntry]
+    hashes: _containers.RepeatedScalarFieldContainer[bytes]
+    next_page_token: str
+    def __init__(self, entries: _Optional[_Iterable[_Union[StatementEntry, _Mapping]]] = ..., hashes: _Optional[_Iterable[bytes]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class StatementEntry(_message.Message):
+    __slots__ = ("leaf_index", "leaf")
+    LEAF_INDEX_FIELD_NUMBER: _ClassVar[int]
+    LEAF_FIELD_NUMBER: _ClassVar[int]
+    leaf_index: int
+    leaf: bytes
+    def __init__(self, leaf_index: _Optional[int] = ..., leaf: _Optional[bytes] = ...) -> None: ...

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class UsageServiceStub:
-    """Shows a partner its quotas. Free.
+    """Shows a partner its quotas and its monthly statements. Free.
     """
 
     def __init__(self, channel):
@@ -40,14 +40,42 @@ class UsageServiceStub:
                 request_serializer=scoregate_dot_partner_dot_v1_dot_usage__pb2.ListQuotaUsageRequest.SerializeToString,
                 response_deserializer=scoregate_dot_partner_dot_v1_dot_usage__pb2.ListQuotaUsageResponse.FromString,
                 _registered_method=True)
+        self.GetStatement = channel.unary_unary(
+                '/scoregate.partner.v1.UsageService/GetStatement',
+                request_serializer=scoregate_dot_partner_dot_v1_dot_usage__pb2.GetStatementRequest.SerializeToString,
+                response_deserializer=scoregate_dot_partner_dot_v1_dot_usage__pb2.GetStatementResponse.FromString,
+                _registered_method=True)
+        self.ListStatementEntries = channel.unary_unary(
+                '/scoregate.partner.v1.UsageService/ListStatementEntries',
+                request_serializer=scoregate_dot_partner_dot_v1_dot_usage__pb2.ListStatementEntriesRequest.SerializeToString,
+                response_deserializer=scoregate_dot_partner_dot_v1_dot_usage__pb2.ListStatementEntriesResponse.FromString,
+                _registered_method=True)
 
 
 class UsageServiceServicer:
-    """Shows a partner its quotas. Free.
+    """Shows a partner its quotas and its monthly statements. Free.
     """
 
     def ListQuotaUsage(self, request, context):
         """Returns every limit of this partner with its use now. The figures are those that the release transaction debits.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStatement(self, request, context):
+        """Returns the signed statement of one calendar month, made of the partner's own entries in the published log.
+
+        It can be had at any time and as often as wanted; one of a month that still runs says that it is provisional.
+        Where log and quota counters differ, nothing is signed: STATEMENT_CONTRADICTED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListStatementEntries(self, request, context):
+        """Lists the partner's own entries, from which it recomputes a statement, each page with one proof for all of
+        its entries.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +89,16 @@ def add_UsageServiceServicer_to_server(servicer, server):
                     request_deserializer=scoregate_dot_partner_dot_v1_dot_usage__pb2.ListQuotaUsageRequest.FromString,
                     response_serializer=scoregate_dot_partner_dot_v1_dot_usage__pb2.ListQuotaUsageResponse.SerializeToString,
             ),
+            'GetStatement': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStatement,
+                    request_deserializer=scoregate_dot_partner_dot_v1_dot_usage__pb2.GetStatementRequest.FromString,
+                    response_serializer=scoregate_dot_partner_dot_v1_dot_usage__pb2.GetStatementResponse.SerializeToString,
+            ),
+            'ListStatementEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListStatementEntries,
+                    request_deserializer=scoregate_dot_partner_dot_v1_dot_usage__pb2.ListStatementEntriesRequest.FromString,
+                    response_serializer=scoregate_dot_partner_dot_v1_dot_usage__pb2.ListStatementEntriesResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'scoregate.partner.v1.UsageService', rpc_method_handlers)
@@ -70,7 +108,7 @@ def add_UsageServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class UsageService:
-    """Shows a partner its quotas. Free.
+    """Shows a partner its quotas and its monthly statements. Free.
     """
 
     @staticmethod
@@ -90,6 +128,60 @@ class UsageService:
             '/scoregate.partner.v1.UsageService/ListQuotaUsage',
             scoregate_dot_partner_dot_v1_dot_usage__pb2.ListQuotaUsageRequest.SerializeToString,
             scoregate_dot_partner_dot_v1_dot_usage__pb2.ListQuotaUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStatement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scoregate.partner.v1.UsageService/GetStatement',
+            scoregate_dot_partner_dot_v1_dot_usage__pb2.GetStatementRequest.SerializeToString,
+            scoregate_dot_partner_dot_v1_dot_usage__pb2.GetStatementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListStatementEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scoregate.partner.v1.UsageService/ListStatementEntries',
+            scoregate_dot_partner_dot_v1_dot_usage__pb2.ListStatementEntriesRequest.SerializeToString,
+            scoregate_dot_partner_dot_v1_dot_usage__pb2.ListStatementEntriesResponse.FromString,
             options,
             channel_credentials,
             insecure,
