@@ -40,7 +40,7 @@ class Proving:
         try:
             published = self._proofs.published()
         except EntryNotPublished as error:
-            raise self._wait(error) from error
+            raise not_yet(error, self._soon) from error
         return self._messages.GetCheckpointResponse(checkpoint=published.note)
 
     def _get_inclusion_proof(self, call: Call, partner: Partner, _: Caller) -> Any:
@@ -52,7 +52,7 @@ class Proving:
         try:
             proof = self._proofs.inclusion(index, partner_id=owner)
         except EntryNotPublished as error:
-            raise self._wait(error) from error
+            raise not_yet(error, self._soon) from error
         return self._messages.GetInclusionProofResponse(
             leaf_index=index, checkpoint=proof.published.note, hashes=proof.hashes
         )
@@ -63,7 +63,7 @@ class Proving:
         try:
             proof = self._proofs.consistency(old_size)
         except EntryNotPublished as error:
-            raise self._wait(error) from error
+            raise not_yet(error, self._soon) from error
         except SizeUnknown as error:
             check.refuse("old_size", f"must be from 1 to {error.size}, the published tree's")
             check.finish()
@@ -72,8 +72,10 @@ class Proving:
             old_size=old_size, checkpoint=proof.published.note, hashes=proof.hashes
         )
 
-    def _wait(self, error: EntryNotPublished) -> Refused:
-        refusal = refused(error)
-        refusal.retry_after = self._soon
-        refusal.recorded = True  # nothing was denied: whoever asks each second is not to fill the log
-        return refusal
+
+def not_yet(error: EntryNotPublished, soon: timedelta) -> Refused:
+    """The refusal of what will be published ``soon``."""
+    refusal = refused(error)
+    refusal.retry_after = soon
+    refusal.recorded = True  # nothing was denied: whoever asks each second is not to fill the log
+    return refusal

@@ -16,6 +16,7 @@ from gateway.doors import (
     admin_operations,
     admin_partners,
     audit,
+    audit_report,
     consent,
     receipt,
     score,
@@ -85,6 +86,14 @@ def admin_services(parts: Parts, frame: Frame) -> Handlers:
         cursor_secret=parts.vault.derive("audit cursor"),
         clock=clock,
     )
+    reports = audit_report.ReportDoor(
+        store,
+        ledger,
+        parts.vault,
+        cursor_secret=parts.vault.derive("audit report cursor"),
+        clock=clock,
+        soon=timedelta(milliseconds=settings.log.interval_ms),
+    )
     partners_door = admin_partners.PartnerAdminDoor(
         store,
         ledger,
@@ -104,6 +113,7 @@ def admin_services(parts: Parts, frame: Frame) -> Handlers:
     operations_door = admin_operations.OperationsAdminDoor(store, ledger, parts.signer, meters, parts.engine)
     return {
         **audit_door.service(frame),
+        **reports.service(frame),
         **partners_door.service(frame),
         **people_door.service(frame),
         **admin_disputes.DisputeDoor(store, ledger, parts.vault).service(frame),

@@ -5,6 +5,9 @@ Every proof ends in the published checkpoint, so that it can be verified with wh
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import lru_cache
+
 from sqlalchemy.engine import Connection
 
 from gateway.audit.log import read_entries
@@ -100,6 +103,21 @@ class Proofs:
         """
         proof = self.inclusion(index)
         return TlogProof(index, tuple(proof.hashes), proof.published.note).encode()
+
+    def together(self, indexes: Iterable[int], size: int) -> dict[int, list[bytes]]:
+        """Proofs of several entries in one tree of ``size`` entries, by index; those behind it are left out.
+
+        Raises:
+            StoreUnavailable: The database does not answer.
+        """
+        with self._store.reading() as connection:
+            read = tiles_of(connection)
+            once = lru_cache(maxsize=None)(lambda level, number: read(level, number, TILE_WIDTH))
+            return {
+                index: tree_tiles.inclusion(index, size, lambda level, number, _: once(level, number))
+                for index in indexes
+                if index < size
+            }
 
     def consistency(self, old_size: int) -> Proof:
         """The proof that the tree of ``old_size`` entries is the beginning of the published one.
