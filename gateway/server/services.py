@@ -8,6 +8,7 @@ from typing import Any
 
 from consent.attest import Attester
 from gateway import pki
+from gateway.audit.bearer import Passes
 from gateway.audit.tree.proofs import Proofs
 from gateway.decisions import new_matcher
 from gateway.doors import (
@@ -16,6 +17,7 @@ from gateway.doors import (
     admin_operations,
     admin_partners,
     audit,
+    audit_bundles,
     audit_report,
     consent,
     receipt,
@@ -75,6 +77,11 @@ def _proving(parts: Parts, messages: Any, *, own_entries: bool) -> Proving:
     return Proving(Proofs(parts.store), messages, own_entries=own_entries, soon=soon)
 
 
+def new_passes(parts: Parts) -> Passes:
+    """The tokens for entry bundles, which doors give out and pages read, each by the same secret."""
+    return Passes(parts.vault.derive("entries bearer"))
+
+
 def admin_services(parts: Parts, frame: Frame) -> Handlers:
     """What operators and compliance officers call."""
     settings, store, ledger, clock = parts.settings, parts.store, parts.ledger, parts.clock
@@ -114,6 +121,7 @@ def admin_services(parts: Parts, frame: Frame) -> Handlers:
     return {
         **audit_door.service(frame),
         **reports.service(frame),
+        **audit_bundles.BundlesDoor(ledger, new_passes(parts), clock=clock).service(frame),
         **partners_door.service(frame),
         **people_door.service(frame),
         **admin_disputes.DisputeDoor(store, ledger, parts.vault).service(frame),
