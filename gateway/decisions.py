@@ -207,7 +207,8 @@ def set_freeze(tx: Transaction, subject: str, *, frozen: bool, actor: str) -> bo
     # An entry for each partner: by one that they shared, two would know that they mean the same person.
     for partner_id in sorted(affected) or [""]:
         leaf = leaf_pb2.Leaf(kind=kind, partner_id=partner_id, reason=CONSUMER_DECISION, actor=actor)
-        placed = tx.append(leaf, tx.bind(leaf_pb2.PrivatePart(subject=subject), partner_id=partner_id))
+        part = leaf_pb2.PrivatePart(subject=subject, legal_name=_legal_name(tx, partner_id))
+        placed = tx.append(leaf, tx.bind(part, partner_id=partner_id))
         _record(tx, placed.leaf_index, affected[partner_id], what)
     return True
 
@@ -301,9 +302,15 @@ def _append_dispute(tx: Transaction, kind: leaf_pb2.LeafKind, dispute: Dispute, 
     tx.append(leaf, tx.bind(leaf_pb2.PrivatePart(subject=dispute.subject), partner_id=""))
 
 
+def _legal_name(tx: Transaction, partner_id: str) -> str:
+    """A partner's name as it is now: whoever reads the entry later is told the one of then."""
+    return partners.legal_names(tx.connection, [partner_id]).get(partner_id, "") if partner_id else ""
+
+
 def _append_ending(tx: Transaction, leaf: leaf_pb2.Leaf, ended: Invitation, subject: str = "") -> None:
     leaf.partner_id, leaf.purpose = ended.partner_id, ended.terms.purpose.number
-    part = leaf_pb2.PrivatePart(handle=ended.handle, subject=subject)
+    name = _legal_name(tx, ended.partner_id)
+    part = leaf_pb2.PrivatePart(handle=ended.handle, subject=subject, legal_name=name)
     tx.append(leaf, tx.bind(part, partner_id=ended.partner_id))
 
 
@@ -317,6 +324,8 @@ def _append(
         part.consent_sha256 = grant.sha256
     if caller is not None:
         part.legal_name, part.peer = caller.legal_name, caller.peer
+    else:
+        part.legal_name = _legal_name(tx, grant.partner_id)
     placed = tx.append(leaf, tx.bind(part, partner_id=grant.partner_id))
     _record(tx, placed.leaf_index, [(grant.partner_id, grant.consent_id)], what)
 

@@ -73,6 +73,9 @@ _PARTNER = "/scoregate.partner.v1."
 _ADMIN = "/scoregate.admin.v1."
 _AUDIT = "/scoregate.audit.v1."
 
+OPEN_ENTRIES = _AUDIT + "AuditService/OpenEntries"
+"""Whoever may call it may read what it opens, too."""
+
 POLICY: dict[str, frozenset[Role]] = {
     _PARTNER + "ConsentService/CreateConsentInvitation": LENDERS,
     _PARTNER + "ConsentService/GetConsentInvitation": LENDERS,
@@ -95,6 +98,8 @@ POLICY: dict[str, frozenset[Role]] = {
     _AUDIT + "AuditService/GetCheckpoint": OFFICERS,
     _AUDIT + "AuditService/GetInclusionProof": OFFICERS,
     _AUDIT + "AuditService/GetConsistencyProof": OFFICERS,
+    _AUDIT + "AuditService/GetSubjectAccessReport": OFFICERS,
+    OPEN_ENTRIES: OFFICERS,
     _ADMIN + "PartnerAdminService/AddPartner": OPERATORS,
     _ADMIN + "PartnerAdminService/EnrollPartner": OPERATORS,
     _ADMIN + "PartnerAdminService/GetPartner": OPERATORS,

@@ -1,4 +1,4 @@
-"""A log at an http(s) address, for `scoregate log verify`: a source like a folder (proof/sources.py).
+"""A log at an http(s) address, for `scoregate log verify`: a source like a folder (tlog/sources.py).
 
 Source: C2SP tlog-tiles, "APIs". Nothing that comes from there is believed. What is due next is asked for
 ahead, a few resources at a time, so that a far server costs its bandwidth and not its distance.
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from http.client import HTTPException, HTTPResponse, IncompleteRead
+from ipaddress import ip_address
 from types import TracebackType
 from typing import Self
 from urllib import request
@@ -24,6 +25,11 @@ TIMEOUT_SECONDS = 30.0  # for a server that falls silent
 PACKING_BYTES = 4_096  # by which hashes, which nothing packs, may grow in gzip
 PAUSES_SECONDS = (0.25, 1.0, 4.0)  # before trying again what may pass
 
+ENTRIES = "tile/entries/"
+UNAUTHORIZED = 401
+
+_CLOSED = "it is for whoever has a token (401); give yours by --token-file FILE"
+_REFUSED = "the token is over, or for other entries (401); get another: scoregate audit open"
 _GONE = {404, 410}
 _PASSING = {408, 429, 500, 502, 503, 504}
 
@@ -32,23 +38,29 @@ class Address:
     """The log below an address; a context manager, which ends what was asked for ahead.
 
     Raises:
-        ValueError: It is no http(s) address, or has a query, a fragment, a name or a password.
+        ValueError: It is no http(s) address, or has a query, a fragment, a name or a password; or a token
+            would travel in the clear.
     """
 
     again = "try again, or ask who serves it"
 
-    def __init__(self, url: str, *, pause: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, url: str, *, token: str = "", pause: Callable[[float], None] = time.sleep) -> None:
+        """``token`` (RFC 6750) opens entry bundles: it goes to this very host, and nowhere else."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("an address begins with http:// or https:// and has a host")
         if "?" in url or "#" in url or parts.username is not None:
             raise ValueError("an address has no query, no fragment, no name and no password")
+        if token and parts.scheme != "https" and not _is_here(parts.hostname):
+            raise ValueError("a token goes over https alone, or to this machine: give an https:// address")
         self._prefix = url.rstrip("/")
+        self._token = token
         self._pause = pause
         self._opener = request.OpenerDirector()
         # Nothing but http and https, redirects included: an address must not lead to this machine's files.
         for handler in (
-            request.ProxyHandler(),
+            # To this machine without https, a token would be read by whatever proxy the variables name.
+            request.ProxyHandler({} if token and parts.scheme == "http" else None),
             request.HTTPHandler(),
             request.HTTPSHandler(),
             request.HTTPRedirectHandler(),
@@ -99,6 +111,8 @@ class Address:
                 error.close()
                 if error.code in _GONE:
                     return None
+                if error.code == UNAUTHORIZED:
+                    raise self._unread(path, _REFUSED if self._token else _CLOSED) from error
                 if pause is None or error.code not in _PASSING:
                     raise self._unread(path, f"the server answers {error.code}") from error
             except (URLError, HTTPException, OSError) as error:
@@ -112,6 +126,9 @@ class Address:
             f"{self._prefix}/{path}",
             headers={"Accept-Encoding": "gzip, identity", "User-Agent": "scoregate-log-verify"},
         )
+        if self._token and path.startswith(ENTRIES):
+            # Not redirected: urllib makes a new request of the other headers wherever it is sent on to.
+            asked.add_unredirected_header("Authorization", f"Bearer {self._token}")
         answer: HTTPResponse = self._opener.open(asked, timeout=TIMEOUT_SECONDS)
         with answer:
             data = answer.read(limit + PACKING_BYTES)
@@ -125,6 +142,14 @@ class Address:
 
     def _unread(self, path: str, why: str) -> LogIncomplete:
         return LogIncomplete(f"{self._prefix}/{path} can't be read: {why}; {self.again}")
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host is this machine."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _inflated(data: bytes, path: str, limit: int) -> bytes:

@@ -25,7 +25,7 @@ from scoregate.log_command import log_verify
 from scoregate.showing import Output, Shown, one_of, progress, refuse, shown
 from scoregate.statement_command import app as statement_app
 from scoregate.tlog.faults import LogError
-from scoregate.verify_command import verify_file
+from scoregate.verify_command import PolicyFile, Vkeys, policy_of, verify_file
 
 __all__ = ["Output", "Shown", "app", "assemble", "log_app", "main", "one_of", "receipt_app"]
 
@@ -121,6 +121,8 @@ def consent_receipt_verify(
             help="A pulled log: recompute it, and find each event in it.",
         ),
     ] = None,
+    vkeys: Vkeys = None,
+    policy: PolicyFile = None,
     output: Shown = Output.TABLE,
 ) -> None:
     """Check the receipt of a consent: its signature, its rules, and what follows from them.
@@ -128,13 +130,15 @@ def consent_receipt_verify(
     A person downloads it from their pages. It is no lender's receipt of an
     answer, which `log verify --receipts` finds in the log. It says how things
     stood when it was issued: a later one of the same consent may say more.
+    With --log and the log's --vkey or --policy it also checks who signed the
+    log's checkpoint; without one of these, anybody can have made that log.
 
     Exit codes
       0  All of it holds.
       2  The command was not called like this, or --jwks is no JWK Set.
       3  Invalid: changed, signed by another key, or against a rule.
       4  Diverged: the log is another, or says otherwise.
-      5  Incomplete: the log ends too early, or parts of it are missing.
+      5  Incomplete: the log ends too early, or parts or witnesses are missing.
       6  Altered: the digest, which answers repeat, is of other terms.
 
     Example:
@@ -143,20 +147,26 @@ def consent_receipt_verify(
     """
     from scoregate import consent_receipts  # here, so that help is quick: it takes cryptography
 
-    as_json = output is Output.JSON
+    as_json, pinned = output is Output.JSON, policy_of(vkeys, policy)
+    if pinned is not None and log is None:
+        raise typer.BadParameter(
+            "the log's keys are for a log that is given by --log DIR.", param_hint="--vkey"
+        )
     try:
         keys = consent_receipts.read_keys(jwks)
     except KeysInvalid as error:
         raise typer.BadParameter(str(error), param_hint="--jwks") from error
     try:
         with progress(quiet=as_json or log is None) as bar:
-            checked = consent_receipts.check(file, keys, log=log, progress=bar)
+            checked = consent_receipts.check(file, keys, log=log, policy=pinned, progress=bar)
     except (LogError, VerificationFailed) as error:
         refuse(error, as_json=as_json)
     if as_json:
         typer.echo(json.dumps(checked.plain(), indent=2))
     else:
-        Console().print(shown("The consent receipt holds", checked.rows()))
+        unsigned = checked.log is not None and checked.log.judged is None
+        more = "; no signature of the log was checked" if unsigned else ""
+        Console().print(shown(f"The consent receipt holds{more}", checked.rows()))
 
 
 def assemble(points: Iterable[metadata.EntryPoint]) -> typer.Typer:

@@ -22,8 +22,10 @@ from scoregate.proof.consent_receipt import MAX_COMPACT_CHARACTERS, ConsentRecei
 from scoregate.proof.digest import Json
 from scoregate.proof.jwk import MAX_JWKS_CHARACTERS, VerificationKeys
 from scoregate.proof.leaf import LeafInvalid
+from scoregate.showing import second
 from scoregate.tlog import files
 from scoregate.tlog.faults import PULL_AGAIN, LogDiverged, LogIncomplete, LogInvalid
+from scoregate.tlog.policy import Policy
 from scoregate.tlog.sources import Folder
 
 
@@ -58,11 +60,12 @@ class Checked:
                 for e in receipt.events
             ),
             ("log", f"{receipt.log}; {_LOGGED if self.log else 'not looked at; add --log DIR'}"),
+            *_signatures(self.log),
         ]
 
     def plain(self) -> dict[str, Json]:
         """The same for machines: the receipt's own members, and what was found out about them."""
-        found = None if self.log is None else {"tree_size": self.log.checkpoint.size}
+        found = None if self.log is None else _signed(self.log)
         return {
             "result": "ok",
             "receipt": self.receipt.members(),
@@ -79,6 +82,27 @@ class Checked:
         return self.receipt.terms_sha256() == self.receipt.processing.consent_sha256
 
 
+def _signed(log: Report) -> dict[str, Json]:
+    judged = log.judged
+    return {
+        "tree_size": log.checkpoint.size,
+        "signed_by": None if judged is None else str(judged.log),
+        "cosigned": None if judged is None else {name: second(at) for name, at in judged.cosigned.items()},
+    }
+
+
+def _signatures(log: Report | None) -> list[tuple[str, str]]:
+    if log is None:
+        return []
+    if log.judged is None:
+        return [("signature", NOT_CHECKED)]
+    cosigned = ", ".join(f"{name} on {second(at)}" for name, at in log.judged.cosigned.items())
+    return [
+        ("signature", f"of the log's checkpoint by {log.judged.log}"),
+        ("witnesses", cosigned or "none; no witness was asked for"),
+    ]
+
+
 def _length(seconds: int) -> str:
     """In the largest unit that says it exactly, days at most."""
     unit, name = next(each for each in _UNITS if seconds % each[0] == 0)
@@ -91,6 +115,7 @@ _RECOMPUTED = {
     True: "which follows from the above; attestations under this consent repeat it",
     False: "of the earlier form, which follows from the terms above, and not from whose consent it is",
 }
+NOT_CHECKED = "NOT CHECKED: anybody can have made the log's checkpoint; add --vkey or --policy"
 _LOGGED = "recomputed over every entry; each event is in it, and says the same"
 
 
@@ -125,16 +150,20 @@ def check(
     keys: VerificationKeys,
     *,
     log: Path | None = None,
+    policy: Policy | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Checked:
     """Return what the receipt in a file says, if one of these keys signed it and the log, if any, agrees.
 
+    With a ``policy``, the log's checkpoint must be signed and cosigned as it asks; without, nobody looks who
+    made it.
+
     Raises:
         TermsAltered: Its digest is of other terms.
         VerificationFailed: It is no consent receipt, or not one of this issuer's.
-        LogInvalid: It is no file, or longer than any receipt; or the log's bytes are wrong.
+        LogInvalid: It is no file, or longer than any receipt; or the log's bytes are wrong, or its signature.
         LogDiverged: The log is another, or says otherwise than the receipt.
-        LogIncomplete: The log ends before the receipt's last event, or parts of it are missing.
+        LogIncomplete: The log ends before the receipt's last event, or parts of it or witnesses are missing.
     """
     try:
         data = files.read(file, "the consent receipt", MAX_COMPACT_CHARACTERS)
@@ -146,7 +175,7 @@ def check(
         raise AttestationMalformed("a consent receipt is ASCII text in three parts joined by dots") from None
     # Editors and mail add a line's end; nothing else may be there.
     receipt = consent_receipt.verify(compact.removesuffix("\n").removesuffix("\r"), keys)
-    report = None if log is None else _find(receipt, log, progress)
+    report = None if log is None else _find(receipt, log, policy, progress)
     if receipt.processing.consent_sha256 not in {receipt.terms_sha256(), receipt.earlier_terms_sha256()}:
         raise TermsAltered(
             "its terms are not those that consent_sha256 is of: they were changed before it was signed; "
@@ -155,15 +184,21 @@ def check(
     return Checked(receipt, report)
 
 
-def _find(receipt: ConsentReceipt, log: Path, progress: Callable[[int, int], None] | None) -> Report:
+def _find(
+    receipt: ConsentReceipt,
+    log: Path,
+    policy: Policy | None,
+    progress: Callable[[int, int], None] | None,
+) -> Report:
     wanted, found = {event.log_index for event in receipt.events}, dict[int, bytes]()
 
     def take(index: int, entry: bytes) -> None:
         if index in wanted:
             found[index] = entry
 
-    report = recompute.verify(Folder(log), progress=progress, taken=take)
-    if report.checkpoint.origin != receipt.log:
+    report = recompute.verify(Folder(log), policy=policy, progress=progress, taken=take)
+    believed = () if policy is None else (each.vkey.name for each in policy.logs)
+    if receipt.log not in (report.checkpoint.origin, *believed):
         raise LogDiverged(f"the receipt is of the log {receipt.log}, not {report.checkpoint.origin}")
     for event in receipt.events:
         if event.log_index not in found:

@@ -53,6 +53,14 @@ def log_verify(
             " user's state folder]",
         ),
     ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            dir_okay=False,
+            help="What `scoregate audit open` wrote, for a URL whose entries are for officers.",
+        ),
+    ] = None,
     foreign: Annotated[
         bool, typer.Option("--foreign", help="It is no log of Scoregate's: its entries are checked as bytes.")
     ] = False,
@@ -87,7 +95,7 @@ def log_verify(
         )
     pinned, as_json = policy_of(vkeys, policy), output is Output.JSON
     try:
-        with _source(log, foreign=foreign) as source, progress(quiet=as_json) as bar:
+        with _source(log, token_file, foreign=foreign) as source, progress(quiet=as_json) as bar:
             accepted = _accepted(log, trusted, source, pinned)
             report = verify(
                 source,
@@ -110,15 +118,18 @@ def log_verify(
 
 
 @contextmanager
-def _source(log: str, *, foreign: bool) -> "Iterator[Source]":
+def _source(log: str, token_file: Path | None, *, foreign: bool) -> "Iterator[Source]":
     from scoregate.tlog.faults import PULL_AGAIN
     from scoregate.tlog.sources import Folder
 
+    if token_file is not None and "://" not in log:
+        raise typer.BadParameter("a token is for an address.", param_hint="--token-file")
     if "://" in log:
         from scoregate.address import Address
 
+        token = "" if token_file is None else _token(token_file)
         try:
-            address = Address(log)
+            address = Address(log, token=token)
         except ValueError as error:
             raise typer.BadParameter(f"{error}.", param_hint="DIR|URL") from error
         with address:
@@ -127,6 +138,15 @@ def _source(log: str, *, foreign: bool) -> "Iterator[Source]":
         raise typer.BadParameter(f"there is no folder {log!r}.", param_hint="DIR|URL")
     else:
         yield Folder(Path(log), ANOTHER_KIND if foreign else PULL_AGAIN)
+
+
+def _token(file: Path) -> str:
+    from scoregate.bearer import read_token
+
+    try:
+        return read_token(file)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.", param_hint="--token-file") from error
 
 
 def _accepted(log: str, trusted: Path | None, source: "Source", policy: "Policy | None") -> "Accepted | None":

@@ -1,4 +1,4 @@
-"""`scoregate verify`: a kept answer, from its attestation to the log's witnesses, offline."""
+"""`scoregate verify`: a kept answer, or a person's own file, up to the log's witnesses and offline."""
 
 import json
 from datetime import UTC, datetime
@@ -11,10 +11,14 @@ from rich.console import Console
 from scoregate.errors import KeysInvalid, VerificationFailed
 from scoregate.proof.results import NotScored, Scored, ThresholdAnswer
 from scoregate.showing import Output, Shown, count, refuse, second, shown
-from scoregate.tlog.faults import LogError, LogIncomplete
+from scoregate.tlog.faults import LogError, LogIncomplete, LogInvalid
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from scoregate.proof.claims import ScoreClaims, ThresholdClaims
+    from scoregate.proof.digest import Json
+    from scoregate.proof.jwk import VerificationKeys
     from scoregate.proof.kept import Checked
     from scoregate.tlog.policy import Policy
 
@@ -54,17 +58,22 @@ def policy_of(vkeys: list[str] | None, file: Path | None) -> "Policy | None":
 def verify_file(
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="What the client's `keep` wrote."),
+        typer.Argument(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="What the client's `keep` wrote, a person's receipt or report, or an officer's report.",
+        ),
     ],
     jwks: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             metavar="FILE",
             exists=True,
             dir_okay=False,
-            help="The issuer's public keys (a JWK Set).",
+            help="The issuer's public keys (a JWK Set): a kept answer needs them.",
         ),
-    ],
+    ] = None,
     vkeys: Vkeys = None,
     policy: PolicyFile = None,
     issuer: Annotated[str | None, typer.Option(metavar="URL", help="Who must have issued it.")] = None,
@@ -73,7 +82,12 @@ def verify_file(
     ] = None,
     output: Shown = Output.TABLE,
 ) -> None:
-    """Check a kept answer: attestation, question, entry, proof, checkpoint, witnesses.
+    """Check a kept answer, a person's receipt, or a report about them.
+
+    Of an answer: attestation, question, entry, proof, checkpoint, witnesses.
+    Of a receipt or a report, a year's or what `scoregate audit report` wrote:
+    that each entry is opened by its private part, says each word that stands
+    beside it, and is in the log. What no entry shows is told apart.
 
     It needs no server and trusts nothing but the keys that it is given: the
     issuer's, the log's and the witnesses'. An answer that is no longer fresh
@@ -84,29 +98,73 @@ def verify_file(
       2  The command was not called like this, or a key is none.
       3  Invalid: changed, signed by another key, or against a rule.
       4  Diverged: the proof is of another log.
-      5  Incomplete: witnesses are missing, or the file can't be read.
+      5  Incomplete: witnesses, proofs or private parts are missing, or the
+         file can't be read.
 
     Example:
       scoregate verify receipts/41.json --jwks jwks.json --policy policy
+      scoregate verify report.json --policy policy
     """
-    from scoregate.consent_receipts import read_keys
-    from scoregate.proof.kept import Kept
-
     pinned = policy_of(vkeys, policy)
     if pinned is None:
         raise typer.BadParameter("give the log's --vkey, or a --policy file.", param_hint="--vkey")
-    try:
-        keys = read_keys(jwks)
-    except KeysInvalid as error:
-        raise typer.BadParameter(str(error), param_hint="--jwks") from error
+    keys = None if jwks is None else _keys(jwks)
     as_json = output is Output.JSON
     try:
-        kept = Kept.decode(_read(file))
-        checked = kept.verify(
-            keys=keys, policy=pinned, now=datetime.now(UTC), issuer=issuer, audience=audience
-        )
+        data = _read(file)
+        members = _personal(data)
+        if members is None:
+            _verify_kept(data, keys, pinned, issuer, audience, as_json=as_json)
+        else:
+            from scoregate import personal_files
+
+            for option, given in (("--issuer", issuer), ("--audience", audience)):
+                if given is not None:
+                    raise typer.BadParameter("it is of an answer that a lender kept.", param_hint=option)
+            personal_files.checked(members, pinned)(as_json)
     except (LogError, VerificationFailed) as error:
         refuse(error, as_json=as_json)
+
+
+def _keys(jwks: Path) -> "VerificationKeys":
+    from scoregate.consent_receipts import read_keys
+
+    try:
+        return read_keys(jwks)
+    except KeysInvalid as error:
+        raise typer.BadParameter(str(error), param_hint="--jwks") from error
+
+
+def _personal(data: bytes) -> "Mapping[str, Json] | None":
+    """The members of a person's file; None for what a lender kept, or nobody knows."""
+    from scoregate.personal_files import is_personal
+    from scoregate.proof.personal import read_members
+
+    try:
+        members = read_members(data, "the file")
+    except LogInvalid:
+        return None  # which is then said of it in the words of a kept answer
+    return members if is_personal(members) else None
+
+
+def _verify_kept(
+    data: bytes,
+    keys: "VerificationKeys | None",
+    policy: "Policy",
+    issuer: str | None,
+    audience: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    from scoregate.proof.kept import Kept
+    from scoregate.proof.receipts import MAX_RECEIPT_BYTES
+
+    if len(data) > MAX_RECEIPT_BYTES:
+        raise LogInvalid(f"the kept answer has more than {MAX_RECEIPT_BYTES:,} bytes")
+    kept = Kept.decode(data)
+    if keys is None:
+        raise typer.BadParameter("an answer is checked with its issuer's keys.", param_hint="--jwks")
+    checked = kept.verify(keys=keys, policy=policy, now=datetime.now(UTC), issuer=issuer, audience=audience)
     if as_json:
         typer.echo(json.dumps(_plain(checked), indent=2))
     else:
@@ -114,11 +172,11 @@ def verify_file(
 
 
 def _read(file: Path) -> bytes:
-    from scoregate.proof.receipts import MAX_RECEIPT_BYTES
+    from scoregate.proof.personal_report import MAX_REPORT_BYTES
     from scoregate.tlog import files
 
     try:
-        return files.read(file, "the kept answer", MAX_RECEIPT_BYTES)
+        return files.read(file, "the file", MAX_REPORT_BYTES)
     except OSError as error:
         raise LogIncomplete(f"{file} can't be read: {error.strerror}") from error
 

@@ -30,6 +30,7 @@ _OPTIONS = {  # by the last name of a field: what the command line calls it
     **{"reason": "--reason", "subject": "--subject", "fingerprint": "FINGERPRINT"},
     **{"handle": "HANDLE", "consent_id": "CONSENT_ID"},
     **{"reference": "REFERENCE", "outcome": "--outcome"},
+    **{"since": "--since", "until": "--until", "start_index": "--from", "end_index": "--to"},
 }
 _REMEDIES = {  # where the catalogue's words are for a program that repeats its call
     "FIELD_INVALID": "Correct them and run the command again.",

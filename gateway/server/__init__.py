@@ -22,6 +22,7 @@ from gateway.doors.score import ScoreDoor
 from gateway.journey import record_model
 from gateway.ledger import LedgerUnavailable
 from gateway.pages import log, public
+from gateway.pages.bundles import Bundles
 from gateway.server import publishing, services
 from gateway.server.housekeeping import housekeep, keep_house, tick
 from gateway.server.listening import (
@@ -154,10 +155,11 @@ class Gateway:
         )
 
     def _serve_http(self, parts: Parts) -> None:
-        address = self._settings.listen.http
+        address, proofs = self._settings.listen.http, Proofs(parts.store)
+        bundles = Bundles(parts.store, proofs, services.new_passes(parts), clock=parts.clock)
         pages = public.application(
             parts.signer.jwks,
-            log.routes(Proofs(parts.store), partial(publishing.stated_policy, self._settings)),
+            log.routes(proofs, bundles, partial(publishing.stated_policy, self._settings)),
             is_serving=lambda: self._serving,
             metrics=address.host in {"127.0.0.1", "::1", "localhost"},
         )

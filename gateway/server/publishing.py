@@ -28,6 +28,12 @@ from scoregate.tlog.policy import Policy
 ACCOUNT_SECONDS = 5.0
 """A statement may take the longer, the more entries came meanwhile: some twenty milliseconds a thousand."""
 
+BUSY = 500
+"""Where more entries than this came since the last time, callers need the processor more than accounts do."""
+
+BESIDE_CALLERS = 1_000
+"""Entries that are brought in then; the rest waits for a calmer hour, or for whoever asks for a statement."""
+
 
 def keep_published(parts: Parts, closing: ExitStack) -> None:
     """Integrate and publish until ``closing`` closes, and once more then.
@@ -52,13 +58,22 @@ def keep_published(parts: Parts, closing: ExitStack) -> None:
     closing.callback(publisher.catch_up)  # what was answered last is not to wait for the next start
     publisher.begin()
     tick("tree", publisher.catch_up, closing, every=log.interval_ms / 1_000)
-    tick("accounts", partial(_account, parts.store), closing, every=ACCOUNT_SECONDS)
+    tick("accounts", _Accounting(store), closing, every=ACCOUNT_SECONDS)
 
 
-def _account(store: Store) -> None:
-    """Bring the partners' accounts up to what is published."""
-    with suppress(StoreUnavailable, EntryNotPublished):  # whoever asks for a statement does the rest
-        accounts.catch_up(store, Proofs(store).published().checkpoint.size)
+class _Accounting:
+    """Brings the partners' accounts up to what is published, at leisure."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._proofs = Proofs(store)
+        self._before = 0
+
+    def __call__(self) -> None:
+        with suppress(StoreUnavailable, EntryNotPublished):  # whoever asks for a statement does the rest
+            size = self._proofs.published().checkpoint.size
+            is_busy, self._before = size - self._before > BUSY, size
+            accounts.catch_up(self._store, size, most=BESIDE_CALLERS if is_busy else accounts.MOST)
 
 
 def _rename(parts: Parts) -> None:

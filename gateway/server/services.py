@@ -8,6 +8,7 @@ from typing import Any
 
 from consent.attest import Attester
 from gateway import pki
+from gateway.audit.bearer import Passes
 from gateway.audit.tree.proofs import Proofs
 from gateway.decisions import new_matcher
 from gateway.doors import (
@@ -16,6 +17,8 @@ from gateway.doors import (
     admin_operations,
     admin_partners,
     audit,
+    audit_bundles,
+    audit_report,
     consent,
     receipt,
     score,
@@ -86,6 +89,11 @@ def _proving(parts: Parts, messages: Any, *, own_entries: bool) -> Proving:
     return Proving(Proofs(parts.store), messages, own_entries=own_entries, soon=_soon(parts))
 
 
+def new_passes(parts: Parts) -> Passes:
+    """The tokens for entry bundles, which doors give out and pages read, each by the same secret."""
+    return Passes(parts.vault.derive("entries bearer"))
+
+
 def admin_services(parts: Parts, frame: Frame) -> Handlers:
     """What operators and compliance officers call."""
     settings, store, ledger, clock = parts.settings, parts.store, parts.ledger, parts.clock
@@ -96,6 +104,14 @@ def admin_services(parts: Parts, frame: Frame) -> Handlers:
         _proving(parts, audit_pb2, own_entries=False),
         cursor_secret=parts.vault.derive("audit cursor"),
         clock=clock,
+    )
+    reports = audit_report.ReportDoor(
+        store,
+        ledger,
+        parts.vault,
+        cursor_secret=parts.vault.derive("audit report cursor"),
+        clock=clock,
+        soon=timedelta(milliseconds=settings.log.interval_ms),
     )
     partners_door = admin_partners.PartnerAdminDoor(
         store,
@@ -116,6 +132,8 @@ def admin_services(parts: Parts, frame: Frame) -> Handlers:
     operations_door = admin_operations.OperationsAdminDoor(store, ledger, parts.signer, meters, parts.engine)
     return {
         **audit_door.service(frame),
+        **reports.service(frame),
+        **audit_bundles.BundlesDoor(ledger, new_passes(parts), clock=clock).service(frame),
         **partners_door.service(frame),
         **people_door.service(frame),
         **admin_disputes.DisputeDoor(store, ledger, parts.vault).service(frame),

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Self, TypeVar
 
 from scoregate.tlog import merkle
+from scoregate.tlog.checkpoint import Checkpoint
 from scoregate.tlog.faults import LogInvalid
 from scoregate.tlog.lines import MAX_NUMBER, read_base64, read_decimal, require_characters, write_base64
 from scoregate.tlog.note import MAX_NOTE_BYTES
@@ -114,7 +115,15 @@ class TlogProof:
             TlogProofInvalid: The leaf is not at this index of that tree.
         """
         judged = policy.judge(self.checkpoint)
-        checkpoint = judged.checkpoint
+        self.require_in(leaf_hash, judged.checkpoint)
+        return judged
+
+    def require_in(self, leaf_hash: bytes, checkpoint: Checkpoint) -> None:
+        """Return only if this leaf is in the tree of a checkpoint, which is this proof's own, judged before.
+
+        Raises:
+            TlogProofInvalid: It is not, at this index.
+        """
         try:
             merkle.verify_inclusion(leaf_hash, self.index, checkpoint.size, self.hashes, checkpoint.root)
         except merkle.ProofInvalid as error:
@@ -122,7 +131,6 @@ class TlogProof:
                 f"proof: {error}. It is not of this entry; ask again, and keep both as evidence",
                 index=self.index,
             ) from error
-        return judged
 
 
 def _characters(data: str | bytes, what: str) -> str:

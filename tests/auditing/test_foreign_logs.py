@@ -350,6 +350,113 @@ def test_a_redirect_is_followed_to_http_and_to_nothing_else(fruit: Site, tmp_pat
                 address.read("checkpoint", 100_000)
 
 
+# --- with a token
+
+TOKEN = "sge1_c2VjcmV0.c2VjcmV0"
+BEARER = f"Bearer {TOKEN}"
+
+
+def closing(path: str, handler: BaseHTTPRequestHandler) -> bool:
+    """Entries are for whoever shows the token, and nothing else may be told it."""
+    shown = handler.headers["Authorization"]
+    if path.startswith("tile/entries/"):
+        return shown != BEARER and answer(handler, 401, WWW_Authenticate="Bearer")
+    return shown is not None and answer(handler, 500)
+
+
+def plain(shown: str) -> str:
+    """What a box says, in one line."""
+    return " ".join(shown.replace("│", " ").split())
+
+
+@pytest.fixture
+def token_file(tmp_path: Path) -> Path:
+    file = tmp_path / "token"
+    file.write_text(f"{TOKEN}\n")
+    file.chmod(0o600)
+    return file
+
+
+def test_entries_that_are_for_few_are_read_with_a_token(fruit: Site, token_file: Path) -> None:
+    fruit.bend = closing
+    found = told(fruit.url)
+    assert (found["code"], "--token-file FILE" in found["message"]) == (INCOMPLETE, True)
+    found = told(fruit.url, "--token-file", str(token_file))
+    assert (found["code"], found["tree_size"]) == (OK, 700)
+    assert TOKEN not in json.dumps(found)
+    token_file.write_text("another")
+    found = told(fruit.url, "--token-file", str(token_file))
+    assert (found["code"], "get another: scoregate audit open" in found["message"]) == (INCOMPLETE, True)
+
+
+def test_a_token_is_told_to_nobody_to_whom_a_server_sends_on(fruit: Site) -> None:
+    shown: list[tuple[str, str | None]] = []
+
+    def bend(path: str, handler: BaseHTTPRequestHandler) -> bool:
+        shown.append((path, handler.headers["Authorization"]))
+        # "localhost" is another host than 127.0.0.1, and this very server.
+        elsewhere = fruit.url.replace("127.0.0.1", "localhost")
+        return path == "tile/entries/000" and answer(handler, 302, Location=f"{elsewhere}/tile/entries/001")
+
+    fruit.bend = bend
+    with Address(fruit.url, token=TOKEN, pause=lambda _: None) as address:
+        assert address.read("tile/entries/000", 100_000)
+    assert shown == [("tile/entries/000", BEARER), ("tile/entries/001", None)]
+
+
+@pytest.mark.parametrize(
+    ("url", "goes"),
+    [
+        ("https://log.example/log", True),
+        ("http://127.0.0.1:1/log", True),
+        ("http://[::1]:1/log", True),
+        ("http://localhost/log", True),
+        ("http://log.example/log", False),
+        ("http://10.0.0.1/log", False),
+        ("http://localhost.example/log", False),
+        ("http://127.0.0.1.example/log", False),
+    ],
+)
+def test_a_token_goes_by_https_or_to_this_machine(url: str, goes: bool) -> None:
+    Address(url).__exit__(None, None, None)
+    if goes:
+        Address(url, token=TOKEN).__exit__(None, None, None)
+    else:
+        with pytest.raises(ValueError, match="https alone"):
+            Address(url, token=TOKEN)
+
+
+def test_a_token_in_the_clear_is_not_told_to_a_proxy(fruit: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", fruit.url.removesuffix("/fruit"))  # it would have seen the request
+    closed = fruit.url.rpartition(":")[0] + ":9"
+    with Address(closed, token=TOKEN, pause=lambda _: None) as address, pytest.raises(LogIncomplete):
+        address.read("tile/entries/000", 100)
+    assert not fruit.asked
+    with Address(closed, pause=lambda _: None) as address:
+        address.read("tile/entries/000", 100)
+    assert fruit.asked  # the control arm: without a token, proxies are used
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"two words", b"x" * 5_000, b"\xff", b"a\nb\n", b"=x"])
+def test_a_file_that_holds_no_token_is_wrong_usage(fruit: Site, token_file: Path, content: bytes) -> None:
+    token_file.write_bytes(content)
+    ended = run(fruit.url, "--token-file", str(token_file))
+    assert (ended.exit_code, "holds no token" in plain(ended.stderr)) == (USAGE, True)
+
+
+def test_a_token_that_others_can_read_and_one_for_a_folder_are_wrong_usage(
+    fruit: Site, token_file: Path, tmp_path: Path
+) -> None:
+    ended = run(str(fruit.folder), "--token-file", str(token_file))
+    assert (ended.exit_code, "for an address" in plain(ended.stderr)) == (USAGE, True)
+    token_file.chmod(0o640)
+    ended = run(fruit.url, "--token-file", str(token_file))
+    assert (ended.exit_code, "chmod 600" in plain(ended.stderr)) == (USAGE, True)
+    ended = run(fruit.url, "--token-file", str(tmp_path / "none"))
+    assert ended.exit_code == USAGE
+    assert not fruit.asked
+
+
 def test_an_answer_over_its_limit_is_refused(fruit: Site) -> None:
     with Address(fruit.url) as address, pytest.raises(LogInvalid, match="has more than 9 bytes"):
         address.read("checkpoint", 9)

@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from gateway import pki
 from scoregate.admin.v1 import consent_admin_pb2, operations_admin_pb2, partner_admin_pb2
-from scoregate.audit.v1 import audit_pb2
+from scoregate.audit.v1 import audit_pb2, bundles_pb2, report_pb2
 from scoregate.partner.v1 import consent_pb2, receipt_pb2, score_pb2, types_pb2, usage_pb2
 from tests.journey.contract import BY_REQUEST
 from tests.world import CREDIT, RETURN_ADDRESS, Partner, contract, new_uuid, seconds, terms
@@ -95,6 +95,13 @@ def samples() -> dict[str, Message]:
         audit_pb2.GetCheckpointRequest(),
         audit_pb2.GetInclusionProofRequest(leaf_index=1),
         audit_pb2.GetConsistencyProofRequest(old_size=1),
+        report_pb2.GetSubjectAccessReportRequest(
+            subject="sample-1",
+            since=Timestamp(seconds=1_700_000_000),
+            until=Timestamp(seconds=1_700_000_001),
+            page_size=3,
+        ),
+        bundles_pb2.OpenEntriesRequest(start_index=1, end_index=2),
         partner_admin_pb2.AddPartnerRequest(
             partner=partner_admin_pb2.Partner(
                 partner_id=partner_id,

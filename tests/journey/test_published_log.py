@@ -211,15 +211,6 @@ def test_what_the_log_does_not_have_is_not_found(world: World, path: str) -> Non
     assert status == 404
 
 
-def test_entries_are_nobodys_over_http(world: World) -> None:
-    for path in ("tile/entries/000", "tile/entries/000.p/3", "tile/entries/rubbish"):
-        status, _, said = get(world, f"{PREFIX}/{path}")
-        assert (status, said) == (
-            403,
-            b"entries are for compliance, who pull them: scoregate audit pull DIR\n",
-        )
-
-
 # --- at the start
 
 

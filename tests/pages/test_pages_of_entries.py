@@ -12,8 +12,10 @@ import sqlalchemy as sa
 
 from gateway.pages.consumer import asked
 from gateway.store import open_store
-from scoregate.audit.v1 import leaf_pb2
+from scoregate.audit.v1 import leaf_pb2, report_pb2
 from scoregate.proof import leaf
+from scoregate.proof.personal import verify_receipt
+from scoregate.proof.personal_report import verify_report
 from scoregate.tlog import merkle
 from scoregate.tlog.policy import Policy
 from scoregate.tlog.proof import TlogProof
@@ -81,6 +83,47 @@ def test_each_entry_has_a_proof_that_stands_alone_once_it_is_published(own_place
     assert proof.index == answer.receipt.leaf_index
     proof.require(merkle.leaf_hash(answer.receipt.leaf), policy)
     assert browser.get(f"{path}/receipt.json").json()["proof"] == proof.encode()
+
+
+def test_what_a_person_downloads_holds_offline(own_place: Place) -> None:
+    world = own_place.world
+    acme = world.partner("acme")
+    consent = world.consent(acme, "uci-00001", mode="CONSENT_MODE_PERIODIC")
+    answers = [acme.score(consent) for _ in range(3)]
+    last = answers[-1].receipt.leaf_index
+    proof_of(acme, last)
+    browser, policy = own_place.browser("uci-00001"), Policy.of([vkey(world)])
+
+    receipt = verify_receipt(browser.get(f"/asked/{last}/receipt.json").json(), policy)
+    report = verify_report(browser.get("/asked/report.json").json(), policy)
+
+    assert (receipt.subject, receipt.told.score) == ("uci-00001", answers[-1].scored.score)
+    assert [each.leaf_index for each in report.entries] == [
+        *(answer.receipt.leaf_index for answer in reversed(answers)),
+        *(index for index in (each.leaf_index for each in report.entries) if index < last - 2),
+    ]
+    assert {each.legal_name for each in report.entries} == {"Acme Lending Ltd"}
+
+
+@pytest.mark.parametrize(
+    ("tag", "words"),
+    [
+        ("en", "A compliance officer drew up a report of who asked about you"),
+        ("zh-Hans", "一位合规人员制作了一份报告，列出谁查询过您"),
+    ],
+)
+def test_a_person_sees_that_an_officer_drew_a_report_of_them(own_place: Place, tag: str, words: str) -> None:
+    _, audit = own_place.world.officer()
+    audit.GetSubjectAccessReport(report_pb2.GetSubjectAccessReportRequest(subject="uci-00001"))
+    browser = own_place.browser("uci-00001", **{"accept-language": tag})
+    page = browser.get("/asked")
+    assert words in text_of(page)
+    index = re.findall(r'href="/asked/(\d+)"', page.text)[0]
+    for path in (f"/asked/{index}", "/asked/report"):
+        read = text_of(browser.get(path))
+        assert words in read
+        assert "SUBJECT_ACCESS_REPORT" not in read
+    assert words not in text_of(own_place.browser("uci-00002").get("/asked"))
 
 
 @pytest.mark.parametrize(

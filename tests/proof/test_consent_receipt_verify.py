@@ -30,7 +30,7 @@ from scoregate.words import CalendarUnit, ConsentMode, Disclosure, Purpose
 from tests.attestation.made_answers import KEY, attest, claims_for, score_request, signing_key
 from tests.attestation.made_receipts import ONCE, receipt
 from tests.sample_log import SampleLog
-from tests.signing import ORIGIN, signed
+from tests.signing import LATER_ORIGIN, ORIGIN, WITNESSES, log_vkey, signed, witness_vkey
 
 OK, USAGE, INVALID, DIVERGED, INCOMPLETE, ALTERED = 0, 2, 3, 4, 5, 6
 GRANTED, FROZEN, CONSUMED = 7, 21, 28  # where their entries lie
@@ -130,7 +130,8 @@ def test_it_holds_with_the_log_that_holds_its_events(case: Case) -> None:
 
 
 def test_json_is_the_receipt_and_what_was_found_of_it(case: Case) -> None:
-    for log, found in ((True, {"tree_size": 300}), (False, None)):
+    unsigned = {"tree_size": 300, "signed_by": None, "cosigned": None}
+    for log, found in ((True, unsigned), (False, None)):
         result = case.verify("-o", "json", log=log)
         assert json.loads(result.stdout) == {
             "result": "ok",
@@ -375,3 +376,43 @@ def test_the_sample_log_is_one_that_holds(case: Case) -> None:
     verified = CliRunner().invoke(app, ["log", "verify", str(case.folder)])
     assert verified.exit_code == OK
     assert merkle.leaf_hash(leaf.encode(case.sample.leaves[FROZEN])) == case.made.events[1].leaf_hash
+
+
+# --- who signed the log's checkpoint
+
+
+def test_whose_log_it_is_is_not_checked_without_its_key_and_that_is_said(case: Case) -> None:
+    result = case.verify()
+    assert result.exit_code == OK
+    assert "no signature of the log was checked" in result.stdout
+    assert "NOT CHECKED" in result.stdout
+    assert json.loads(case.verify("-o", "json").stdout)["log"]["signed_by"] is None
+
+
+def test_a_log_that_its_key_signed_is_told_with_its_witnesses(case: Case) -> None:
+    checkpoint = signed(case.sample.checkpoint(), WITNESSES)
+    (case.folder / "checkpoint").write_bytes(checkpoint)
+    keys = [f"--vkey={each}" for each in (log_vkey(), *map(witness_vkey, WITNESSES))]
+    result = case.verify(*keys)
+    assert (result.exit_code, "NOT CHECKED" in result.stdout) == (OK, False)
+    told = json.loads(case.verify(*keys, "-o", "json").stdout)["log"]
+    assert (told["signed_by"], set(told["cosigned"])) == (str(log_vkey()), set(WITNESSES))
+    (case.folder / "checkpoint").write_bytes(signed(case.sample.checkpoint(), WITNESSES[:1]))
+    assert case.verify(*keys).exit_code == INCOMPLETE
+
+
+def test_a_log_that_somebody_else_signed_is_refused(case: Case) -> None:
+    (case.folder / "checkpoint").write_bytes(signed(case.sample.checkpoint(), by=LATER_ORIGIN))
+    assert case.verify().exit_code == OK  # nobody looked
+    assert case.verify(f"--vkey={log_vkey()}").exit_code == INVALID
+
+
+def test_a_log_under_its_later_name_holds_with_the_keys_of_both(case: Case) -> None:
+    case.pull(origin=LATER_ORIGIN)
+    keys = [f"--vkey={log_vkey(each)}" for each in (ORIGIN, LATER_ORIGIN)]
+    assert case.verify(*keys).exit_code == OK
+    assert case.verify(keys[1]).exit_code == DIVERGED
+
+
+def test_a_logs_key_without_a_log_is_wrong_usage(case: Case) -> None:
+    assert case.verify(f"--vkey={log_vkey()}", log=False).exit_code == USAGE

@@ -5,11 +5,12 @@ Every proof ends in the published checkpoint, so that it can be verified with wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from sqlalchemy.engine import Connection
 
-from gateway.audit.log import read_entries
+from gateway.audit.log import read_entries, read_leaves
 from gateway.audit.tree.tables import Origin, read_origins, read_tile, read_tree, tiles_of
 from gateway.store import Store
 from scoregate.audit.v1 import leaf_pb2
@@ -18,7 +19,7 @@ from scoregate.tlog.checkpoint import Checkpoint
 from scoregate.tlog.merkle import HASH_BYTES
 from scoregate.tlog.note import Note
 from scoregate.tlog.proof import TlogProof
-from scoregate.tlog.tiles import TILE_HEIGHT, TILE_WIDTH
+from scoregate.tlog.tiles import BUNDLE_WIDTH, TILE_HEIGHT, TILE_WIDTH, encode_bundle
 from scoregate.values import value
 
 
@@ -117,6 +118,21 @@ class Proofs:
         proof = self.inclusion(index)
         return TlogProof(index, tuple(proof.hashes), proof.published.note).encode()
 
+    def together(self, indexes: Iterable[int], size: int) -> dict[int, list[bytes]]:
+        """Proofs of several entries in one tree of ``size`` entries, by index; those behind it are left out.
+
+        Raises:
+            StoreUnavailable: The database does not answer.
+        """
+        with self._store.reading() as connection:
+            read = tiles_of(connection)
+            once = lru_cache(maxsize=None)(lambda level, number: read(level, number, TILE_WIDTH))
+            return {
+                index: tree_tiles.inclusion(index, size, lambda level, number, _: once(level, number))
+                for index in indexes
+                if index < size
+            }
+
     def consistency(self, old_size: int) -> Proof:
         """The proof that the tree of ``old_size`` entries is the beginning of the published one.
 
@@ -163,12 +179,29 @@ class Proofs:
             StoreUnavailable: The database does not answer.
         """
         with self._store.reading() as connection:
-            size = _published(connection).checkpoint.size
-            if origin.ends is not None:
-                size = min(size, origin.ends)
+            size = _size_under(connection, origin)
             if number * TILE_WIDTH + width > size >> (TILE_HEIGHT * level):
                 return None
             return read_tile(connection, level, number)[: width * HASH_BYTES]
+
+    def bundle(self, origin: Origin, number: int, width: int) -> bytes | None:
+        """An entry bundle of the tree that was published under a name; None where it has none of this width.
+
+        Raises:
+            EntryNotPublished: Nothing is published yet.
+            StoreUnavailable: The database does not answer.
+        """
+        begin = number * BUNDLE_WIDTH
+        with self._store.reading() as connection:
+            if begin + width > _size_under(connection, origin):
+                return None
+            return encode_bundle(read_leaves(connection, begin, begin + width))
+
+
+def _size_under(connection: Connection, origin: Origin) -> int:
+    """How many entries are published under a name: a former name's stay what they were."""
+    size = _published(connection).checkpoint.size
+    return size if origin.ends is None else min(size, origin.ends)
 
 
 def _published(connection: Connection) -> Published:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -18,12 +17,13 @@ from starlette.routing import Route
 from consent.identity import Trait
 from gateway.audit.log import first_since, read_head
 from gateway.audit.persons import PersonEntry, PersonPage, entries_about, entry_about
-from gateway.audit.tree.proofs import EntryNotPublished, Proofs
+from gateway.audit.tree.proofs import EntryNotPublished, Proofs, Published
 from gateway.decisions import RELINQUISHED
 from gateway.pages.consumer.desk import CONSUMER, Missing, Visit
 from gateway.pages.consumer.frame import Frame, attached
-from scoregate.audit.v1 import leaf_pb2
-from scoregate.words import Purpose
+from scoregate.proof import personal, personal_report
+from scoregate.proof.digest import Json
+from scoregate.tlog.proof import TlogProof
 
 PAGE, REPORT_PAGE, CHUNK = 25, 100, 500
 FIRST_YEAR = 2020
@@ -88,17 +88,11 @@ class AskedPages:
     def _receipt(self, visit: Visit) -> Response:
         """Where the entry lies in the log, that it does, and what opens its commitment."""
         entry, log_origin = self._one(visit)
-        part = b"" if entry.part is None else entry.part.SerializeToString()
-        receipt: dict[str, str | int] = {
-            "log_origin": log_origin,
-            "leaf_index": entry.leaf_index,
-            "leaf": base64.b64encode(entry.data).decode(),
-            "private_part": base64.b64encode(part).decode(),
-            "blind": base64.b64encode(entry.blind).decode(),
-        }
+        proof = None
         with suppress(EntryNotPublished):  # of the last second: what there is is a receipt, too
-            receipt["proof"] = self._proofs.tlog_proof(entry.leaf_index)
-        text = json.dumps(receipt, indent=2) + "\n"
+            proof = TlogProof.decode(self._proofs.tlog_proof(entry.leaf_index))
+        shown = {"log_origin": log_origin, "leaf_index": entry.leaf_index, **_proving(entry, proof)}
+        text = json.dumps(shown, indent=2) + "\n"
         return _download(text.encode(), f"receipt-{entry.leaf_index}.json", "application/json")
 
     def _proof(self, visit: Visit) -> Response:
@@ -124,7 +118,8 @@ class AskedPages:
     def _report_json(self, visit: Visit) -> Response:
         subject, year = visit.subject, self._year(visit)
         # The first page is read before anything is sent: what can't be read at all is said on a page.
-        first, older = self._of_year(subject, year, None, CHUNK)
+        published = self._published()
+        first, older = self._lines(subject, year, None, published)
         head = {
             "year": year,
             "time_zone": self._zone.key,
@@ -137,17 +132,40 @@ class AskedPages:
             yield json.dumps(head)[:-1] + ', "entries": ['
             page, before, between = first, older, "\n"
             while True:
-                for entry in page:
-                    yield between + json.dumps(entry.plain())
+                for line in page:
+                    yield between + json.dumps(line)
                     between = ",\n"
                 if before is None:
                     break
-                page, before = self._of_year(subject, year, before, CHUNK)
+                page, before = self._lines(subject, year, before, published)
             yield "\n]}\n"
 
         return StreamingResponse(
             lines(), media_type="application/json", headers=attached(f"report-{year}.json")
         )
+
+    def _published(self) -> Published | None:
+        """The checkpoint that all proofs of a report end in; None: nothing is published yet."""
+        try:
+            return self._proofs.published()
+        except EntryNotPublished:
+            return None
+
+    def _lines(
+        self, subject: str, year: int, before: int | None, published: Published | None
+    ) -> tuple[list[dict[str, Json]], int | None]:
+        """A page of a year's entries as JSON has them, each with its proof where it is published."""
+        found, older = self._entries_of_year(subject, year, before, CHUNK)
+        size = published.checkpoint.size if published else 0
+        hashes = self._proofs.together((entry.leaf_index for entry in found), size)
+        lines = []
+        for entry in found:
+            proof = None
+            if published and entry.leaf_index in hashes:
+                path = tuple(hashes[entry.leaf_index])
+                proof = TlogProof(entry.leaf_index, path, published.note)
+            lines.append({**Told.of(entry).plain(), **_proving(entry, proof)})
+        return lines, older
 
     def _around(self, visit: Visit) -> dict[str, str]:
         """Whom a report is about, as their sign-in says; who makes it; and of which log."""
@@ -171,12 +189,18 @@ class AskedPages:
     def _of_year(
         self, subject: str, year: int, before: int | None, limit: int
     ) -> tuple[list[Told], int | None]:
-        """A page of a year's entries, the newest first, and where the next begins."""
+        """A page of a year's entries in words, the newest first, and where the next begins."""
+        found, older = self._entries_of_year(subject, year, before, limit)
+        return list(map(Told.of, found)), older
+
+    def _entries_of_year(
+        self, subject: str, year: int, before: int | None, limit: int
+    ) -> tuple[list[PersonEntry], int | None]:
         with self._desk.store.reading() as connection:
             first, behind = (self._first_of(connection, each) for each in (year, year + 1))
             end = behind if before is None else min(before, behind)
             page = self._page(connection, subject, end, limit)
-        found = [Told.of(entry) for entry in page.entries if entry.leaf_index >= first]
+        found = [entry for entry in page.entries if entry.leaf_index >= first]
         return found, page.before if len(found) == len(page.entries) else None
 
     def _first_of(self, connection: Connection, year: int) -> int:
@@ -203,21 +227,15 @@ class AskedPages:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """An entry in words: those of the contract, without their prefixes."""
+class Told(personal.Told):
+    """An entry as a page tells it."""
 
-    leaf_index: int
-    at: datetime
-    kind: str
-    partner_id: str
-    legal_name: str
-    purpose: Purpose | None
-    decision: str
-    reason: str
-    shown: str
-    score: int | None
-    consent_id: str
-    actor: str
+    named_today: str  # the partner's name, where the entry does not say what it was then
+
+    @classmethod
+    def of(cls, entry: PersonEntry) -> Told:
+        """What an entry says; what does not open says nothing."""
+        return cls.read(entry.leaf_index, entry.leaf, entry.part, named_today=entry.legal_name)
 
     @property
     def is_by_staff(self) -> bool:
@@ -232,7 +250,7 @@ class Told:
     @property
     def lender(self) -> str:
         """The name of whom it concerns besides the person; empty where that is nobody."""
-        return self.legal_name or self.partner_id
+        return self.legal_name or self.named_today or self.partner_id
 
     @property
     def by(self) -> str:
@@ -241,28 +259,15 @@ class Told:
             return "us"
         return "person" if self.kind in OF_THE_PERSON and not self.is_relinquished else "lender"
 
-    @classmethod
-    def of(cls, entry: PersonEntry) -> Told:
-        """What an entry says; what does not open says nothing."""
-        leaf, part = entry.leaf, entry.part or leaf_pb2.PrivatePart()
-        return cls(
-            leaf_index=entry.leaf_index,
-            at=entry.time,
-            kind=leaf_pb2.LeafKind.Name(leaf.kind).removeprefix("LEAF_KIND_"),
-            partner_id=leaf.partner_id,
-            legal_name=entry.legal_name,
-            purpose=Purpose.of(leaf.purpose) if leaf.purpose else None,
-            decision=leaf_pb2.Decision.Name(leaf.decision).removeprefix("DECISION_") if leaf.decision else "",
-            reason=leaf.reason,
-            shown=part.shown,
-            score=part.score if part.HasField("score") else None,
-            consent_id=part.consent_id,
-            actor=leaf.actor,
-        )
+    @property
+    def is_report(self) -> bool:
+        """Whether an officer drew a report of who asked."""
+        return self.kind == "OFFICER_READ" and self.reason.startswith(personal_report.REASON)
 
-    def plain(self) -> dict[str, object]:
-        """As the report has it."""
-        return {**asdict(self), "at": self.at.isoformat()}
+
+def _proving(entry: PersonEntry, proof: TlogProof | None) -> dict[str, str]:
+    part = b"" if entry.part is None else entry.part.SerializeToString()
+    return personal.proving(entry.data, part, entry.blind, proof)
 
 
 def _number(request: Request, name: str) -> int | None:

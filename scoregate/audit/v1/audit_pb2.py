@@ -22,35 +22,37 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from scoregate.audit.v1 import bundles_pb2 as scoregate_dot_audit_dot_v1_dot_bundles__pb2
+from scoregate.audit.v1 import report_pb2 as scoregate_dot_audit_dot_v1_dot_report__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1escoregate/audit/v1/audit.proto\x12\x12scoregate.audit.v1\"\x10\n\x0eGetHeadRequest\"K\n\x0fGetHeadResponse\x12\x12\n\nlog_origin\x18\x01 \x01(\t\x12\x11\n\ttree_size\x18\x02 \x01(\x04\x12\x11\n\troot_hash\x18\x03 \x01(\x0c\"c\n\x12ListEntriesRequest\x12\x13\n\x0bstart_index\x18\x01 \x01(\x04\x12\x11\n\ttree_size\x18\x02 \x01(\x04\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"S\n\x13ListEntriesResponse\x12\x13\n\x0b\x66irst_index\x18\x01 \x01(\x04\x12\x0e\n\x06leaves\x18\x02 \x03(\x0c\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"\x16\n\x14GetCheckpointRequest\"+\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\".\n\x18GetInclusionProofRequest\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\"S\n\x19GetInclusionProofResponse\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\x12\n\ncheckpoint\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\".\n\x1aGetConsistencyProofRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x04\"S\n\x1bGetConsistencyProofResponse\x12\x10\n\x08old_size\x18\x01 \x01(\x04\x12\x12\n\ncheckpoint\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\x32\x92\x04\n\x0c\x41uditService\x12R\n\x07GetHead\x12\".scoregate.audit.v1.GetHeadRequest\x1a#.scoregate.audit.v1.GetHeadResponse\x12^\n\x0bListEntries\x12&.scoregate.audit.v1.ListEntriesRequest\x1a\'.scoregate.audit.v1.ListEntriesResponse\x12\x64\n\rGetCheckpoint\x12(.scoregate.audit.v1.GetCheckpointRequest\x1a).scoregate.audit.v1.GetCheckpointResponse\x12p\n\x11GetInclusionProof\x12,.scoregate.audit.v1.GetInclusionProofRequest\x1a-.scoregate.audit.v1.GetInclusionProofResponse\x12v\n\x13GetConsistencyProof\x12..scoregate.audit.v1.GetConsistencyProofRequest\x1a/.scoregate.audit.v1.GetConsistencyProofResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1escoregate/audit/v1/audit.proto\x12\x12scoregate.audit.v1\x1a scoregate/audit/v1/bundles.proto\x1a\x1fscoregate/audit/v1/report.proto\"\x10\n\x0eGetHeadRequest\"K\n\x0fGetHeadResponse\x12\x12\n\nlog_origin\x18\x01 \x01(\t\x12\x11\n\ttree_size\x18\x02 \x01(\x04\x12\x11\n\troot_hash\x18\x03 \x01(\x0c\"c\n\x12ListEntriesRequest\x12\x13\n\x0bstart_index\x18\x01 \x01(\x04\x12\x11\n\ttree_size\x18\x02 \x01(\x04\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"S\n\x13ListEntriesResponse\x12\x13\n\x0b\x66irst_index\x18\x01 \x01(\x04\x12\x0e\n\x06leaves\x18\x02 \x03(\x0c\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"\x16\n\x14GetCheckpointRequest\"+\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\".\n\x18GetInclusionProofRequest\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\"S\n\x19GetInclusionProofResponse\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\x12\n\ncheckpoint\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\".\n\x1aGetConsistencyProofRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x04\"S\n\x1bGetConsistencyProofResponse\x12\x10\n\x08old_size\x18\x01 \x01(\x04\x12\x12\n\ncheckpoint\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\x32\xf3\x05\n\x0c\x41uditService\x12R\n\x07GetHead\x12\".scoregate.audit.v1.GetHeadRequest\x1a#.scoregate.audit.v1.GetHeadResponse\x12^\n\x0bListEntries\x12&.scoregate.audit.v1.ListEntriesRequest\x1a\'.scoregate.audit.v1.ListEntriesResponse\x12\x64\n\rGetCheckpoint\x12(.scoregate.audit.v1.GetCheckpointRequest\x1a).scoregate.audit.v1.GetCheckpointResponse\x12p\n\x11GetInclusionProof\x12,.scoregate.audit.v1.GetInclusionProofRequest\x1a-.scoregate.audit.v1.GetInclusionProofResponse\x12v\n\x13GetConsistencyProof\x12..scoregate.audit.v1.GetConsistencyProofRequest\x1a/.scoregate.audit.v1.GetConsistencyProofResponse\x12\x7f\n\x16GetSubjectAccessReport\x12\x31.scoregate.audit.v1.GetSubjectAccessReportRequest\x1a\x32.scoregate.audit.v1.GetSubjectAccessReportResponse\x12^\n\x0bOpenEntries\x12&.scoregate.audit.v1.OpenEntriesRequest\x1a\'.scoregate.audit.v1.OpenEntriesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'scoregate.audit.v1.audit_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETHEADREQUEST']._serialized_start=54
-  _globals['_GETHEADREQUEST']._serialized_end=70
-  _globals['_GETHEADRESPONSE']._serialized_start=72
-  _globals['_GETHEADRESPONSE']._serialized_end=147
-  _globals['_LISTENTRIESREQUEST']._serialized_start=149
-  _globals['_LISTENTRIESREQUEST']._serialized_end=248
-  _globals['_LISTENTRIESRESPONSE']._serialized_start=250
-  _globals['_LISTENTRIESRESPONSE']._serialized_end=333
-  _globals['_GETCHECKPOINTREQUEST']._serialized_start=335
-  _globals['_GETCHECKPOINTREQUEST']._serialized_end=357
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=359
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=402
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=404
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=450
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=452
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=535
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=537
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=583
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=585
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=668
-  _globals['_AUDITSERVICE']._serialized_start=671
-  _globals['_AUDITSERVICE']._serialized_end=1201
+  _globals['_GETHEADREQUEST']._serialized_start=121
+  _globals['_GETHEADREQUEST']._serialized_end=137
+  _globals['_GETHEADRESPONSE']._serialized_start=139
+  _globals['_GETHEADRESPONSE']._serialized_end=214
+  _globals['_LISTENTRIESREQUEST']._serialized_start=216
+  _globals['_LISTENTRIESREQUEST']._serialized_end=315
+  _globals['_LISTENTRIESRESPONSE']._serialized_start=317
+  _globals['_LISTENTRIESRESPONSE']._serialized_end=400
+  _globals['_GETCHECKPOINTREQUEST']._serialized_start=402
+  _globals['_GETCHECKPOINTREQUEST']._serialized_end=424
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=426
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=469
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=471
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=517
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=519
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=602
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=604
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=650
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=652
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=735
+  _globals['_AUDITSERVICE']._serialized_start=738
+  _globals['_AUDITSERVICE']._serialized_end=1493
 # @@protoc_insertion_point(module_scope)

@@ -1,3 +1,5 @@
+from scoregate.audit.v1 import bundles_pb2 as _bundles_pb2
+from scoregate.audit.v1 import report_pb2 as _report_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message

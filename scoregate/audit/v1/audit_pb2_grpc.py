@@ -4,6 +4,8 @@ import grpc
 import warnings
 
 from scoregate.audit.v1 import audit_pb2 as scoregate_dot_audit_dot_v1_dot_audit__pb2
+from scoregate.audit.v1 import bundles_pb2 as scoregate_dot_audit_dot_v1_dot_bundles__pb2
+from scoregate.audit.v1 import report_pb2 as scoregate_dot_audit_dot_v1_dot_report__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -60,6 +62,16 @@ class AuditServiceStub:
                 request_serializer=scoregate_dot_audit_dot_v1_dot_audit__pb2.GetConsistencyProofRequest.SerializeToString,
                 response_deserializer=scoregate_dot_audit_dot_v1_dot_audit__pb2.GetConsistencyProofResponse.FromString,
                 _registered_method=True)
+        self.GetSubjectAccessReport = channel.unary_unary(
+                '/scoregate.audit.v1.AuditService/GetSubjectAccessReport',
+                request_serializer=scoregate_dot_audit_dot_v1_dot_report__pb2.GetSubjectAccessReportRequest.SerializeToString,
+                response_deserializer=scoregate_dot_audit_dot_v1_dot_report__pb2.GetSubjectAccessReportResponse.FromString,
+                _registered_method=True)
+        self.OpenEntries = channel.unary_unary(
+                '/scoregate.audit.v1.AuditService/OpenEntries',
+                request_serializer=scoregate_dot_audit_dot_v1_dot_bundles__pb2.OpenEntriesRequest.SerializeToString,
+                response_deserializer=scoregate_dot_audit_dot_v1_dot_bundles__pb2.OpenEntriesResponse.FromString,
+                _registered_method=True)
 
 
 class AuditServiceServicer:
@@ -103,6 +115,25 @@ class AuditServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetSubjectAccessReport(self, request, context):
+        """Returns everything that the log holds about one person in a period, each entry opened and proved.
+
+        Opening a report is an entry itself, which the person sees: it names them under their own key. It is part
+        of the report, so the next page is ENTRY_NOT_PUBLISHED until a checkpoint covers it, within a second or two.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OpenEntries(self, request, context):
+        """Returns a token that opens entry bundles (C2SP tlog-tiles) of the published log over HTTP, for an hour.
+
+        Asking for it is the entry; reading what it opens leaves no other.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AuditServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -130,6 +161,16 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.GetConsistencyProof,
                     request_deserializer=scoregate_dot_audit_dot_v1_dot_audit__pb2.GetConsistencyProofRequest.FromString,
                     response_serializer=scoregate_dot_audit_dot_v1_dot_audit__pb2.GetConsistencyProofResponse.SerializeToString,
+            ),
+            'GetSubjectAccessReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSubjectAccessReport,
+                    request_deserializer=scoregate_dot_audit_dot_v1_dot_report__pb2.GetSubjectAccessReportRequest.FromString,
+                    response_serializer=scoregate_dot_audit_dot_v1_dot_report__pb2.GetSubjectAccessReportResponse.SerializeToString,
+            ),
+            'OpenEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.OpenEntries,
+                    request_deserializer=scoregate_dot_audit_dot_v1_dot_bundles__pb2.OpenEntriesRequest.FromString,
+                    response_serializer=scoregate_dot_audit_dot_v1_dot_bundles__pb2.OpenEntriesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -268,6 +309,60 @@ class AuditService:
             '/scoregate.audit.v1.AuditService/GetConsistencyProof',
             scoregate_dot_audit_dot_v1_dot_audit__pb2.GetConsistencyProofRequest.SerializeToString,
             scoregate_dot_audit_dot_v1_dot_audit__pb2.GetConsistencyProofResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSubjectAccessReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scoregate.audit.v1.AuditService/GetSubjectAccessReport',
+            scoregate_dot_audit_dot_v1_dot_report__pb2.GetSubjectAccessReportRequest.SerializeToString,
+            scoregate_dot_audit_dot_v1_dot_report__pb2.GetSubjectAccessReportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OpenEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scoregate.audit.v1.AuditService/OpenEntries',
+            scoregate_dot_audit_dot_v1_dot_bundles__pb2.OpenEntriesRequest.SerializeToString,
+            scoregate_dot_audit_dot_v1_dot_bundles__pb2.OpenEntriesResponse.FromString,
             options,
             channel_credentials,
             insecure,
