@@ -134,7 +134,7 @@ class ReportDoor:
             until = asked.ends(opening.time)
             found, before = self._entries(connection, asked, until, position.before, size)
         shown = [opening, *found] if published else found
-        hashes = self._proofs.together((each.leaf_index for each in shown), position.tree_size)
+        hashes = self._proofs.inclusions((each.leaf_index for each in shown), position.tree_size)
         page = report_pb2.GetSubjectAccessReportResponse(
             since=timestamp(asked.since),
             until=timestamp(until),

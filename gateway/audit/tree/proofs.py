@@ -118,7 +118,7 @@ class Proofs:
         proof = self.inclusion(index)
         return TlogProof(index, tuple(proof.hashes), proof.published.note).encode()
 
-    def together(self, indexes: Iterable[int], size: int) -> dict[int, list[bytes]]:
+    def inclusions(self, indexes: Iterable[int], size: int) -> dict[int, list[bytes]]:
         """Proofs of several entries in one tree of ``size`` entries, by index; those behind it are left out.
 
         Raises:

@@ -157,7 +157,7 @@ class AskedPages:
         """A page of a year's entries as JSON has them, each with its proof where it is published."""
         found, older = self._entries_of_year(subject, year, before, CHUNK)
         size = published.checkpoint.size if published else 0
-        hashes = self._proofs.together((entry.leaf_index for entry in found), size)
+        hashes = self._proofs.inclusions((entry.leaf_index for entry in found), size)
         lines = []
         for entry in found:
             proof = None
