@@ -229,7 +229,8 @@ def test_a_gateway_does_not_start_over_a_restored_older_database(own_world: Worl
     checkpoint.unlink()
     with pytest.raises(SettingsInvalid, match=r"log\.checkpoint: .* is missing"):
         Gateway.start(own_world.settings, Seams())
-    checkpoint.write_bytes(note.replace(b"1", b"2", 1))
+    origin, size, rest = note.split(b"\n", 2)
+    checkpoint.write_bytes(b"\n".join([origin, size + b"0", rest]))
     with pytest.raises(SettingsInvalid, match=r"log\.checkpoint: .* holds no checkpoint"):
         Gateway.start(own_world.settings, Seams())
     checkpoint.write_bytes(note)
