@@ -181,6 +181,7 @@ WORDS = frozenset(
             "csr_pem",
             "reason",
             "outcome",
+            "month",
         ),
         *("return_address", "return_addresses", "return_state", "name", "document_number", "phone"),
     }
