@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.cli import app
+from scoregate.proof import leaf
 from scoregate.proof.personal import read_members, verify_receipt
 from scoregate.proof.personal_report import METHOD, period_reason, verify_report
 from scoregate.tlog.faults import LogDiverged, LogIncomplete, LogInvalid
@@ -235,6 +236,52 @@ def test_an_entry_that_is_not_of_this_report_is_found(how: str) -> None:
     verify_report(log.report(opening, own), POLICY)
     with pytest.raises(LogInvalid):
         verify_report(log.report(opening, ENTRIES[how]), POLICY)
+
+
+def test_an_entry_of_the_first_instant_is_in_the_period() -> None:
+    log = PersonalLog()
+    first = log.add(SINCE, leaf_pb2.PrivatePart(subject=ANN), kind=leaf_pb2.LEAF_KIND_SELF_INQUIRY)
+    fields = {"kind": leaf_pb2.LEAF_KIND_OFFICER_READ, "partner_id": "officer", "partner_sequence": 1}
+    said = {"method": METHOD, "reason": period_reason(SINCE, UNTIL)}
+    opening = log.add(OPENED, leaf_pb2.PrivatePart(subject=ANN), **fields, **said)
+    assert [each.at for each in verify_report(log.report(opening, [first]), POLICY).entries] == [SINCE]
+
+
+def test_what_is_equal_and_of_another_kind_is_another() -> None:
+    log, _, _ = told_log()
+    part = leaf_pb2.PrivatePart(subject=ANN, score=1)
+    index = log.add(OPENED, part, kind=leaf_pb2.LEAF_KIND_SELF_INQUIRY)
+    year = log.year([index])
+    verify_report(year, POLICY)
+    with pytest.raises(LogInvalid, match="score"):
+        verify_report(changed(year, "entries", 0, "score", to=True), POLICY)
+
+
+def test_a_proof_has_no_line_that_nothing_vouches_for() -> None:
+    proof = TlogProof.decode(RECEIPT["proof"])
+    more = TlogProof(proof.index, proof.hashes, proof.checkpoint, b"more")
+    with pytest.raises(LogInvalid, match="extra"):
+        verify_receipt(changed(RECEIPT, "proof", to=more.encode()), POLICY)
+
+
+def test_an_entry_about_nobody_is_nobodys() -> None:
+    bare = leaf.decode(LOG.leaves[OWN[1]])
+    bare.commitment = b""
+    nothing = {"leaf": b64encode(leaf.encode(bare)).decode(), "private_part": "", "blind": ""}
+    with pytest.raises(LogInvalid, match="commits to nobody"):
+        verify_receipt(RECEIPT | nothing, POLICY)
+
+
+@pytest.mark.parametrize("index", ["3", None, True, -1])
+def test_an_index_that_is_none_is_found_without_a_proof_too(index: object) -> None:
+    early = {name: value for name, value in RECEIPT.items() if name != "proof"}
+    with pytest.raises(LogInvalid, match="leaf_index"):
+        verify_receipt(early | {"leaf_index": index}, POLICY)
+
+
+def test_a_receipt_that_can_not_be_opened_any_more_is_incomplete() -> None:
+    with pytest.raises(LogIncomplete, match="private part"):
+        verify_receipt(RECEIPT | {"private_part": "", "blind": ""}, POLICY)
 
 
 def test_all_of_a_report_ends_in_one_checkpoint() -> None:

@@ -14,6 +14,8 @@ from scoregate.auditing.recompute import verify
 from scoregate.errors import VerificationFailed
 from scoregate.proof import leaf
 from scoregate.proof.kept import Kept
+from scoregate.proof.personal import read_members, verify_receipt
+from scoregate.proof.personal_report import is_report, verify_report
 from scoregate.proof.receipts import parse_receipt
 from scoregate.tlog import merkle
 from scoregate.tlog.checkpoint import Checkpoint
@@ -25,6 +27,7 @@ from scoregate.tlog.sources import CHECKPOINT, Folder
 from scoregate.tlog.tiles import BundleInvalid, bundle_path, decode_bundle, encode_bundle, tile_path
 from tests.attestation.made_answers import KEYS, NOW, threshold_request
 from tests.client.scripted_log import kept
+from tests.proof.made_reports import told_log
 from tests.prove.fuzzers.mutation import change_json, message_of
 from tests.prove.fuzzers.target import Place, Take, Target, anywhere, each_of, refusing, require_same
 from tests.sample_log import VECTORS, SampleLog
@@ -115,6 +118,29 @@ def take_kept_at_its_word(data: bytes) -> None:
 def kept_seeds() -> Iterable[bytes]:
     yield json.dumps(kept()).encode()
     yield json.dumps(kept(threshold_request())).encode()
+
+
+# --- what a person downloads, or has from an officer
+
+
+def take_personal(data: bytes) -> None:
+    """A file that holds, or one that is refused: a receipt, a year's report, or an officer's."""
+    members = read_members(data, "the file")
+    (verify_report if is_report(members) else verify_receipt)(members, POLICY)
+
+
+def take_personal_at_its_word(data: bytes) -> None:
+    """The guard that is off: each member is looked at before it is used."""
+    members = read_members(data, "the file")
+    for line in members.get("entries", ()):  # type: ignore[union-attr]
+        b64decode(line["leaf"])
+    leaf_pb2.Leaf.FromString(b64decode(members["leaf"]))  # type: ignore[arg-type]
+
+
+def personal_seeds() -> Iterable[bytes]:
+    log, opening, own = told_log()
+    for members in (log.receipt(own[0]), log.year(own), log.report(opening, own)):
+        yield json.dumps(members).encode()
 
 
 # --- a receipt
@@ -285,6 +311,16 @@ TARGETS = (
         share=30,
         change=change_json,
         words=JSON_WORDS,
+    ),
+    Target(
+        "personal",
+        ROOM,
+        anywhere(refusing(take_personal, LogError)),
+        anywhere(refusing(take_personal_at_its_word, LogError)),
+        personal_seeds,
+        share=20,
+        change=change_json,
+        words=(*JSON_WORDS, "entries", "opening", "private_part", "blind", "proof", "year", "time_zone"),
     ),
     Target(
         "receipt",
