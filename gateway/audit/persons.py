@@ -183,7 +183,7 @@ def entry_about(connection: Connection, vault: Vault, subject: str, leaf_index: 
 
 def _key(connection: Connection, vault: Vault, subject: str) -> DataKey | None:
     owner = owner_subject(subject)
-    return vault.keys(connection, [owner]).get(owner)
+    return vault.fresh(connection, [owner]).get(owner)
 
 
 def _opened(connection: Connection, key: DataKey, indexes: Collection[int]) -> tuple[PersonEntry, ...]:

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 
 import typer
 
+from gateway.cli import erasure  # noqa: F401  # adds its commands to the next
 from gateway.cli.audit import app as audit_app
 from gateway.cli.consent import app as consent_app
 from gateway.cli.dispute import app as dispute_app

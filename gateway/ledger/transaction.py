@@ -21,6 +21,7 @@ class Transaction:
         self.connection = connection
         self.vault = vault
         self.head: Head = lock_head(connection)
+        vault.follow(self.head.erasures, self.head.master_version)
         self._sequences: dict[str, int] = {}  # each partner's last number
         self._numbered: set[str] = set()  # those whose number moved
         self._writings: list[Writing] = []

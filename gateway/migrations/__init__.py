@@ -19,6 +19,7 @@ from sqlalchemy.engine import Connection
 import consent.keyring  # noqa: F401
 import gateway.audit.log
 import gateway.audit.persons
+import gateway.audit.redaction
 import gateway.audit.tree.tables
 import gateway.ledger.answers
 import gateway.pages.consumer.signin.sessions

@@ -17,6 +17,7 @@ from gateway.doors import (
     admin_partners,
     audit,
     consent,
+    erasure,
     receipt,
     score,
     usage,
@@ -85,6 +86,7 @@ def admin_services(parts: Parts, frame: Frame) -> Handlers:
         cursor_secret=parts.vault.derive("audit cursor"),
         clock=clock,
     )
+    erasure_door = erasure.ErasureDoor(store, ledger, parts.vault, settings.retention, clock=ledger.now)
     partners_door = admin_partners.PartnerAdminDoor(
         store,
         ledger,
@@ -101,9 +103,12 @@ def admin_services(parts: Parts, frame: Frame) -> Handlers:
         store, ledger, parts.pairwise, pages_url=settings.pages.url, clock=ledger.now
     )
     meters = usage.UsageDoor(store, parts.gate, clock=ledger.now)
-    operations_door = admin_operations.OperationsAdminDoor(store, ledger, parts.signer, meters, parts.engine)
+    operations_door = admin_operations.OperationsAdminDoor(
+        store, ledger, parts.signer, parts.masters, meters, parts.engine
+    )
     return {
         **audit_door.service(frame),
+        **erasure_door.service(frame),
         **partners_door.service(frame),
         **people_door.service(frame),
         **admin_disputes.DisputeDoor(store, ledger, parts.vault).service(frame),

@@ -22,35 +22,56 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from scoregate.options.v1 import options_pb2 as scoregate_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1escoregate/audit/v1/audit.proto\x12\x12scoregate.audit.v1\"\x10\n\x0eGetHeadRequest\"K\n\x0fGetHeadResponse\x12\x12\n\nlog_origin\x18\x01 \x01(\t\x12\x11\n\ttree_size\x18\x02 \x01(\x04\x12\x11\n\troot_hash\x18\x03 \x01(\x0c\"c\n\x12ListEntriesRequest\x12\x13\n\x0bstart_index\x18\x01 \x01(\x04\x12\x11\n\ttree_size\x18\x02 \x01(\x04\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"S\n\x13ListEntriesResponse\x12\x13\n\x0b\x66irst_index\x18\x01 \x01(\x04\x12\x0e\n\x06leaves\x18\x02 \x03(\x0c\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"\x16\n\x14GetCheckpointRequest\"+\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\".\n\x18GetInclusionProofRequest\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\"S\n\x19GetInclusionProofResponse\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\x12\n\ncheckpoint\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\".\n\x1aGetConsistencyProofRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x04\"S\n\x1bGetConsistencyProofResponse\x12\x10\n\x08old_size\x18\x01 \x01(\x04\x12\x12\n\ncheckpoint\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\x32\x92\x04\n\x0c\x41uditService\x12R\n\x07GetHead\x12\".scoregate.audit.v1.GetHeadRequest\x1a#.scoregate.audit.v1.GetHeadResponse\x12^\n\x0bListEntries\x12&.scoregate.audit.v1.ListEntriesRequest\x1a\'.scoregate.audit.v1.ListEntriesResponse\x12\x64\n\rGetCheckpoint\x12(.scoregate.audit.v1.GetCheckpointRequest\x1a).scoregate.audit.v1.GetCheckpointResponse\x12p\n\x11GetInclusionProof\x12,.scoregate.audit.v1.GetInclusionProofRequest\x1a-.scoregate.audit.v1.GetInclusionProofResponse\x12v\n\x13GetConsistencyProof\x12..scoregate.audit.v1.GetConsistencyProofRequest\x1a/.scoregate.audit.v1.GetConsistencyProofResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1escoregate/audit/v1/audit.proto\x12\x12scoregate.audit.v1\x1a\"scoregate/options/v1/options.proto\"\x10\n\x0eGetHeadRequest\"K\n\x0fGetHeadResponse\x12\x12\n\nlog_origin\x18\x01 \x01(\t\x12\x11\n\ttree_size\x18\x02 \x01(\x04\x12\x11\n\troot_hash\x18\x03 \x01(\x0c\"c\n\x12ListEntriesRequest\x12\x13\n\x0bstart_index\x18\x01 \x01(\x04\x12\x11\n\ttree_size\x18\x02 \x01(\x04\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"S\n\x13ListEntriesResponse\x12\x13\n\x0b\x66irst_index\x18\x01 \x01(\x04\x12\x0e\n\x06leaves\x18\x02 \x03(\x0c\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"\x16\n\x14GetCheckpointRequest\"+\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\".\n\x18GetInclusionProofRequest\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\"S\n\x19GetInclusionProofResponse\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\x12\n\ncheckpoint\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\".\n\x1aGetConsistencyProofRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x04\"S\n\x1bGetConsistencyProofResponse\x12\x10\n\x08old_size\x18\x01 \x01(\x04\x12\x12\n\ncheckpoint\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\".\n\x15PreviewErasureRequest\x12\x15\n\x07subject\x18\x01 \x01(\tB\x04\x88\xe7\x18\x01\"\xa9\x01\n\x16PreviewErasureResponse\x12\x0f\n\x07\x65ntries\x18\x01 \x01(\x04\x12\x15\n\ropen_consents\x18\x02 \x01(\r\x12\x16\n\x0e\x65nded_consents\x18\x03 \x01(\r\x12\r\n\x05\x63\x65lls\x18\x04 \x01(\r\x12\x15\n\ropen_disputes\x18\x05 \x01(\r\x12\x19\n\x11resolved_disputes\x18\x06 \x01(\r\x12\x0e\n\x06\x66rozen\x18\x07 \x01(\x08\"k\n\x13\x45raseSubjectRequest\x12\x15\n\x07subject\x18\x01 \x01(\tB\x04\x88\xe7\x18\x01\x12-\n\x05\x62\x61sis\x18\x02 \x01(\x0e\x32\x1e.scoregate.audit.v1.LegalBasis\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x87\x01\n\x14\x45raseSubjectResponse\x12\x0f\n\x07\x65ntries\x18\x01 \x01(\x04\x12\x18\n\x10revoked_consents\x18\x02 \x01(\r\x12\x11\n\trows_left\x18\x03 \x01(\x04\x12\x18\n\x10\x66irst_leaf_index\x18\x04 \x01(\x04\x12\x17\n\x0flast_leaf_index\x18\x05 \x01(\x04\"\x15\n\x13GetRetentionRequest\"E\n\tRetention\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ys\x18\x02 \x01(\r\x12\x0b\n\x03\x64ue\x18\x03 \x01(\x04\x12\x0c\n\x04held\x18\x04 \x01(\x04\"^\n\x14GetRetentionResponse\x12\x31\n\nretentions\x18\x01 \x03(\x0b\x32\x1d.scoregate.audit.v1.Retention\x12\x13\n\x0b\x62\x61\x63kup_days\x18\x02 \x01(\r*\xa9\x02\n\nLegalBasis\x12\x1b\n\x17LEGAL_BASIS_UNSPECIFIED\x10\x00\x12\x1f\n\x1bLEGAL_BASIS_GDPR_ART_17_1_A\x10\x01\x12\x1f\n\x1bLEGAL_BASIS_GDPR_ART_17_1_B\x10\x02\x12\x1f\n\x1bLEGAL_BASIS_GDPR_ART_17_1_C\x10\x03\x12\x1f\n\x1bLEGAL_BASIS_GDPR_ART_17_1_D\x10\x04\x12\x1f\n\x1bLEGAL_BASIS_GDPR_ART_17_1_E\x10\x05\x12\x1b\n\x17LEGAL_BASIS_PIPL_ART_47\x10\x06\x12\x1b\n\x17LEGAL_BASIS_COURT_ORDER\x10\x07\x12\x1f\n\x1bLEGAL_BASIS_RETENTION_ENDED\x10\x08\x32\xc1\x06\n\x0c\x41uditService\x12R\n\x07GetHead\x12\".scoregate.audit.v1.GetHeadRequest\x1a#.scoregate.audit.v1.GetHeadResponse\x12^\n\x0bListEntries\x12&.scoregate.audit.v1.ListEntriesRequest\x1a\'.scoregate.audit.v1.ListEntriesResponse\x12\x64\n\rGetCheckpoint\x12(.scoregate.audit.v1.GetCheckpointRequest\x1a).scoregate.audit.v1.GetCheckpointResponse\x12p\n\x11GetInclusionProof\x12,.scoregate.audit.v1.GetInclusionProofRequest\x1a-.scoregate.audit.v1.GetInclusionProofResponse\x12v\n\x13GetConsistencyProof\x12..scoregate.audit.v1.GetConsistencyProofRequest\x1a/.scoregate.audit.v1.GetConsistencyProofResponse\x12g\n\x0ePreviewErasure\x12).scoregate.audit.v1.PreviewErasureRequest\x1a*.scoregate.audit.v1.PreviewErasureResponse\x12\x61\n\x0c\x45raseSubject\x12\'.scoregate.audit.v1.EraseSubjectRequest\x1a(.scoregate.audit.v1.EraseSubjectResponse\x12\x61\n\x0cGetRetention\x12\'.scoregate.audit.v1.GetRetentionRequest\x1a(.scoregate.audit.v1.GetRetentionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'scoregate.audit.v1.audit_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETHEADREQUEST']._serialized_start=54
-  _globals['_GETHEADREQUEST']._serialized_end=70
-  _globals['_GETHEADRESPONSE']._serialized_start=72
-  _globals['_GETHEADRESPONSE']._serialized_end=147
-  _globals['_LISTENTRIESREQUEST']._serialized_start=149
-  _globals['_LISTENTRIESREQUEST']._serialized_end=248
-  _globals['_LISTENTRIESRESPONSE']._serialized_start=250
-  _globals['_LISTENTRIESRESPONSE']._serialized_end=333
-  _globals['_GETCHECKPOINTREQUEST']._serialized_start=335
-  _globals['_GETCHECKPOINTREQUEST']._serialized_end=357
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=359
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=402
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=404
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=450
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=452
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=535
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=537
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=583
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=585
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=668
-  _globals['_AUDITSERVICE']._serialized_start=671
-  _globals['_AUDITSERVICE']._serialized_end=1201
+  _globals['_PREVIEWERASUREREQUEST'].fields_by_name['subject']._loaded_options = None
+  _globals['_PREVIEWERASUREREQUEST'].fields_by_name['subject']._serialized_options = b'\210\347\030\001'
+  _globals['_ERASESUBJECTREQUEST'].fields_by_name['subject']._loaded_options = None
+  _globals['_ERASESUBJECTREQUEST'].fields_by_name['subject']._serialized_options = b'\210\347\030\001'
+  _globals['_LEGALBASIS']._serialized_start=1364
+  _globals['_LEGALBASIS']._serialized_end=1661
+  _globals['_GETHEADREQUEST']._serialized_start=90
+  _globals['_GETHEADREQUEST']._serialized_end=106
+  _globals['_GETHEADRESPONSE']._serialized_start=108
+  _globals['_GETHEADRESPONSE']._serialized_end=183
+  _globals['_LISTENTRIESREQUEST']._serialized_start=185
+  _globals['_LISTENTRIESREQUEST']._serialized_end=284
+  _globals['_LISTENTRIESRESPONSE']._serialized_start=286
+  _globals['_LISTENTRIESRESPONSE']._serialized_end=369
+  _globals['_GETCHECKPOINTREQUEST']._serialized_start=371
+  _globals['_GETCHECKPOINTREQUEST']._serialized_end=393
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=395
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=438
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=440
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=486
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=488
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=571
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=573
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=619
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=621
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=704
+  _globals['_PREVIEWERASUREREQUEST']._serialized_start=706
+  _globals['_PREVIEWERASUREREQUEST']._serialized_end=752
+  _globals['_PREVIEWERASURERESPONSE']._serialized_start=755
+  _globals['_PREVIEWERASURERESPONSE']._serialized_end=924
+  _globals['_ERASESUBJECTREQUEST']._serialized_start=926
+  _globals['_ERASESUBJECTREQUEST']._serialized_end=1033
+  _globals['_ERASESUBJECTRESPONSE']._serialized_start=1036
+  _globals['_ERASESUBJECTRESPONSE']._serialized_end=1171
+  _globals['_GETRETENTIONREQUEST']._serialized_start=1173
+  _globals['_GETRETENTIONREQUEST']._serialized_end=1194
+  _globals['_RETENTION']._serialized_start=1196
+  _globals['_RETENTION']._serialized_end=1265
+  _globals['_GETRETENTIONRESPONSE']._serialized_start=1267
+  _globals['_GETRETENTIONRESPONSE']._serialized_end=1361
+  _globals['_AUDITSERVICE']._serialized_start=1664
+  _globals['_AUDITSERVICE']._serialized_end=2497
 # @@protoc_insertion_point(module_scope)
