@@ -164,7 +164,10 @@ def wrap_anew(
             return False
         ledger.change(partial(_wrap_anew, key_ids=found))
         behind = found[-1]
-    ledger.change(_conclude)
+    # Whatever is made since the turn is wrapped by the new one: nothing old comes after this.
+    if _old(store, "", head.master_version, 1):
+        return False
+    ledger.change(partial(_conclude, version=head.master_version))
     # Old wrappings are gone from the files, too: of these a master key that is destroyed must open none.
     store.forget([data_keys.name])
     return True
@@ -193,13 +196,10 @@ def _wrap_anew(tx: Transaction, key_ids: list[str]) -> None:
     )
 
 
-def _conclude(tx: Transaction) -> None:
-    head, key = tx.head, data_keys.c
-    if head.oldest_master == head.master_version:
+def _conclude(tx: Transaction, version: int) -> None:
+    head = tx.head
+    if head.master_version != version or head.oldest_master == version:
         return  # another process was first
-    left = sa.select(key.key_id).where(key.master_version < head.master_version, key.wrapped != b"")
-    if tx.connection.execute(left.limit(1)).first() is not None:
-        raise RotationUnfinished
-    for version in range(head.oldest_master, head.master_version):
-        record_key(tx, f"master-{version}", "retired: nothing is wrapped with it", actor="gateway")
-    set_master(tx.connection, version=head.master_version, oldest=head.master_version)
+    for old in range(head.oldest_master, version):
+        record_key(tx, f"master-{old}", "retired: nothing is wrapped with it", actor="gateway")
+    set_master(tx.connection, version=version, oldest=version)

@@ -39,6 +39,9 @@ OTHER = "OTHER"
 CHUNK = 500
 """Private parts that are looked at together, and erased in one transaction."""
 
+NAMED = timedelta(days=30)
+"""For how long an invitation whose time is over keeps the digests of whom it was for."""
+
 _TICK = timedelta(microseconds=1)  # of the log's time: what is exactly so old is due
 
 Schedule = Mapping[str, timedelta]
@@ -98,6 +101,26 @@ def run(store: Store, ledger: Ledger, vault: Vault, kept: Schedule, *, now: date
     if count:
         store.forget([private_parts.name, person_entries.name])
     return count
+
+
+def unname(store: Store, ledger: Ledger, *, now: datetime) -> int:
+    """Let invitations that ended ``NAMED`` ago say no more whom they were for; returns how many.
+
+    Raises:
+        StoreUnavailable, LedgerUnavailable, LedgerBusy: The database can't be read or written now.
+    """
+    count = 0
+    while True:
+        with store.reading() as connection:
+            handles = forgetting.named_before(connection, now - NAMED, limit=CHUNK)
+        if not handles:
+            return count
+        ledger.change(partial(_unname, handles=handles))
+        count += len(handles)
+
+
+def _unname(tx: Transaction, handles: Sequence[str]) -> None:
+    forgetting.unname(tx.connection, handles)
 
 
 def _over(store: Store, vault: Vault, kept: Schedule, now: datetime) -> Iterator[list[Part]]:

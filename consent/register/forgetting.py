@@ -8,7 +8,9 @@ under it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,8 +18,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from consent.grant import OPEN
+from consent.identity import Trait
 from consent.register.tables import disputes, grants, invitations, standings, subjects
 from scoregate.instants import micros
+
+NOBODY = json.dumps({Trait.NAME: hashlib.sha256(b"scoregate: nobody").hexdigest()})
+"""What stands where an invitation named somebody. No keyed digest is like it: whoever opens the link is
+somebody else, and reads nothing, as before."""
 
 _OPEN = sorted(state.value for state in OPEN)
 
@@ -56,15 +63,30 @@ def holdings(connection: Connection, subject: str) -> Holdings:
 def forget(connection: Connection, subject: str) -> None:
     """Let nothing in the register lead to this person. The caller has ended their consents."""
     mine = grants.c.subject == subject
-    handles = sa.select(grants.c.handle).where(mine)
-    connection.execute(
-        sa.update(invitations)
-        .where(invitations.c.handle.in_(handles))
-        .values(partner_reference="", return_state="", identity="")
-    )
+    handles = list(connection.execute(sa.select(grants.c.handle).where(mine)).scalars().all())
+    unname(connection, handles)
+    theirs = invitations.c.handle.in_(handles)
+    connection.execute(sa.update(invitations).where(theirs).values(partner_reference="", return_state=""))
     connection.execute(sa.update(grants).where(mine).values(subject="", subject_ref="", partner_reference=""))
     for table in (disputes, subjects):
         connection.execute(sa.delete(table).where(table.c.subject == subject))
+
+
+# --- whom invitations named
+
+
+def named_before(connection: Connection, moment: datetime, *, limit: int) -> list[str]:
+    """Invitations whose time was over before that moment, and that still say whom they were for."""
+    query = sa.select(invitations.c.handle).where(
+        invitations.c.expires_at_us < micros(moment), invitations.c.identity.not_in(["", NOBODY])
+    )
+    return list(connection.execute(query.limit(limit)).scalars().all())
+
+
+def unname(connection: Connection, handles: Sequence[str]) -> None:
+    """Let these invitations say no more whom they were for."""
+    somebody = invitations.c.handle.in_(handles), invitations.c.identity != ""
+    connection.execute(sa.update(invitations).where(*somebody).values(identity=NOBODY))
 
 
 # --- what keeps something from being forgotten

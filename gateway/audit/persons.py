@@ -124,6 +124,11 @@ def _upto(connection: Connection, *, for_update: bool = False) -> int:
     return size
 
 
+def indexed_upto(connection: Connection) -> int:
+    """Entries below this index are in the index."""
+    return _upto(connection)
+
+
 def entries_of(connection: Connection, key_id: str, *, before: int | None, limit: int) -> list[int]:
     """The indexes of a key's entries below ``before`` (None: of all), the newest first, at most ``limit``.
 

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.audit import persons
-from gateway.audit.log import count_erasure, private_parts, read_head
+from gateway.audit.log import count_erasure, private_parts, read_head, read_leaves
 from gateway.audit.private import LOG, Bound, Vault, data_keys
 from gateway.store import metadata
 from scoregate.audit.v1 import leaf_pb2
@@ -25,8 +25,6 @@ from scoregate.values import value
 
 MOST_LISTED = 8_192
 """In one REDACTED entry: its private part stays below what a line of a bundle may have."""
-
-_ALL = 2**62
 
 erasures = sa.Table(
     "erasures",
@@ -55,8 +53,19 @@ def sealed_by(connection: Connection, owner: str) -> Holding | None:
     if key_id is None:
         return None
     size = read_head(connection).size
-    found = persons.entries_of(connection, key_id, before=size, limit=_ALL)
-    return Holding(key_id, size, found[::-1])
+    upto = persons.indexed_upto(connection)  # first: what lies below it is in the index for good
+    part, listed = private_parts.c, persons.person_entries.c
+    # A row of the index may be of a part that retention took while the index was made.
+    indexed = (
+        sa.select(part.leaf_index)
+        .join(persons.person_entries, listed.leaf_index == part.leaf_index)
+        .where(listed.key_id == key_id, part.key_id == key_id, part.leaf_index < size)
+    )
+    tail = sa.select(part.leaf_index).where(
+        part.leaf_index >= upto, part.leaf_index < size, part.key_id == key_id
+    )
+    found = {index for query in (indexed, tail) for index in connection.execute(query).scalars().all()}
+    return Holding(key_id, size, sorted(found))
 
 
 def erase_key(
@@ -69,8 +78,8 @@ def erase_key(
     key_id = _key_id(connection, owner)
     if key_id is None:
         return None
-    if seen is None or seen.key_id != key_id:  # erased, and begun anew, since it was looked for
-        seen = sealed_by(connection, owner)
+    if seen is None or seen.key_id != key_id or _redacted_since(connection, seen.size):
+        seen = sealed_by(connection, owner)  # begun anew since it was looked for, or not all of it is left
     known, since = (list(seen.indexes), seen.size) if seen else ([], 0)
     tail = sa.select(private_parts.c.leaf_index).where(
         private_parts.c.leaf_index >= since, private_parts.c.key_id == key_id
@@ -84,6 +93,11 @@ def erase_key(
     connection.execute(sa.insert(erasures).values(key_id=key_id, erased_at_us=erased_at_us))
     count_erasure(connection)
     return known
+
+
+def _redacted_since(connection: Connection, size: int) -> bool:
+    leaves = read_leaves(connection, size, read_head(connection).size)
+    return any(leaf_pb2.Leaf.FromString(leaf).kind == leaf_pb2.LEAF_KIND_REDACTED for leaf in leaves)
 
 
 def lists(vault: Vault, connection: Connection, indexes: Sequence[int]) -> list[tuple[int, Bound]]:

@@ -32,7 +32,7 @@ class Basis(StrEnum):
 @asks_gateway
 def erase(
     admin: Admin,
-    subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="Your own id of the person.")],
+    person: Annotated[str, typer.Argument(metavar="SUBJECT", help="Your own id of the person.")],
     basis: Annotated[
         Basis,
         typer.Option(metavar="BASIS", parser=one_of(Basis), help="On which legal basis, of those below."),
@@ -73,9 +73,9 @@ def erase(
     from scoregate.audit.v1 import audit_pb2 as pb
 
     if not yes:
-        _show_preview(admin, subject, admin.audit.PreviewErasure(pb.PreviewErasureRequest(subject=subject)))
+        _show_preview(admin, person, admin.audit.PreviewErasure(pb.PreviewErasureRequest(subject=person)))
         return
-    asked = pb.EraseSubjectRequest(subject=subject, basis=f"LEGAL_BASIS_{basis}", reason=reason)
+    asked = pb.EraseSubjectRequest(subject=person, basis=f"LEGAL_BASIS_{basis}", reason=reason)
     done: pb.EraseSubjectResponse = admin.audit.EraseSubject(asked)
     first, last = done.first_leaf_index, done.last_leaf_index
     left = (
@@ -104,7 +104,7 @@ def erase(
     )
 
 
-def _show_preview(admin: Admin, subject: str, found: pb.PreviewErasureResponse) -> None:
+def _show_preview(admin: Admin, person: str, found: pb.PreviewErasureResponse) -> None:
     disputes = f"{found.resolved_disputes:,} answered"
     if found.open_disputes:
         disputes += f"; {found.open_disputes:,} OPEN, which would end without an answer"
@@ -120,7 +120,7 @@ def _show_preview(admin: Admin, subject: str, found: pb.PreviewErasureResponse) 
             "frozen": found.frozen,
         },
         facts(
-            f"Erasing {subject} would",
+            f"Erasing {person} would",
             (
                 ("erase", f"the key, and the private parts of {found.entries:,} entries"),
                 ("end", f"{found.open_consents:,} consents that are open"),

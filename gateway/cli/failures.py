@@ -64,7 +64,7 @@ _ABOUT = {  # what the catalogue can't know: which argument named the thing
         "No dispute has this reference.",
         "`scoregate dispute list --with-resolved` shows them all.",
     ),
-    ("NOT_FOUND", "subject"): (
+    ("NOT_FOUND", "person"): (
         "Nothing is kept about this person, or all of it was erased.",
         "Check the id: it is your own of the person, such as uci-00001.",
     ),

@@ -14,6 +14,7 @@ import structlog
 
 from consent import register
 from gateway import decisions, erasing, masters, retention
+from gateway.audit.private import Vault
 from gateway.gate import Gate
 from gateway.ledger import Ledger, LedgerBusy, LedgerUnavailable, Transaction, answers
 from gateway.store import Store, StoreUnavailable
@@ -39,7 +40,8 @@ def keep_house(parts: Parts, closing: ExitStack) -> None:
     gate, ledger, store = parts.gate, parts.ledger, parts.store
     ticks, windows = count(1), Windows(store)
     tick("unfinished", partial(finish, store, ledger), closing, every=FINISH_SECONDS)
-    tick("retention", partial(retain, parts), closing, every=RETAIN_SECONDS)
+    kept = retention.schedule(parts.settings.retention)
+    tick("retention", partial(retain, store, ledger, parts.vault, kept), closing, every=RETAIN_SECONDS)
     closing.callback(housekeep, gate, ledger, with_sweep=False)
     tick("house", lambda: housekeep(gate, ledger, with_sweep=next(ticks) % SWEEP_EVERY == 0), closing)
     tick("windows", partial(windows.close_overdue, ledger), closing)
@@ -103,11 +105,11 @@ def finish(store: Store, ledger: Ledger) -> None:
         log.warning("erasures put off: the ledger can't be read or written")
 
 
-def retain(parts: Parts) -> None:
+def retain(store: Store, ledger: Ledger, vault: Vault, kept: retention.Schedule) -> None:
     """Erase what has been kept for as long as it may be."""
-    ledger, kept = parts.ledger, retention.schedule(parts.settings.retention)
     try:
-        if count := retention.run(parts.store, ledger, parts.vault, kept, now=ledger.now()):
+        retention.unname(store, ledger, now=ledger.now())
+        if count := retention.run(store, ledger, vault, kept, now=ledger.now()):
             log.info("retention ended", entries=count)
     except (LedgerUnavailable, LedgerBusy, StoreUnavailable):
         log.warning("retention put off: the ledger can't be read or written")

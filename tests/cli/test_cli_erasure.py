@@ -10,10 +10,11 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.audit.log import private_parts
-from gateway.audit.private import Sealed, Vault, data_keys
+from gateway.audit.private import Sealed, data_keys
 from gateway.cli.erasure import Basis
 from gateway.erasing import LegalBasis
-from gateway.settings import load, read_secret
+from gateway.masters import Masters
+from gateway.settings import load
 from gateway.store import open_store
 from scoregate.audit.v1 import audit_pb2
 from scoregate.words import Purpose
@@ -27,9 +28,9 @@ PERSON = "uci-00777"
 def export_private(desk: Desk, folder: Path) -> int:
     """Every private part that anybody can open, as an officer would be handed them; returns how many."""
     settings = load(desk.terminal.environ)
-    store, vault = open_store(settings.database.url), Vault(read_secret(settings.secrets.master_key))
-    lines = []
+    store, lines = open_store(settings.database.url), list[str]()
     with store.reading() as connection:
+        vault = Masters(settings.secrets.master_key).open(connection)
         query = sa.select(private_parts, data_keys.c.owner).join(data_keys)
         rows = connection.execute(query.order_by(private_parts.c.leaf_index)).all()
         keys = vault.fresh(connection, {row.owner for row in rows})
@@ -145,3 +146,21 @@ def test_the_schedule_is_shown(desk: Desk) -> None:
     assert (days["CREDIT_APPLICATION"], told["backup_days"]) == (1_826, 35)
     shown = desk.terminal.run("audit", "retention").out
     assert "Backups of the database are to be destroyed after 35 days." in shown
+
+
+def test_the_master_key_is_turned_from_a_terminal_and_the_old_one_can_go(desk: Desk) -> None:
+    with desk.lender("turning") as lender:
+        consent_id = consented(desk, lender, "uci-00790")
+        before = desk.terminal.told("keys", "master")
+        told = desk.terminal.told("keys", "rotate-master", "--reason", "yearly")
+        assert (told["version"], told["oldest_version"]) == (before["version"] + 1,) * 2
+        assert before["file"] in told["older_files"]
+        assert (desk.home / "keys" / told["file"]).stat().st_mode & 0o777 == 0o600
+        assert lender.score(consent_id, Purpose.CREDIT_APPLICATION).score is not None
+    ended = desk.terminal.run("keys", "master")
+    shown = " ".join(ended.out.split())
+    assert (
+        f"Next: copy {told['file']} to a safe place, then destroy {before['file']} and every copy." in shown
+    )
+    told = desk.terminal.stopped("keys", "rotate-master", "--reason", "")
+    assert told["problems"][0]["field"] == "--reason"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -13,11 +14,13 @@ import sqlalchemy as sa
 
 from consent import register
 from consent.grant import Change, Grant, State
-from consent.register import disputes
+from consent.identity import Trait
+from consent.pairwise import Pairwise
+from consent.register import Invitation, disputes
 from consent.register.disputes import DisputeKind
 from consent.register.forgetting import Holdings, holdings
-from consent.register.tables import consent_events, grants, invitations
-from gateway import decisions, erasing
+from consent.register.tables import consent_events, grants
+from gateway import decisions, erasing, retention
 from gateway.audit import persons, redaction
 from gateway.audit.log import private_parts, read_head
 from gateway.audit.persons import entries_about
@@ -38,6 +41,8 @@ from gateway.ledger import (
     answers,
 )
 from gateway.query import GET_SCORE, Caller
+from gateway.server import housekeeping
+from gateway.settings.schema import Retention
 from gateway.store import StoreUnavailable, open_store
 from gateway.thresholds.cells import first_cells
 from scoregate.audit.v1 import leaf_pb2
@@ -161,11 +166,6 @@ def test_an_erased_person_is_nowhere_any_more_and_the_others_are(books: Books) -
         whats = sa.select(consent_events.c.what).where(consent_events.c.consent_id == open_one.consent_id)
         assert (
             connection.execute(whats.order_by(consent_events.c.leaf_index)).scalars().all()[-1] == "REVOKED"
-        )
-        asked = sa.select(invitations).where(invitations.c.consent_id == grant.consent_id)
-        assert [(row.identity, row.partner_reference) for row in connection.execute(asked)] in (
-            [],
-            [("", "")],
         )
     # Bob is as he was.
     assert isinstance(kept, Released)
@@ -543,3 +543,97 @@ def test_postgresql_has_no_dead_rows_of_it_left(books: Books) -> None:
         ).one()
     assert int(dead[0]) == 0
     assert dead[1] >= 1
+
+
+# --- whom an invitation was for
+
+
+def test_an_invitation_forgets_whom_it_was_for_and_is_nobodys_then(books: Books) -> None:
+    """An erased person's at once, and any other's a while after its time; a stranger still reads nothing."""
+    matcher = decisions.new_matcher(books.vault, "CN")
+    mine = {Trait.NAME: "Ada Example", Trait.PHONE: "+44 7700 900001"}
+    acme = books.caller()
+
+    def invited(tx: Transaction) -> str:
+        return register.invite(
+            tx.connection,
+            partner_id=acme.partner_id,
+            request_id=str(uuid.uuid4()),
+            request_sha256=bytes(32),
+            terms=PERIODIC,
+            partner_reference="their file 7",
+            now=tx.now,
+            decide_within=timedelta(days=1),
+            return_address="https://lender.example/back",
+            return_state="s" * 22,
+            identity=matcher.digests(mine),
+        )[0].handle
+
+    def found(handle: str) -> Invitation:
+        with books.store.reading() as connection:
+            return register.invitation(connection, handle)
+
+    def allow(tx: Transaction) -> None:
+        pairwise = Pairwise(bytes(32))
+        more = {"lift_freeze": False, "actor": "consumer", "traits": mine, "matcher": matcher}
+        assert decisions.allow(tx, taken, ADA, pairwise, **more) is not None  # type: ignore[arg-type]
+
+    taken, left = books.ledger.change(invited), books.ledger.change(invited)
+    books.ledger.change(allow)
+    assert matcher.matches(found(taken).identity, mine)
+    erase(books)
+    for traits in (mine, {}, {Trait.NAME: ""}):
+        assert not matcher.matches(found(taken).identity, traits)
+    assert (found(taken).partner_reference, found(taken).return_state) == ("", "")
+    assert matcher.matches(found(left).identity, mine)
+    books.now = found(left).expires_at + retention.NAMED
+    assert retention.unname(books.store, books.ledger, now=books.now) == 0
+    books.now += timedelta(microseconds=1)
+    assert retention.unname(books.store, books.ledger, now=books.now) == 1
+    assert not matcher.matches(found(left).identity, mine)
+    assert retention.unname(books.store, books.ledger, now=books.now) == 0
+
+
+# --- and what a gateway does by itself
+
+
+def test_housekeeping_finishes_what_was_broken_off(books: Books) -> None:
+    looks(books, ADA, 3)
+    erase(books)
+    assert orphans(books) > 0
+    housekeeping.finish(books.store, books.ledger)
+    assert orphans(books) == 0
+    with books.store.reading() as connection:
+        assert redaction.unswept(connection) == []
+
+
+def test_housekeeping_outlives_a_ledger_that_is_gone(books: Books) -> None:
+    looks(books, ADA, 3)
+    erase(books)
+    books.ledger.close()
+    housekeeping.finish(books.store, books.ledger)
+    housekeeping.retain(books.store, books.ledger, books.vault, retention.schedule(Retention()))
+    assert orphans(books) > 0
+
+
+def test_what_retention_took_between_the_look_and_the_lock_is_redacted_once(books: Books) -> None:
+    """A second redaction of the same entry is what verifiers refuse."""
+    looks(books, ADA, 3)
+    seen = erasing.look_through(books.store, ADA)
+    books.now += timedelta(days=3_000)
+    looks(books, ADA, 1)
+    housekeeping.retain(books.store, books.ledger, books.vault, retention.schedule(Retention()))
+    retained = [index for index, leaf in enumerate(books.leaves()) if leaf.kind == REDACTED]
+    assert told(books, retained[0], retained[-1]) == [0, 1, 2]
+    erased = books.ledger.change(lambda tx: erasing.erase(tx, ADA, seen, WITHDRAWN, actor="operator"))
+    assert told(books, erased.first_index, erased.last_index) == [3]
+
+
+def test_a_part_that_retention_took_while_the_index_was_made_is_redacted_once(books: Books) -> None:
+    """PostgreSQL lets the index take in a row that is deleted just then; it stays there, of nothing."""
+    looks(books, ADA, 2)
+    persons.catch_up(books.store)
+    with books.store.writer.begin() as connection:
+        connection.execute(sa.delete(private_parts).where(private_parts.c.leaf_index == 0))
+    erased = erase(books)
+    assert told(books, erased.first_index, erased.last_index) == [1]

@@ -6,7 +6,9 @@ import time
 
 import grpc
 import pytest
+import sqlalchemy as sa
 
+from gateway.thresholds.cells import first_cells
 from scoregate.audit.v1 import audit_pb2, audit_pb2_grpc, leaf_pb2
 from scoregate.partner.v1 import consent_pb2
 from scoregate.tlog import merkle
@@ -98,6 +100,8 @@ def test_an_erased_person_is_nobody_in_every_process_and_every_proof_still_holds
     for browser in (ada, own_place.browser(ADA)):
         for page in ("/asked", "/consents", "/wrong"):
             assert "Acme" not in text_of(browser.get(page))
+    with world.reading() as connection:
+        assert connection.execute(sa.select(first_cells.c.subject)).scalars().all() == []
     # Every entry is where it was, to the byte, and every proof from before holds.
     after = world.leaf_bytes()
     assert after[: len(before)] == before
