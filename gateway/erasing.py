@@ -30,7 +30,7 @@ from scoregate.instants import micros
 from scoregate.values import value
 from scoregate.words import ConsentEventKind, Word
 
-SWEEP_LIMIT = 500
+SWEEP_LIMIT = 200
 """Private parts in one transaction."""
 
 SWEPT_TABLES = (

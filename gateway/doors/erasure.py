@@ -10,7 +10,7 @@ from functools import partial
 import structlog
 
 from gateway import erasing, retention
-from gateway.audit.private import Vault, owner_subject
+from gateway.audit.private import Vault
 from gateway.doors.admin_consents import A_SUBJECT
 from gateway.doors.audit import SERVICE
 from gateway.doors.door import Frame, Handlers, by_path
@@ -130,7 +130,4 @@ def _record_read(tx: Transaction, call: Call, staff: Partner, subject: str) -> N
         reason="ERASURE_OF_A_PERSON",
         actor=staff.partner_id,
     )
-    owner = owner_subject(subject)
-    known = owner in tx.vault.fresh(tx.connection, [owner])
-    part = leaf_pb2.PrivatePart(subject=subject)
-    tx.append(leaf, tx.bind(part, partner_id=staff.partner_id) if known else None)
+    tx.append(leaf, tx.bind_known(leaf_pb2.PrivatePart(subject=subject)))

@@ -42,6 +42,15 @@ class Transaction:
         owner = owner_subject(part.subject) if part.subject else owner_partner(partner_id)
         return self.vault.ensure(self.connection, owner).bind(part.SerializeToString())
 
+    def bind_known(self, part: leaf_pb2.PrivatePart) -> Bound | None:
+        """Seal what was looked at under the person's key; None where there is none.
+
+        Nobody's file begins by being looked for: that of an erased person would begin anew.
+        """
+        owner = owner_subject(part.subject)
+        key = self.vault.fresh(self.connection, [owner]).get(owner)
+        return None if key is None else key.bind(part.SerializeToString())
+
     def write(self, *writings: Writing) -> None:
         """Write these with what is appended."""
         self._writings += writings

@@ -8,7 +8,9 @@ import grpc
 import pytest
 import sqlalchemy as sa
 
+from gateway.audit.private import data_keys, owner_subject
 from gateway.thresholds.cells import first_cells
+from scoregate.admin.v1 import consent_admin_pb2
 from scoregate.audit.v1 import audit_pb2, audit_pb2_grpc, leaf_pb2
 from scoregate.partner.v1 import consent_pb2
 from scoregate.tlog import merkle
@@ -116,6 +118,10 @@ def test_an_erased_person_is_nobody_in_every_process_and_every_proof_still_holds
     assert redacted.reason == "GDPR_ART_17_1_B: by letter"
     assert not any(ADA.encode() in leaf for leaf in after)
     world.require_balanced()
+    # A look for them begins no file.
+    world.people.ListSubjectConsents(consent_admin_pb2.ListSubjectConsentsRequest(subject=ADA))
+    with world.reading() as connection:
+        assert owner_subject(ADA) not in connection.execute(sa.select(data_keys.c.owner)).scalars().all()
     # Restarted, nothing comes back, and whoever was erased may begin anew.
     world.restart()
     again = acme.at(world)
