@@ -220,6 +220,11 @@ class Grant:
         return self.terms.purpose is not Purpose.ACCOUNT_REVIEW or self.granted_at >= self.frozen_at
 
     @property
+    def is_erased(self) -> bool:
+        """Whether its person was erased; what is left says what was allowed, and to whom."""
+        return not self.subject
+
+    @property
     def is_lifted(self) -> bool:
         """Whether the person lifted the freeze that holds now, for this grant alone."""
         return self.frozen_at is not None and self.lifts == self.frozen_at

@@ -147,6 +147,7 @@ def seal(
         seen=found.grant,
         seen_usage=usage,
         cell=found.cell,
+        known_at=key.known_at,
     )
     return Prepared(release, plain)
 

@@ -26,7 +26,7 @@ def told(connection: Connection, vault: Vault, disputes: Sequence[Dispute]) -> l
     Raises:
         Unreadable: What was sealed has been altered.
     """
-    keys = vault.keys(connection, list({owner_subject(each.subject) for each in disputes}))
+    keys = vault.fresh(connection, {owner_subject(each.subject) for each in disputes})
     return [_told(each, keys.get(owner_subject(each.subject))) for each in disputes]
 
 

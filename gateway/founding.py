@@ -26,7 +26,7 @@ from gateway.partners import Partner, Role
 from gateway.pki import Authority, AuthorityRole
 from gateway.quota.contract import Contract
 from gateway.registry import add_partner, enroll_certificate
-from gateway.settings import Settings, create_secret
+from gateway.settings import Settings, create_secret, secret_versions
 from gateway.store import Store, StoreUnavailable, open_store
 from scoregate.proof.jwk import Algorithm
 from scoregate.tlog.note import VerifierKey
@@ -116,6 +116,7 @@ def _files(settings: Settings) -> Iterator[Path]:
     yield from (tls.certificate, tls.key, engine.certificate, engine.key)
     yield from (engine.server_certificate, engine.server_key)
     yield from (settings.secrets.pairwise_key, settings.secrets.master_key)
+    yield from (path for _, path in secret_versions(settings.secrets.master_key))
     yield from (settings.log.checkpoint, settings.log.policy)
     yield from (operator / name for name in ("operator.pem", "operator.key", "server-ca.pem"))
     if ledger := settings.database.file:

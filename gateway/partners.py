@@ -68,6 +68,7 @@ class Role(StrEnum):
 LENDERS = frozenset({Role.PARTNER, Role.PILOT})
 OFFICERS = frozenset({Role.COMPLIANCE})
 OPERATORS = frozenset({Role.OPERATOR})
+STAFF = OFFICERS | OPERATORS
 
 _PARTNER = "/scoregate.partner.v1."
 _ADMIN = "/scoregate.admin.v1."
@@ -100,6 +101,9 @@ POLICY: dict[str, frozenset[Role]] = {
     _AUDIT + "AuditService/GetConsistencyProof": OFFICERS,
     _AUDIT + "AuditService/GetSubjectAccessReport": OFFICERS,
     OPEN_ENTRIES: OFFICERS,
+    _AUDIT + "AuditService/PreviewErasure": STAFF,
+    _AUDIT + "AuditService/EraseSubject": STAFF,
+    _AUDIT + "AuditService/GetRetention": STAFF,
     _ADMIN + "PartnerAdminService/AddPartner": OPERATORS,
     _ADMIN + "PartnerAdminService/EnrollPartner": OPERATORS,
     _ADMIN + "PartnerAdminService/GetPartner": OPERATORS,
@@ -118,6 +122,8 @@ POLICY: dict[str, frozenset[Role]] = {
     _ADMIN + "ConsentAdminService/ListSubjectConsents": OPERATORS,
     _ADMIN + "OperationsAdminService/ListKeys": OPERATORS,
     _ADMIN + "OperationsAdminService/RotateKeys": OPERATORS,
+    _ADMIN + "OperationsAdminService/GetMasterKey": OPERATORS,
+    _ADMIN + "OperationsAdminService/RotateMasterKey": OPERATORS,
     _ADMIN + "OperationsAdminService/GetPartnerUsage": OPERATORS,
     _ADMIN + "OperationsAdminService/GetActiveModel": OPERATORS,
 }

@@ -14,15 +14,17 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.audit.private import Vault
+from gateway.audit.private import Unreadable
 from gateway.audit.tree import signing
 from gateway.audit.tree.integrate import Integrator, TreeRefused
 from gateway.audit.tree.outside import Outside
 from gateway.audit.tree.signing import LogKey
 from gateway.audit.tree.tables import Origin, Tree, read_origins, read_tree, succeed
 from gateway.ledger import Transaction
+from gateway.masters import Masters
+from gateway.pki.files import RESTORE, FileRefused
 from gateway.renaming import NameTaken, rename
-from gateway.settings import Settings, read_secret
+from gateway.settings import Settings
 from gateway.store import StoreUnavailable, open_store
 from scoregate.audit.v1 import leaf_pb2
 from scoregate.tlog.checkpoint import Checkpoint
@@ -62,7 +64,8 @@ def open_name(
         if not after_restore:
             Integrator(store, key_folder=settings.log.key_folder, outside=outside)
         key = signing.create(settings.log.key_folder, name)
-        vault = Vault(read_secret(settings.secrets.master_key))
+        with store.reading() as connection:
+            vault = Masters(settings.secrets.master_key).open(connection)
         before = origins[-1]
         with store.writer.begin() as connection:
             tx = Transaction(connection, clock, vault)
@@ -73,6 +76,8 @@ def open_name(
             tx.flush()
         aside = _set_aside(outside, key, tree, len(origins)) if after_restore else None
         return Opened(before.name, name, str(key.verifier), aside)
+    except Unreadable as error:
+        raise FileRefused(settings.secrets.master_key, "is not this database's", RESTORE) from error
     except SQLAlchemyError as error:
         raise StoreUnavailable("the database can't be written; check its disk") from error
     finally:

@@ -13,7 +13,7 @@ import os
 import socket
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -150,6 +150,38 @@ class Store:
             with suppress(StoreUnavailable), self.reading() as connection:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").all()
 
+    def forget(self, tables: Iterable[str]) -> None:
+        """Let the database's own files hold nothing of rows of these tables that were deleted or changed.
+
+        SQLite: freed bytes are overwritten as they are freed (``secure_delete``), and the write-ahead log,
+        which has them still, is emptied into the database and cut to nothing. PostgreSQL: VACUUM lets the
+        rows' places be used again; its write-ahead log and what was archived of it are the operator's
+        (docs/erasure.md).
+
+        Raises:
+            StoreUnavailable: The database does not answer, or a reader kept the write-ahead log in use.
+        """
+        if self.is_file:
+            self._cut_log()
+            return
+        try:
+            with self.reader.connect() as connection:  # it may take long, and nobody waits for it
+                for table in tables:
+                    connection.exec_driver_sql(f"VACUUM {table}")
+        except exc.SQLAlchemyError as error:
+            raise StoreUnavailable("the database does not answer") from error
+
+    def _cut_log(self) -> None:
+        give_up = time.monotonic() + self.patience
+        while True:
+            with self.reading() as connection:
+                busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all()[0][0]
+            if not busy:
+                return
+            if time.monotonic() > give_up:
+                raise StoreUnavailable("the write-ahead log can't be emptied: somebody reads in it")
+            time.sleep(POLL_MS / 1_000)
+
     def close(self) -> None:
         """Close every connection."""
         if self.anchor is not None:
@@ -236,6 +268,7 @@ def _set_up_writer(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> No
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
     cursor.execute(f"PRAGMA wal_autocheckpoint = {MOST_WAL_PAGES}")
+    cursor.execute("PRAGMA secure_delete = ON")  # what was erased is overwritten, not only let go of
     cursor.close()
 
 

@@ -74,7 +74,8 @@ def log_verify(
     entry behind each answer that a lender holds; a receipt that was kept with
     its proof must have been shown this very log. With --private it opens every
     commitment, and checks that no score was released after its consent was
-    revoked or paused, nor out of a frozen file.
+    revoked or paused, nor out of a frozen file; what was erased lawfully is
+    counted, for the log itself lists it.
 
     Exit codes
       0  All of it holds.
@@ -191,6 +192,7 @@ def _plain(report: "Report") -> dict[str, object]:
         "receipts": report.receipts,
         "requests": report.requests,
         "opened": report.opened,
+        "erased": report.erased,
     }
 
 
@@ -243,3 +245,5 @@ def _ours(report: "Report") -> Iterator[tuple[str, str]]:
         if report.opened is None
         else f"{report.opened:,}; each opens its entry, and no release follows what stopped it",
     )
+    if report.erased:
+        yield "erased", f"{report.erased:,}; later entries say that their private parts were, and why"

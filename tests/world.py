@@ -23,12 +23,12 @@ from google.protobuf.duration_pb2 import Duration
 from consent.register.disputes import DisputeKind
 from gateway import decisions, founding, pki
 from gateway.audit.log import read_head, read_leaves
-from gateway.audit.private import Vault
 from gateway.ledger import Ledger
+from gateway.masters import Masters
 from gateway.partners import enroll
 from gateway.quota.contract import quota_usage
 from gateway.server import Gateway, Seams
-from gateway.settings import Settings, load, read_secret, template
+from gateway.settings import Settings, load, template
 from gateway.store import open_store
 from scoregate.admin.v1 import (
     consent_admin_pb2,
@@ -437,7 +437,9 @@ def open_dispute(
 ) -> str:
     """As the consumer's pages do, by a ledger of their own over the same store; returns the reference."""
     store = open_store(settings.database.url)
-    ledger = Ledger(store, Vault(read_secret(settings.secrets.master_key)), clock=clock)
+    with store.reading() as connection:
+        vault = Masters(settings.secrets.master_key).open(connection)
+    ledger = Ledger(store, vault, clock=clock)
     try:
         what = DisputeKind.read(kind)
         return ledger.change(

@@ -36,6 +36,12 @@ log_head = sa.Table(
     sa.Column("origin", sa.String(255), nullable=False),
     sa.Column("signing_kid", sa.String(43), nullable=False),
     sa.Column("pairwise_check", sa.LargeBinary(32)),  # of the secret behind subject references
+    # Each transaction reads these with its lock: what any process remembers of keys is held against them.
+    sa.Column("erasures", sa.BigInteger, nullable=False, server_default="0"),  # how many keys were erased
+    sa.Column("master_version", sa.Integer, nullable=False, server_default="1"),  # which one wraps
+    sa.Column(
+        "oldest_master", sa.Integer, nullable=False, server_default="1"
+    ),  # that something is wrapped by
 )
 
 # INTEGER, and no other word, is SQLite's row id: entries then lie in their own order, with no second tree.
@@ -66,6 +72,9 @@ class Head:
     origin: str
     signing_kid: str
     pairwise_check: bytes | None  # None: begun before revision 0002, and not started since
+    erasures: int = 0  # how many keys were erased so far
+    master_version: int = 1  # which master key wraps
+    oldest_master: int = 1  # the oldest by which something is wrapped
 
 
 @value
@@ -76,15 +85,18 @@ class Appended:
     leaf: bytes
 
 
-_HEAD = "SELECT size, time_us, origin, signing_kid, pairwise_check FROM log_head WHERE id = 1"
+_HEAD = (
+    "SELECT size, time_us, origin, signing_kid, pairwise_check, erasures, master_version, oldest_master "
+    "FROM log_head WHERE id = 1"
+)
 _read_head, _lock_head = Select(_HEAD), Select(_HEAD, for_update=True)
 
 
 def _head(rows: list[Row]) -> Head:
     if not rows:
         raise NoResultFound("the log has no head")
-    size, time_us, origin, signing_kid, pairwise_check = rows[0]
-    return Head(size, moment(time_us), origin, signing_kid, pairwise_check)
+    size, time_us, *rest = rows[0]
+    return Head(size, moment(time_us), *rest)
 
 
 def lock_head(connection: Connection) -> Head:
@@ -161,6 +173,16 @@ class Appender:
 def set_signing_kid(connection: Connection, kid: str) -> None:
     """Remember which key signs, where every release compares it."""
     connection.execute(sa.update(log_head).where(log_head.c.id == 1).values(signing_kid=kid))
+
+
+def count_erasure(connection: Connection) -> None:
+    """Let every process forget the keys that it remembers, under the head's lock."""
+    connection.execute(sa.update(log_head).values(erasures=log_head.c.erasures + 1))
+
+
+def set_master(connection: Connection, *, version: int, oldest: int) -> None:
+    """Remember which master key wraps, and the oldest by which something is wrapped."""
+    connection.execute(sa.update(log_head).values(master_version=version, oldest_master=oldest))
 
 
 def read_head(connection: Connection) -> Head:

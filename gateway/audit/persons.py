@@ -124,6 +124,11 @@ def _upto(connection: Connection, *, for_update: bool = False) -> int:
     return size
 
 
+def indexed_upto(connection: Connection) -> int:
+    """Entries below this index are in the index."""
+    return _upto(connection)
+
+
 def entries_of(connection: Connection, key_id: str, *, before: int | None, limit: int) -> list[int]:
     """The indexes of a key's entries below ``before`` (None: of all), the newest first, at most ``limit``.
 
@@ -183,7 +188,7 @@ def entry_about(connection: Connection, vault: Vault, subject: str, leaf_index: 
 
 def _key(connection: Connection, vault: Vault, subject: str) -> DataKey | None:
     owner = owner_subject(subject)
-    return vault.keys(connection, [owner]).get(owner)
+    return vault.fresh(connection, [owner]).get(owner)
 
 
 def _opened(connection: Connection, key: DataKey, indexes: Collection[int]) -> tuple[PersonEntry, ...]:

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 
 import typer
 
+from gateway.cli import erasure  # noqa: F401  # adds its commands to the next
 from gateway.cli.audit import app as audit_app
 from gateway.cli.audit_open import open_ as audit_open_command
 from gateway.cli.audit_report import report as report_command

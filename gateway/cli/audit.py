@@ -24,7 +24,9 @@ WAIT_SECONDS = 10.0  # a checkpoint comes about once a second, and witnesses tak
 ASK_AGAIN_SECONDS = 0.25
 OR_ANOTHER = "If this gateway is another installation, whose log has the same name, name another DIR for it."
 
-app = typer.Typer(name="audit", help="Bring the audit log home, to check it offline.", no_args_is_help=True)
+app = typer.Typer(
+    name="audit", help="Bring the audit log home, to check it offline; erase people.", no_args_is_help=True
+)
 
 
 @app.command()

@@ -31,6 +31,7 @@ _OPTIONS = {  # by the last name of a field: what the command line calls it
     **{"handle": "HANDLE", "consent_id": "CONSENT_ID"},
     **{"reference": "REFERENCE", "outcome": "--outcome"},
     **{"since": "--since", "until": "--until", "start_index": "--from", "end_index": "--to"},
+    **{"reference": "REFERENCE", "outcome": "--outcome", "basis": "--basis"},
 }
 _REMEDIES = {  # where the catalogue's words are for a program that repeats its call
     "FIELD_INVALID": "Correct them and run the command again.",
@@ -64,6 +65,10 @@ _ABOUT = {  # what the catalogue can't know: which argument named the thing
     ("NOT_FOUND", "reference"): (
         "No dispute has this reference.",
         "`scoregate dispute list --with-resolved` shows them all.",
+    ),
+    ("NOT_FOUND", "person"): (
+        "Nothing is kept about this person, or all of it was erased.",
+        "Check the id: it is your own of the person, such as uci-00001.",
     ),
     ("STATE_CONFLICT", "reference"): (
         "It was resolved before, and that answer stands.",

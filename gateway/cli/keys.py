@@ -10,7 +10,7 @@ import typer
 from gateway.cli.console import Admin, asks_gateway, listening_at, settings
 from gateway.cli.ending import ending_calmly, show, writing_out
 from gateway.cli.failures import REFUSED, Problem, Stopped, misconfigured
-from gateway.cli.tables import day, instant, listing
+from gateway.cli.tables import day, facts, instant, listing
 from scoregate.cli import Output, Shown
 
 if TYPE_CHECKING:
@@ -60,6 +60,64 @@ def rotate(
 
     keys = list(admin.operations.RotateKeys(pb.RotateKeysRequest(reason=reason)).keys)
     _show(admin, "Keys after the rotation", keys, "Next: scoregate keys export --out jwks.json --force")
+
+
+@app.command("rotate-master")
+@asks_gateway
+def rotate_master(
+    admin: Admin,
+    reason: Annotated[str, typer.Option(metavar="WHY", help="Why, for the audit log; no personal data.")],
+) -> None:
+    """Make a new master key, and wrap everybody's key with it.
+
+    Calls go on meanwhile. The new key is a file beside the old one; copy it
+    to where you keep the others, for without it nobody's records open. When
+    nothing is wrapped with the old one any more, destroy its file and every
+    copy: older backups of the database can't be read then.
+
+    Example:
+      scoregate keys rotate-master --reason "yearly"
+    """
+    from scoregate.admin.v1 import operations_admin_pb2 as pb
+
+    turned = admin.operations.RotateMasterKey(pb.RotateMasterKeyRequest(reason=reason)).master_key
+    _show_master(admin, turned)
+
+
+@app.command()
+@asks_gateway
+def master(admin: Admin) -> None:
+    """Show which master key wraps everybody's keys, and which can be destroyed.
+
+    Example:
+      scoregate keys master
+    """
+    from scoregate.admin.v1 import operations_admin_pb2 as pb
+
+    _show_master(admin, admin.operations.GetMasterKey(pb.GetMasterKeyRequest()).master_key)
+
+
+def _show_master(admin: Admin, found: pb.MasterKey) -> None:
+    older = list(found.older_files)
+    is_over = found.oldest_version == found.version
+    told = "Nothing is wrapped with an older one."
+    if not is_over:
+        told = "Keys are still being wrapped anew: destroy nothing yet. Next: scoregate keys master"
+    elif older:
+        told += f" Next: copy {found.file} to a safe place, then destroy {', '.join(older)} and every copy."
+    admin.show(
+        {
+            "version": found.version,
+            "oldest_version": found.oldest_version,
+            "file": found.file,
+            "older_files": older,
+        },
+        facts(
+            "The master key",
+            (("wraps", f"version {found.version}, {found.file}"), ("older", "\n".join(older) or "none")),
+        ),
+        told,
+    )
 
 
 @app.command()

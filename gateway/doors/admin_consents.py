@@ -180,4 +180,4 @@ def _record_read(tx: Transaction, call: Call, operator: Partner, subject: str) -
         reason="CONSENTS_OF_A_PERSON",
         actor=operator.partner_id,
     )
-    tx.append(leaf, tx.bind(leaf_pb2.PrivatePart(subject=subject), partner_id=operator.partner_id))
+    tx.append(leaf, tx.bind_known(leaf_pb2.PrivatePart(subject=subject)))

@@ -120,4 +120,6 @@ def _record_reads(tx: Transaction, call: Call, operator: Partner, subjects: Iter
             reason="DISPUTES_OF_A_PERSON" if subject else "NO_DISPUTES",
             actor=operator.partner_id,
         )
-        tx.append(leaf, tx.bind(leaf_pb2.PrivatePart(subject=subject), partner_id=operator.partner_id))
+        part = leaf_pb2.PrivatePart(subject=subject)
+        is_about = tx.bind_known(part) if subject else tx.bind(part, partner_id=operator.partner_id)
+        tx.append(leaf, is_about)

@@ -100,3 +100,14 @@ def sweep(connection: Connection, *, now: datetime, limit: int) -> int:
     """Delete up to ``limit`` expired answers; returns how many."""
     old = sa.select(answers.c.answer_key).where(answers.c.expires_at_us <= micros(now)).limit(limit)
     return connection.execute(sa.delete(answers).where(answers.c.answer_key.in_(old))).rowcount
+
+
+def sealed_by(connection: Connection, key_id: str) -> list[str]:
+    """The names of the answers that a key sealed. It looks through all that are kept."""
+    query = sa.select(answers.c.answer_key).where(answers.c.key_id == key_id)
+    return list(connection.execute(query).scalars().all())
+
+
+def delete(connection: Connection, names: Iterable[str]) -> None:
+    """Delete these answers."""
+    connection.execute(sa.delete(answers).where(answers.c.answer_key.in_(list(names))))

@@ -46,6 +46,7 @@ class Release:
     seen: Grant  # its terms never change; how it stands is read again under the lock
     seen_usage: Usage  # decided upon only with guards off
     cell: Cell | None = None  # of an answer that shows no more than a cell: what it rests on
+    known_at: int = -1  # how many erasures were known of when it was sealed; -1: nobody can say
 
 
 Attempt = Refusal | Repeat | Release

@@ -53,6 +53,7 @@ class Guards:
     recheck: bool = True  # partner, certificate, freeze, marks and consent again under the lock
     debit_under_lock: bool = True  # quota from the locked row, not from the optimistic read
     first_cell: bool = True  # an answer in cells rests on the month's first, as it is under the lock
+    erased: bool = True  # whoever was erased since an answer was sealed is nobody any more
 
 
 @dataclass(slots=True)
@@ -104,7 +105,12 @@ def run(tx: Transaction, attempts: Sequence[Attempt], guards: Guards) -> list[Ou
 def _load(tx: Transaction, attempts: Sequence[Attempt], guards: Guards) -> Loaded:
     queries = [a for a in attempts if not isinstance(a, Refusal)]
     releases = {a.query.consent_id: a.seen.subject for a in queries if isinstance(a, Release)}
-    others = {(a.caller.partner_id, a.query.consent_id) for a in queries if isinstance(a, Repeat)}
+    others = {
+        (a.caller.partner_id, a.query.consent_id)
+        for a in queries
+        # Sealed before somebody was erased: whose consent it is now, is read anew.
+        if isinstance(a, Repeat) or (guards.erased and a.known_at != tx.head.erasures)
+    }
     others |= {
         (a.caller.partner_id, a.consent_id) for a in attempts if isinstance(a, Refusal) and a.consent_id
     }
@@ -170,7 +176,7 @@ def _release(loaded: Loaded, attempt: Repeat | Release) -> Outcome:
         raise kept.RequestIdReused
     # 3  consent, with the person's freeze; a stranger's consent is a missing one
     grant = loaded.grant(attempt)
-    if grant is None:
+    if grant is None or grant.is_erased:
         raise ConsentDenied("CONSENT_NOT_USABLE")
     if guards.recheck:
         grant.require(query.ask, now=tx.now, replay_of=first.leaf_index if first else None)

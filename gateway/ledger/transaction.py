@@ -21,6 +21,7 @@ class Transaction:
         self.connection = connection
         self.vault = vault
         self.head: Head = lock_head(connection)
+        vault.follow(self.head.erasures, self.head.master_version)
         self._sequences: dict[str, int] = {}  # each partner's last number
         self._numbered: set[str] = set()  # those whose number moved
         self._writings: list[Writing] = []
@@ -40,6 +41,15 @@ class Transaction:
         """Seal a private part under the person's key, or the partner's where nobody is known."""
         owner = owner_subject(part.subject) if part.subject else owner_partner(partner_id)
         return self.vault.ensure(self.connection, owner).bind(part.SerializeToString())
+
+    def bind_known(self, part: leaf_pb2.PrivatePart) -> Bound | None:
+        """Seal what was looked at under the person's key; None where there is none.
+
+        Nobody's file begins by being looked for: that of an erased person would begin anew.
+        """
+        owner = owner_subject(part.subject)
+        key = self.vault.fresh(self.connection, [owner]).get(owner)
+        return None if key is None else key.bind(part.SerializeToString())
 
     def write(self, *writings: Writing) -> None:
         """Write these with what is appended."""

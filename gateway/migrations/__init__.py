@@ -20,6 +20,7 @@ import consent.keyring  # noqa: F401
 import gateway.audit.accounts
 import gateway.audit.log
 import gateway.audit.persons
+import gateway.audit.redaction
 import gateway.audit.tree.tables
 import gateway.ledger.answers
 import gateway.pages.consumer.signin.sessions

@@ -103,7 +103,7 @@ class Gateway:
         _record(parts)
         self._serve(parts)
         publishing.keep_published(parts, self._closing)
-        keep_house(parts.gate, parts.ledger, parts.store, self._closing)
+        keep_house(parts, self._closing)
         # Whatever is here now stays: a full collection that went through it would keep every call waiting.
         gc.collect()
         gc.freeze()

@@ -8,15 +8,20 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
+from typing import TYPE_CHECKING
 
 import structlog
 
 from consent import register
-from gateway import decisions
+from gateway import decisions, erasing, masters, retention
+from gateway.audit.private import Vault
 from gateway.gate import Gate
 from gateway.ledger import Ledger, LedgerBusy, LedgerUnavailable, Transaction, answers
 from gateway.store import Store, StoreUnavailable
 from gateway.thresholds import cells
+
+if TYPE_CHECKING:
+    from gateway.server.parts import Parts
 
 log = structlog.get_logger()
 
@@ -25,12 +30,18 @@ SWEEP_EVERY = 60  # ticks
 SWEEP_LIMIT = 1_000  # rows in one transaction, so that no call waits long behind it
 MAX_SWEEPS = 1_000  # a minute
 CLOSE_LIMIT = 100
+FINISH_SECONDS = 60.0
+RETAIN_SECONDS = 3_600.0
 SKEW = timedelta(hours=1)  # of clocks: what another gateway grants may end before what was seen here
 
 
-def keep_house(gate: Gate, ledger: Ledger, store: Store, closing: ExitStack) -> None:
+def keep_house(parts: Parts, closing: ExitStack) -> None:
     """Tick until ``closing`` closes, and write once more then."""
+    gate, ledger, store = parts.gate, parts.ledger, parts.store
     ticks, windows = count(1), Windows(store)
+    tick("unfinished", partial(finish, store, ledger), closing, every=FINISH_SECONDS)
+    kept = retention.schedule(parts.settings.retention)
+    tick("retention", partial(retain, store, ledger, parts.vault, kept), closing, every=RETAIN_SECONDS)
     closing.callback(housekeep, gate, ledger, with_sweep=False)
     tick("house", lambda: housekeep(gate, ledger, with_sweep=next(ticks) % SWEEP_EVERY == 0), closing)
     tick("windows", partial(windows.close_overdue, ledger), closing)
@@ -83,6 +94,25 @@ def tick(
         thread.join()
 
     closing.callback(stop)
+
+
+def finish(store: Store, ledger: Ledger) -> None:
+    """Go on with what was broken off: rows of an erasure, keys that an old master key wraps."""
+    try:
+        erasing.finish(store, ledger)
+        masters.wrap_anew(store, ledger)
+    except (LedgerUnavailable, LedgerBusy, StoreUnavailable):
+        log.warning("erasures put off: the ledger can't be read or written")
+
+
+def retain(store: Store, ledger: Ledger, vault: Vault, kept: retention.Schedule) -> None:
+    """Erase what has been kept for as long as it may be."""
+    try:
+        retention.unname(store, ledger, now=ledger.now())
+        if count := retention.run(store, ledger, vault, kept, now=ledger.now()):
+            log.info("retention ended", entries=count)
+    except (LedgerUnavailable, LedgerBusy, StoreUnavailable):
+        log.warning("retention put off: the ledger can't be read or written")
 
 
 def housekeep(gate: Gate, ledger: Ledger, *, with_sweep: bool) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 import grpc
 
@@ -21,6 +22,8 @@ from gateway.engine import EmbeddedEngine, EngineDoor, EngineUnavailable, ModelC
 from gateway.gate import Gate
 from gateway.keys import RingBroken, Signer
 from gateway.ledger import Guards, Ledger
+from gateway.masters import Masters
+from gateway.pki import FileRefused
 from gateway.quota.burst import Admission
 from gateway.server.housekeeping import tick
 from gateway.server.soundness import invalid
@@ -57,6 +60,7 @@ class Parts:
     clock: Callable[[], datetime]
     store: Store
     vault: Vault
+    masters: Masters
     pairwise: Pairwise
     ledger: Ledger
     gate: Gate
@@ -77,6 +81,7 @@ def open_parts(settings: Settings, seams: Seams, closing: ExitStack) -> Parts:
     tick("pages", store.checkpoint, closing, every=CHECKPOINT_SECONDS)
     signer = _open_signer(settings, store)
     vault, pairwise = _open_secrets(settings, store)
+    tick("erasures", partial(_follow, store, vault), closing)
     engine = _open_engine(settings, seams, closing)
     model = _model(engine)
     ledger = _open_ledger(settings, seams, store, vault)
@@ -86,7 +91,8 @@ def open_parts(settings: Settings, seams: Seams, closing: ExitStack) -> Parts:
         monotonic_us=lambda: time.monotonic_ns() // 1_000,
     )
     gate = Gate(store, ledger, admission, clock=clock)
-    return Parts(settings, clock, store, vault, pairwise, ledger, gate, signer, engine, model)
+    masters = Masters(settings.secrets.master_key)
+    return Parts(settings, clock, store, vault, masters, pairwise, ledger, gate, signer, engine, model)
 
 
 def _open_store(settings: Settings, closing: ExitStack) -> Store:
@@ -102,14 +108,22 @@ def _open_store(settings: Settings, closing: ExitStack) -> Store:
     return store
 
 
+def _follow(store: Store, vault: Vault) -> None:
+    """A process that writes nothing for a while forgets the keys of who was erased, too."""
+    with suppress(StoreUnavailable), store.reading() as connection:
+        head = read_head(connection)
+        vault.follow(head.erasures, head.master_version)
+
+
 def _open_secrets(settings: Settings, store: Store) -> tuple[Vault, Pairwise]:
     """The two secrets, if they are the ones that made what the database holds."""
-    vault = Vault(read_secret(settings.secrets.master_key))
     pairwise = Pairwise(read_secret(settings.secrets.pairwise_key))
     try:
         with store.reading() as connection:
-            vault.require_same_master(connection)
+            vault = Masters(settings.secrets.master_key).open(connection)
         _require_same_pairwise(store, pairwise)
+    except FileRefused as error:
+        raise invalid("secrets.master_key", f"{error.path} {error.why}; {error.remedy}") from error
     except Unreadable as error:
         raise invalid("secrets.master_key", _FOREIGN.format("sealed the private parts")) from error
     except ForeignReference as error:

@@ -20,6 +20,7 @@ from gateway.doors import (
     audit_bundles,
     audit_report,
     consent,
+    erasure,
     receipt,
     score,
     statement,
@@ -113,6 +114,7 @@ def admin_services(parts: Parts, frame: Frame) -> Handlers:
         clock=clock,
         soon=timedelta(milliseconds=settings.log.interval_ms),
     )
+    erasure_door = erasure.ErasureDoor(store, ledger, parts.vault, settings.retention, clock=ledger.now)
     partners_door = admin_partners.PartnerAdminDoor(
         store,
         ledger,
@@ -129,11 +131,14 @@ def admin_services(parts: Parts, frame: Frame) -> Handlers:
         store, ledger, parts.pairwise, pages_url=settings.pages.url, clock=ledger.now
     )
     meters = usage.UsageDoor(store, parts.gate, clock=ledger.now)
-    operations_door = admin_operations.OperationsAdminDoor(store, ledger, parts.signer, meters, parts.engine)
+    operations_door = admin_operations.OperationsAdminDoor(
+        store, ledger, parts.signer, parts.masters, meters, parts.engine
+    )
     return {
         **audit_door.service(frame),
         **reports.service(frame),
         **audit_bundles.BundlesDoor(ledger, new_passes(parts), clock=clock).service(frame),
+        **erasure_door.service(frame),
         **partners_door.service(frame),
         **people_door.service(frame),
         **admin_disputes.DisputeDoor(store, ledger, parts.vault).service(frame),

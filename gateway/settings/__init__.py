@@ -9,7 +9,7 @@ from gateway.settings.check import check_engine_files, check_files
 from gateway.settings.fields import Address
 from gateway.settings.load import Problem, SettingsInvalid, load
 from gateway.settings.schema import Settings
-from gateway.settings.secret import create_secret, read_secret
+from gateway.settings.secret import create_secret, read_secret, secret_versions
 from gateway.settings.template import template
 
 __all__ = [
@@ -22,5 +22,6 @@ __all__ = [
     "create_secret",
     "load",
     "read_secret",
+    "secret_versions",
     "template",
 ]

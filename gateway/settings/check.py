@@ -32,7 +32,7 @@ from gateway.pki.files import (
 from gateway.settings.fields import Address
 from gateway.settings.load import HOME_VARIABLE, Problem
 from gateway.settings.schema import Settings
-from gateway.settings.secret import read_secret
+from gateway.settings.secret import read_secret, secret_versions
 from scoregate.tlog.policy import Policy, PolicyInvalid
 
 _NEVER_HAD = "an installation of before there was one gets it by `scoregate upgrade`"
@@ -191,7 +191,11 @@ class _Look:
 
     def at_secrets(self, settings: Settings) -> None:
         found: list[bytes] = []
-        for field, path in settings.secrets:
+        files = [("pairwise_key", settings.secrets.pairwise_key)]
+        master = settings.secrets.master_key
+        # Of the master key those versions that are there: which of them are needed, the ledger knows.
+        versions = [path for _, path in secret_versions(master)] or [master]
+        for field, path in (*files, *(("master_key", path) for path in versions)):
             with self.noting(f"secrets.{field}"):
                 found.append(read_secret(path))
         if len(found) != len(set(found)):

@@ -113,7 +113,8 @@ class Secrets(Section):
     pairwise_key: PathField = Path("keys/pairwise.key")
     """The file of the secret behind each partner's references to people."""
     master_key: PathField = Path("keys/master.key")
-    """The file of the secret that wraps each person's key."""
+    """The file of the secret that wraps each person's key. `scoregate keys rotate-master` puts later versions
+    beside it."""
 
 
 class Attestation(Section):
@@ -213,6 +214,38 @@ class Pages(Section):
             raise ValueError("there is no such time zone") from error
 
 
+class Retention(Section):
+    """For how long what entries say about people is kept, by the entry's purpose, in days from its time.
+
+    Entries themselves stay. An open dispute holds all that is about its person, a consent that runs what
+    concerns it.
+    """
+
+    credit_application_days: Whole = Field(default=1_826, ge=30, le=3_653)
+    """CREDIT_APPLICATION, in days: 30 to 3653."""
+    prequalification_days: Whole = Field(default=730, ge=30, le=3_653)
+    """PREQUALIFICATION, in days: 30 to 3653."""
+    account_review_days: Whole = Field(default=730, ge=30, le=3_653)
+    """ACCOUNT_REVIEW, in days: 30 to 3653."""
+    collection_days: Whole = Field(default=1_826, ge=30, le=3_653)
+    """COLLECTION, in days: 30 to 3653."""
+    guarantor_days: Whole = Field(default=1_826, ge=30, le=3_653)
+    """GUARANTOR, in days: 30 to 3653."""
+    deposit_waiver_days: Whole = Field(default=730, ge=30, le=3_653)
+    """DEPOSIT_WAIVER, in days: 30 to 3653."""
+    pilot_study_days: Whole = Field(default=365, ge=30, le=3_653)
+    """PILOT_STUDY, in days: 30 to 3653."""
+    consumer_self_days: Whole = Field(default=365, ge=30, le=3_653)
+    """CONSUMER_SELF, in days: 30 to 3653."""
+    other_days: Whole = Field(default=1_826, ge=30, le=3_653)
+    """What has no purpose (freezes, disputes, officers' reads), in days: 30 to 3653."""
+    backup_days: Whole = Field(default=35, ge=1, le=400)
+    """After how many days backups of the database, and archived write-ahead logs, are destroyed: 1 to 400.
+
+    The gateway can't do that: operators promise it, for so long what was erased may live on there.
+    """
+
+
 class Limits(Section):
     """What one process takes on."""
 
@@ -276,6 +309,7 @@ class Settings(BaseSettings):
     log: Log = Log()
     engine: Engine = Engine()
     pages: Pages = Pages()
+    retention: Retention = Retention()
     limits: Limits = Limits()
 
     @classmethod

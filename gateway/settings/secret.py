@@ -32,3 +32,13 @@ def read_secret(path: Path) -> bytes:
     if re.fullmatch(rb"[0-9a-fA-F]{64}\n?", content) is None:
         raise FileRefused(path, "isn't 64 hexadecimal digits", RESTORE)
     return bytes.fromhex(content.decode())
+
+
+def secret_versions(path: Path) -> list[tuple[int, Path]]:
+    """The files of a secret's versions that are there, rising: ``path`` itself is the first, and of
+    ``master.key`` the second is ``master-2.key``.
+    """
+    named = re.compile(rf"{re.escape(path.stem)}-([2-9]|[1-9][0-9]{{1,5}}){re.escape(path.suffix)}")
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    later = [(int(found[1]), file) for file in beside if (found := named.fullmatch(file.name))]
+    return ([(1, path)] if path.exists() else []) + sorted(later)

@@ -6,13 +6,15 @@ file the indexes rise:
     {"index": 7, "part": "(base64 of a scoregate.audit.v1.PrivatePart)", "blind": "(base64, 32 bytes)"}
 
 A part opens the commitment of the entry at its index (leaf.py), or the log or the part was changed. Every
-entry with a commitment needs one: whom an entry is about, nobody can say without. With all of them open:
+entry with a commitment needs one: whom an entry is about, nobody can say without. Only an entry that a later
+REDACTED entry lists needs none, and must have none: what was erased is nowhere. With all the others open:
 
  1. no score goes out, nor goes out again, under a consent after the entry that revoked or paused it;
  2. none goes out about a person whose file is frozen, but for reviews (ACCOUNT_REVIEW) under a consent that
     was there before the freeze, and under one that was given while the person lifted the freeze for it.
 
-Not pure: it reads the files, a line at a time. It keeps some 150 bytes a consent, and a frozen person's.
+Not pure: it reads the files, a line at a time. It keeps some 150 bytes a consent, and a frozen person's, and
+a bit for each entry.
 No message names a person or a consent: indexes lead to both.
 """
 
@@ -63,6 +65,9 @@ class Openings:
         if not files:
             raise LogIncomplete(f"{folder} holds no private parts (*.jsonl); name the folder that does")
         self.opened = 0
+        self.erased = 0  # entries that were redacted
+        self._passed_over = False  # whether any part was missing so far
+        self._missing = bytearray()  # a bit for each entry: it has a commitment, and no part is there
         self._promises = Promises()
         self._lines = heapq.merge(*map(_read, files))
         self._next: Opening | None = None
@@ -73,38 +78,81 @@ class Openings:
 
         Raises:
             LogInvalid: A line is none, or what the entry records was forbidden.
-            LogDiverged: The part does not open the entry's commitment, or there is nothing to open.
-            LogIncomplete: The entry has a commitment, and no part is there.
+            LogDiverged: The part does not open the entry's commitment, or there is nothing to open; or it
+                redacts an entry whose part is there.
+            LogIncomplete: A redaction has a commitment, and no part is there.
         """
         if not self._begun:
             self._begun, self._next = True, next(self._lines, None)
         opening = self._next
+        if index % 8 == 0:
+            self._missing.append(0)
         if opening is None or opening.index != index:
-            self._require_nothing_private(index, entry)
+            self._pass_over(index, entry)
             return
         part = _open(opening, entry)
         self._next = next(self._lines, None)
         if self._next is not None and self._next.index == index:
             raise LogInvalid(f"{self._next.where}: entry {index:,} has a part already", index=index)
         self.opened += 1
-        self._promises.append(index, entry, part)
+        if entry.kind == leaf_pb2.LEAF_KIND_REDACTED:
+            self._redact(index, entry, part)
+        elif part.redacted:
+            raise LogInvalid(f"entry {index:,} lists entries, and redacts none", index=index)
+        self._promises.append(index, entry, part, is_whole=not self._passed_over)
 
     def finish(self, size: int) -> None:
-        """Return only if no line is left, now that all entries were taken.
+        """Return only if no line is left, and no entry without its part, now that all entries were taken.
 
         Raises:
-            LogIncomplete: One is for an entry beyond the log.
+            LogIncomplete: A line is for an entry beyond the log; or a part is missing that was not redacted.
         """
+        for place, bits in enumerate(self._missing):
+            if bits:
+                index = place * 8 + (bits & -bits).bit_length() - 1
+                raise LogIncomplete(
+                    f"no private part of entry {index:,} is there to open it with, and it was not redacted",
+                    index=index,
+                )
         if self._next is not None:
             raise LogIncomplete(
                 f"{self._next.where} is for entry {self._next.index:,}, and the log has {size:,}", index=size
             )
 
-    def _require_nothing_private(self, index: int, entry: leaf_pb2.Leaf) -> None:
+    def _pass_over(self, index: int, entry: leaf_pb2.Leaf) -> None:
         if entry.commitment:
-            raise LogIncomplete(f"no private part of entry {index:,} is there to open it with", index=index)
-        if entry.kind in _RELEASES:
+            if (
+                entry.kind == leaf_pb2.LEAF_KIND_REDACTED
+            ):  # nothing excuses it, and what it lists is not known
+                raise LogIncomplete(
+                    f"no private part of entry {index:,} is there, which redacts", index=index
+                )
+            self._passed_over = True
+            self._missing[index // 8] |= 1 << index % 8
+        elif entry.kind in _RELEASES:
             raise LogInvalid(f"entry {index:,} releases a score, and commits to nobody", index=index)
+
+    def _redact(self, index: int, entry: leaf_pb2.Leaf, part: leaf_pb2.PrivatePart) -> None:
+        """Excuse the entries that it lists from having parts."""
+        if entry.count != len(part.redacted):
+            raise LogInvalid(
+                f"entry {index:,} redacts {entry.count:,} entries, and lists {len(part.redacted):,}",
+                index=index,
+            )
+        at = 0
+        for place, gap in enumerate(part.redacted):
+            at += gap
+            if at >= index or (place and not gap):
+                raise LogInvalid(f"entry {index:,} lists what is no earlier entry, or one twice", index=index)
+            bit = 1 << at % 8
+            if not self._missing[at // 8] & bit:
+                raise LogDiverged(
+                    f"entry {index:,} redacts entry {at:,}, whose private part is there, or of which nothing"
+                    " was to be redacted: destroy what was kept of erased entries",
+                    index=index,
+                )
+            self._missing[at // 8] ^= bit
+            self.erased += 1
 
 
 class Promises:
@@ -116,15 +164,20 @@ class Promises:
         self._frozen: dict[bytes, int] = {}  # person: the entry that froze their file
         self._lifted: dict[bytes, int] = {}  # consent: the freeze that was lifted for it
 
-    def append(self, index: int, entry: leaf_pb2.Leaf, part: leaf_pb2.PrivatePart) -> None:
+    def append(
+        self, index: int, entry: leaf_pb2.Leaf, part: leaf_pb2.PrivatePart, *, is_whole: bool = True
+    ) -> None:
         """Take in the next entry that is about somebody.
+
+        ``is_whole``: no part before it is missing. Else a consent may have been there before its person's
+        freeze, or one that the freeze was lifted for, and the entry that would say so is erased.
 
         Raises:
             LogInvalid: It released what was to be refused.
         """
         kind, consent, person = entry.kind, _short(part.consent_id), _short(part.subject)
         if kind in _RELEASES:
-            self._require_allowed(index, entry, consent, person)
+            self._require_allowed(index, entry, consent, person, is_whole)
         elif kind == leaf_pb2.LEAF_KIND_CONSENT_GRANTED:
             self._granted[consent] = index
             if entry.reason == LIFTED and person in self._frozen:
@@ -139,7 +192,9 @@ class Promises:
         elif kind == leaf_pb2.LEAF_KIND_SUBJECT_UNFROZEN:
             self._frozen.pop(person, None)
 
-    def _require_allowed(self, index: int, entry: leaf_pb2.Leaf, consent: bytes, person: bytes) -> None:
+    def _require_allowed(
+        self, index: int, entry: leaf_pb2.Leaf, consent: bytes, person: bytes, is_whole: bool
+    ) -> None:
         if consent in self._stopped:
             stop = self._stopped[consent]
             raise LogInvalid(
@@ -148,6 +203,8 @@ class Promises:
             )
         frozen = self._frozen.get(person)
         if frozen is None or self._lifted.get(consent) == frozen:
+            return
+        if consent not in self._granted and not is_whole:
             return
         if entry.purpose == types_pb2.PURPOSE_ACCOUNT_REVIEW and self._granted.get(consent, frozen) < frozen:
             return

@@ -54,6 +54,7 @@ class Report:
     receipts: int | None  # None: none were given
     requests: int | None  # receipts whose question was recomputed; older ones name none
     opened: int | None  # private parts that open their entry's commitment; None: none were given
+    erased: int | None  # entries whose private parts were redacted; None: none were given
     first_micros: int  # time of the first entry since 1970; 0 in an empty log
     last_micros: int  # time of the last entry since 1970; 0 in an empty log
 
@@ -138,6 +139,7 @@ def verify(
         receipts=None if receipts is None else len(awaited),
         requests=None if receipts is None else sum(receipt.names_request for receipt in awaited),
         opened=None if openings is None else openings.opened,
+        erased=None if openings is None else openings.erased,
         first_micros=history.first_micros,
         last_micros=history.last_micros,
     )

@@ -151,9 +151,11 @@ def test_each_purpose_has_a_secret_of_its_own_and_always_the_same() -> None:
     vault = Vault(MASTER)
     # HKDF-SHA-256 (RFC 5869) without salt over the info "scoregate pages v1", by its two steps.
     extracted = hmac.digest(bytes(32), MASTER, "sha256")
-    assert vault.derive("pages") == hmac.digest(extracted, b"scoregate pages v1\x01", "sha256")
-    assert vault.derive("pages") != vault.derive("cursors")
-    assert vault.derive("pages") != Vault(bytes(32)).derive("pages")
+    assert vault.derive("login") == hmac.digest(extracted, b"scoregate login v1\x01", "sha256")
+    assert vault.derive("login") != vault.derive("audit cursor")
+    assert vault.derive("login") != Vault(bytes(32)).derive("login")
+    with pytest.raises(ValueError, match="add it to PURPOSES"):  # or it would change with the master key
+        vault.derive("another")
 
 
 def test_a_committed_key_is_read_once(store: Store) -> None:

@@ -139,7 +139,7 @@ TAMPERED: list[tuple[str, int, int | None, str, Callable[[list[Line]], list[Line
     ("a part beyond the log", INCOMPLETE, 9, "is for entry 20, and the log has 9",
      lambda it: [*it, it[-1] | {"index": 20}]),
     ("a part inserted twice", INVALID, 1, "line 3: indexes rise", lambda it: [*it[:2], it[1], *it[2:]]),
-    ("two parts swapped", INCOMPLETE, 3, "no private part of entry 3",
+    ("two parts swapped", INVALID, 3, "line 4: indexes rise from line to line",
      lambda it: [*it[:2], it[3], it[2], *it[4:]]),
     ("two parts' indexes swapped", DIVERGED, 3, "do not open",
      lambda it: [*it[:2], it[3] | {"index": 3}, it[2] | {"index": 4}, *it[4:]]),
@@ -413,3 +413,97 @@ def test_a_broken_promise_is_no_business_of_whoever_lacks_the_private_parts(stor
     after_a_revoke(story)
     folder = story.log.pull(story.place / "log")
     assert CliRunner().invoke(app, ["log", "verify", str(folder)]).exit_code == OK
+
+
+# --- what was erased
+
+
+def redact(story: Story, *indexes: int, gaps: list[int] | None = None, count: int | None = None) -> int:
+    """An entry that says so, with its list; the lines of the entries are gone."""
+    index = len(story.log.leaves)
+    if gaps is None:
+        gaps = [at - (indexes[place - 1] if place else 0) for place, at in enumerate(indexes)]
+    part = leaf_pb2.PrivatePart(redacted=gaps).SerializeToString()
+    blind = sha256(b"blind %d" % index).digest()
+    kind, count = leaf_pb2.LEAF_KIND_REDACTED, len(gaps) if count is None else count
+    story.log.add("", kind=kind, commitment=leaf.commit(part, blind), count=count)
+    story.lines = [line for line in story.lines if line["index"] not in indexes]
+    story.lines.append({"index": index, "part": spell(part), "blind": spell(blind)})
+    return index
+
+
+def test_what_was_redacted_needs_no_part_and_is_counted(told: Story) -> None:
+    redact(told, 1, 4, 5)
+    redact(told, 8)
+    found = told.told()
+    assert (found["code"], found["opened"], found["erased"]) == (OK, 6, 4)
+    shown = " ".join(told.verify().stdout.split())
+    assert "4; later entries say that their private parts were" in shown
+
+
+def test_a_part_that_is_missing_beside_redacted_ones_is_still_missed(told: Story) -> None:
+    redact(told, 1, 4, 5)
+    found = told.told([line for line in told.lines if line["index"] != 6])
+    assert (found["code"], found["index"]) == (INCOMPLETE, 6)
+    assert "was not redacted" in found["message"]
+
+
+def test_a_redactions_own_part_can_not_be_withheld(told: Story) -> None:
+    index = redact(told, 1)
+    found = told.told(told.lines[:-1])
+    assert (found["code"], found["index"]) == (INCOMPLETE, index)
+
+
+@pytest.mark.parametrize(
+    ("gaps", "count", "code", "words"),
+    [
+        ([1], 2, INVALID, "redacts 2 entries, and lists 1"),
+        ([1, 0], 2, INVALID, "or one twice"),
+        ([9], 1, INVALID, "no earlier entry"),
+        ([2**63], 1, INVALID, "no earlier entry"),
+        ([2], 1, DIVERGED, "redacts entry 2"),  # which is about nobody
+        ([1, 2], 2, DIVERGED, "redacts entry 3"),  # whose part is there
+    ],
+    ids=["another count", "twice", "itself", "far beyond", "nobody's", "kept all the same"],
+)
+def test_a_redaction_lists_earlier_entries_whose_parts_are_gone(
+    told: Story, gaps: list[int], count: int, code: int, words: str
+) -> None:
+    told.lines = [line for line in told.lines if line["index"] != 1]
+    index = redact(told, gaps=gaps, count=count)
+    found = told.told()
+    assert (found["code"], found["index"]) == (code, index)
+    assert words in found["message"]
+
+
+def test_the_same_entry_is_redacted_once(told: Story) -> None:
+    redact(told, 1)
+    again = redact(told, 1)
+    found = told.told()
+    assert (found["code"], found["index"]) == (DIVERGED, again)
+
+
+def test_only_a_redaction_lists_entries(story: Story) -> None:
+    part = leaf_pb2.PrivatePart(subject="ada", redacted=[0]).SerializeToString()
+    story.log.add("acme", kind=GRANTED, commitment=leaf.commit(part, bytes(32)))
+    found = story.told([{"index": 0, "part": spell(part), "blind": spell(bytes(32))}])
+    assert (found["code"], found["index"]) == (INVALID, 0)
+
+
+def test_a_consent_whose_yes_was_redacted_is_not_held_against_a_freeze(story: Story) -> None:
+    """Its entry may have been before the freeze, or have lifted it: retention ended, nobody can say."""
+    granted = story.grant("c1", purpose=REVIEW)
+    story.add(FROZEN)
+    story.release("c1", purpose=REVIEW)
+    redact(story, granted)
+    assert story.told()["code"] == OK
+
+
+def test_a_consent_whose_yes_is_there_is_held_against_a_freeze_beside_redacted_ones(story: Story) -> None:
+    other = story.grant("c2", person="eve")
+    story.grant("c1")
+    story.add(FROZEN)
+    wrong = story.release("c1")
+    redact(story, other)
+    found = story.told()
+    assert (found["code"], found["index"]) == (INVALID, wrong)

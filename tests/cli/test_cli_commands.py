@@ -413,6 +413,11 @@ def test_a_refusal_is_a_sentence_with_its_reason(desk: Desk, words: tuple[str, .
         ),
         (("consent", "deny", "a" * 26), "No invitation has this handle.", "partner"),
         (("consent", "pause", "a" * 26), "No consent has this id.", "consent list"),
+        (
+            ("audit", "erase", "nobody", "--basis", "COURT_ORDER", "--yes"),
+            "Nothing is kept about this person, or all of it was erased.",
+            "your own of the person",
+        ),
         (("quota", "show", "nobody"), "Nobody is registered under this id.", "partner list"),
         (
             ("partner", "revoke", "f" * 64, "--reason", "x"),

@@ -41,6 +41,7 @@ from gateway.settings import (
     template,
 )
 from gateway.settings.load import settings_by_name, variable_for
+from scoregate.words import Purpose
 from tests.pki_support import SERVER_AUTH, make_authority, make_certificate
 
 NOW = datetime.now(UTC)
@@ -228,7 +229,7 @@ admin = "127.0.0.1:8443"
         ),  # the same name, another table
         ('[limits]\nkey = "x"', "limits.key", "tls.key"),
         ('[tls]\ncert = "x"', "tls.cert", "tls.certificate"),
-        ('reflection = "on"', "reflection", None),
+        ('reflection = "on"', "reflection", "retention"),
     ],
 )
 def test_an_unknown_name_in_the_file_is_refused_with_the_nearest_one(
@@ -287,6 +288,8 @@ BOUNDS = [
     ("limits.max_connection_age_seconds", 10, 86_400),
     ("limits.worker_threads", 2, 512),
     ("limits.max_in_flight_per_partner", 1, 511),
+    *((f"retention.{purpose.lower()}_days", 30, 3_653) for purpose in (*Purpose, "OTHER")),
+    ("retention.backup_days", 1, 400),
 ]
 
 

@@ -93,6 +93,9 @@ def samples() -> dict[str, Message]:
         audit_pb2.GetHeadRequest(),
         audit_pb2.ListEntriesRequest(start_index=1, tree_size=2, page_size=3),
         audit_pb2.GetCheckpointRequest(),
+        audit_pb2.PreviewErasureRequest(subject="sample-1"),
+        audit_pb2.EraseSubjectRequest(subject="sample-1", basis="LEGAL_BASIS_COURT_ORDER", reason=why),
+        audit_pb2.GetRetentionRequest(),
         audit_pb2.GetInclusionProofRequest(leaf_index=1),
         audit_pb2.GetConsistencyProofRequest(old_size=1),
         report_pb2.GetSubjectAccessReportRequest(
@@ -131,6 +134,8 @@ def samples() -> dict[str, Message]:
         ),
         operations_admin_pb2.ListKeysRequest(),
         operations_admin_pb2.RotateKeysRequest(reason=why),
+        operations_admin_pb2.GetMasterKeyRequest(),
+        operations_admin_pb2.RotateMasterKeyRequest(reason=why),
         operations_admin_pb2.GetPartnerUsageRequest(partner_id=partner_id),
         operations_admin_pb2.GetActiveModelRequest(),
     )

@@ -40,7 +40,7 @@ def test_a_database_of_the_first_version_is_upgraded_with_all_that_it_holds(own_
         command.downgrade(migrations._config(connection), "0001")
         contracts = connection.exec_driver_sql("SELECT contract FROM partners").scalars().all()
         assert "return_addresses" not in "".join(contracts)  # that version knows none
-    with pytest.raises(SettingsInvalid, match="older than 0014") as refusal:
+    with pytest.raises(SettingsInvalid, match="older than 0013") as refusal:
         own_world.restart()
     assert "scoregate upgrade" in str(refusal.value)
     _upgrade(own_world, opened)

@@ -145,6 +145,7 @@ class Books:
             answer=key.seal(answer),
             seen=grant,
             seen_usage=usage,
+            known_at=key.known_at,
         )
 
     def submit(self, *attempts: Release | Repeat) -> list[Outcome]:

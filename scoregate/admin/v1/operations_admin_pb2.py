@@ -26,15 +26,15 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from scoregate.partner.v1 import usage_pb2 as scoregate_dot_partner_dot_v1_dot_usage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)scoregate/admin/v1/operations_admin.proto\x12\x12scoregate.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a scoregate/partner/v1/usage.proto\"\x8d\x01\n\x0e\x41ttestationKey\x12\x0b\n\x03kid\x18\x01 \x01(\t\x12\x11\n\talgorithm\x18\x02 \x01(\t\x12+\n\x05state\x18\x03 \x01(\x0e\x32\x1c.scoregate.admin.v1.KeyState\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x11\n\x0fListKeysRequest\"D\n\x10ListKeysResponse\x12\x30\n\x04keys\x18\x01 \x03(\x0b\x32\".scoregate.admin.v1.AttestationKey\"#\n\x11RotateKeysRequest\x12\x0e\n\x06reason\x18\x01 \x01(\t\"F\n\x12RotateKeysResponse\x12\x30\n\x04keys\x18\x01 \x03(\x0b\x32\".scoregate.admin.v1.AttestationKey\",\n\x16GetPartnerUsageRequest\x12\x12\n\npartner_id\x18\x01 \x01(\t\"K\n\x17GetPartnerUsageResponse\x12\x30\n\x06usages\x18\x01 \x03(\x0b\x32 .scoregate.partner.v1.QuotaUsage\"\x17\n\x15GetActiveModelRequest\"f\n\x16GetActiveModelResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x17\n\x0f\x61rtefact_sha256\x18\x02 \x01(\t\x12\x0e\n\x06sunset\x18\x03 \x01(\t\x12\x14\n\x0clatest_epoch\x18\x04 \x01(\t*g\n\x08KeyState\x12\x19\n\x15KEY_STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eKEY_STATE_NEXT\x10\x01\x12\x15\n\x11KEY_STATE_CURRENT\x10\x02\x12\x15\n\x11KEY_STATE_RETIRED\x10\x03\x32\xa1\x03\n\x16OperationsAdminService\x12U\n\x08ListKeys\x12#.scoregate.admin.v1.ListKeysRequest\x1a$.scoregate.admin.v1.ListKeysResponse\x12[\n\nRotateKeys\x12%.scoregate.admin.v1.RotateKeysRequest\x1a&.scoregate.admin.v1.RotateKeysResponse\x12j\n\x0fGetPartnerUsage\x12*.scoregate.admin.v1.GetPartnerUsageRequest\x1a+.scoregate.admin.v1.GetPartnerUsageResponse\x12g\n\x0eGetActiveModel\x12).scoregate.admin.v1.GetActiveModelRequest\x1a*.scoregate.admin.v1.GetActiveModelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)scoregate/admin/v1/operations_admin.proto\x12\x12scoregate.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a scoregate/partner/v1/usage.proto\"\x8d\x01\n\x0e\x41ttestationKey\x12\x0b\n\x03kid\x18\x01 \x01(\t\x12\x11\n\talgorithm\x18\x02 \x01(\t\x12+\n\x05state\x18\x03 \x01(\x0e\x32\x1c.scoregate.admin.v1.KeyState\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x11\n\x0fListKeysRequest\"D\n\x10ListKeysResponse\x12\x30\n\x04keys\x18\x01 \x03(\x0b\x32\".scoregate.admin.v1.AttestationKey\"#\n\x11RotateKeysRequest\x12\x0e\n\x06reason\x18\x01 \x01(\t\"F\n\x12RotateKeysResponse\x12\x30\n\x04keys\x18\x01 \x03(\x0b\x32\".scoregate.admin.v1.AttestationKey\"W\n\tMasterKey\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x16\n\x0eoldest_version\x18\x02 \x01(\r\x12\x0c\n\x04\x66ile\x18\x03 \x01(\t\x12\x13\n\x0bolder_files\x18\x04 \x03(\t\"\x15\n\x13GetMasterKeyRequest\"I\n\x14GetMasterKeyResponse\x12\x31\n\nmaster_key\x18\x01 \x01(\x0b\x32\x1d.scoregate.admin.v1.MasterKey\"(\n\x16RotateMasterKeyRequest\x12\x0e\n\x06reason\x18\x01 \x01(\t\"L\n\x17RotateMasterKeyResponse\x12\x31\n\nmaster_key\x18\x01 \x01(\x0b\x32\x1d.scoregate.admin.v1.MasterKey\",\n\x16GetPartnerUsageRequest\x12\x12\n\npartner_id\x18\x01 \x01(\t\"K\n\x17GetPartnerUsageResponse\x12\x30\n\x06usages\x18\x01 \x03(\x0b\x32 .scoregate.partner.v1.QuotaUsage\"\x17\n\x15GetActiveModelRequest\"f\n\x16GetActiveModelResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x17\n\x0f\x61rtefact_sha256\x18\x02 \x01(\t\x12\x0e\n\x06sunset\x18\x03 \x01(\t\x12\x14\n\x0clatest_epoch\x18\x04 \x01(\t*g\n\x08KeyState\x12\x19\n\x15KEY_STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eKEY_STATE_NEXT\x10\x01\x12\x15\n\x11KEY_STATE_CURRENT\x10\x02\x12\x15\n\x11KEY_STATE_RETIRED\x10\x03\x32\xf0\x04\n\x16OperationsAdminService\x12U\n\x08ListKeys\x12#.scoregate.admin.v1.ListKeysRequest\x1a$.scoregate.admin.v1.ListKeysResponse\x12[\n\nRotateKeys\x12%.scoregate.admin.v1.RotateKeysRequest\x1a&.scoregate.admin.v1.RotateKeysResponse\x12\x61\n\x0cGetMasterKey\x12\'.scoregate.admin.v1.GetMasterKeyRequest\x1a(.scoregate.admin.v1.GetMasterKeyResponse\x12j\n\x0fRotateMasterKey\x12*.scoregate.admin.v1.RotateMasterKeyRequest\x1a+.scoregate.admin.v1.RotateMasterKeyResponse\x12j\n\x0fGetPartnerUsage\x12*.scoregate.admin.v1.GetPartnerUsageRequest\x1a+.scoregate.admin.v1.GetPartnerUsageResponse\x12g\n\x0eGetActiveModel\x12).scoregate.admin.v1.GetActiveModelRequest\x1a*.scoregate.admin.v1.GetActiveModelResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'scoregate.admin.v1.operations_admin_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_KEYSTATE']._serialized_start=726
-  _globals['_KEYSTATE']._serialized_end=829
+  _globals['_KEYSTATE']._serialized_start=1033
+  _globals['_KEYSTATE']._serialized_end=1136
   _globals['_ATTESTATIONKEY']._serialized_start=133
   _globals['_ATTESTATIONKEY']._serialized_end=274
   _globals['_LISTKEYSREQUEST']._serialized_start=276
@@ -45,14 +45,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROTATEKEYSREQUEST']._serialized_end=400
   _globals['_ROTATEKEYSRESPONSE']._serialized_start=402
   _globals['_ROTATEKEYSRESPONSE']._serialized_end=472
-  _globals['_GETPARTNERUSAGEREQUEST']._serialized_start=474
-  _globals['_GETPARTNERUSAGEREQUEST']._serialized_end=518
-  _globals['_GETPARTNERUSAGERESPONSE']._serialized_start=520
-  _globals['_GETPARTNERUSAGERESPONSE']._serialized_end=595
-  _globals['_GETACTIVEMODELREQUEST']._serialized_start=597
-  _globals['_GETACTIVEMODELREQUEST']._serialized_end=620
-  _globals['_GETACTIVEMODELRESPONSE']._serialized_start=622
-  _globals['_GETACTIVEMODELRESPONSE']._serialized_end=724
-  _globals['_OPERATIONSADMINSERVICE']._serialized_start=832
-  _globals['_OPERATIONSADMINSERVICE']._serialized_end=1249
+  _globals['_MASTERKEY']._serialized_start=474
+  _globals['_MASTERKEY']._serialized_end=561
+  _globals['_GETMASTERKEYREQUEST']._serialized_start=563
+  _globals['_GETMASTERKEYREQUEST']._serialized_end=584
+  _globals['_GETMASTERKEYRESPONSE']._serialized_start=586
+  _globals['_GETMASTERKEYRESPONSE']._serialized_end=659
+  _globals['_ROTATEMASTERKEYREQUEST']._serialized_start=661
+  _globals['_ROTATEMASTERKEYREQUEST']._serialized_end=701
+  _globals['_ROTATEMASTERKEYRESPONSE']._serialized_start=703
+  _globals['_ROTATEMASTERKEYRESPONSE']._serialized_end=779
+  _globals['_GETPARTNERUSAGEREQUEST']._serialized_start=781
+  _globals['_GETPARTNERUSAGEREQUEST']._serialized_end=825
+  _globals['_GETPARTNERUSAGERESPONSE']._serialized_start=827
+  _globals['_GETPARTNERUSAGERESPONSE']._serialized_end=902
+  _globals['_GETACTIVEMODELREQUEST']._serialized_start=904
+  _globals['_GETACTIVEMODELREQUEST']._serialized_end=927
+  _globals['_GETACTIVEMODELRESPONSE']._serialized_start=929
+  _globals['_GETACTIVEMODELRESPONSE']._serialized_end=1031
+  _globals['_OPERATIONSADMINSERVICE']._serialized_start=1139
+  _globals['_OPERATIONSADMINSERVICE']._serialized_end=1763
 # @@protoc_insertion_point(module_scope)

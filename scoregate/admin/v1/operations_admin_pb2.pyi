@@ -56,6 +56,40 @@ class RotateKeysResponse(_message.Message):
     keys: _containers.RepeatedCompositeFieldContainer[AttestationKey]
     def __init__(self, keys: _Optional[_Iterable[_Union[AttestationKey, _Mapping]]] = ...) -> None: ...
 
+class MasterKey(_message.Message):
+    __slots__ = ("version", "oldest_version", "file", "older_files")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_VERSION_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    OLDER_FILES_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    oldest_version: int
+    file: str
+    older_files: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, version: _Optional[int] = ..., oldest_version: _Optional[int] = ..., file: _Optional[str] = ..., older_files: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class GetMasterKeyRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetMasterKeyResponse(_message.Message):
+    __slots__ = ("master_key",)
+    MASTER_KEY_FIELD_NUMBER: _ClassVar[int]
+    master_key: MasterKey
+    def __init__(self, master_key: _Optional[_Union[MasterKey, _Mapping]] = ...) -> None: ...
+
+class RotateMasterKeyRequest(_message.Message):
+    __slots__ = ("reason",)
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    def __init__(self, reason: _Optional[str] = ...) -> None: ...
+
+class RotateMasterKeyResponse(_message.Message):
+    __slots__ = ("master_key",)
+    MASTER_KEY_FIELD_NUMBER: _ClassVar[int]
+    master_key: MasterKey
+    def __init__(self, master_key: _Optional[_Union[MasterKey, _Mapping]] = ...) -> None: ...
+
 class GetPartnerUsageRequest(_message.Message):
     __slots__ = ("partner_id",)
     PARTNER_ID_FIELD_NUMBER: _ClassVar[int]

@@ -45,6 +45,16 @@ class OperationsAdminServiceStub:
                 request_serializer=scoregate_dot_admin_dot_v1_dot_operations__admin__pb2.RotateKeysRequest.SerializeToString,
                 response_deserializer=scoregate_dot_admin_dot_v1_dot_operations__admin__pb2.RotateKeysResponse.FromString,
                 _registered_method=True)
+        self.GetMasterKey = channel.unary_unary(
+                '/scoregate.admin.v1.OperationsAdminService/GetMasterKey',
+                request_serializer=scoregate_dot_admin_dot_v1_dot_operations__admin__pb2.GetMasterKeyRequest.SerializeToString,
+                response_deserializer=scoregate_dot_admin_dot_v1_dot_operations__admin__pb2.GetMasterKeyResponse.FromString,
+                _registered_method=True)
+        self.RotateMasterKey = channel.unary_unary(
+                '/scoregate.admin.v1.OperationsAdminService/RotateMasterKey',
+                request_serializer=scoregate_dot_admin_dot_v1_dot_operations__admin__pb2.RotateMasterKeyRequest.SerializeToString,
+                response_deserializer=scoregate_dot_admin_dot_v1_dot_operations__admin__pb2.RotateMasterKeyResponse.FromString,
+                _registered_method=True)
         self.GetPartnerUsage = channel.unary_unary(
                 '/scoregate.admin.v1.OperationsAdminService/GetPartnerUsage',
                 request_serializer=scoregate_dot_admin_dot_v1_dot_operations__admin__pb2.GetPartnerUsageRequest.SerializeToString,
@@ -70,6 +80,20 @@ class OperationsAdminServiceServicer:
 
     def RotateKeys(self, request, context):
         """Makes the published next key current, and publishes a new next key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetMasterKey(self, request, context):
+        """Says which version of the master key wraps people's keys.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateMasterKey(self, request, context):
+        """Makes a new master key, and wraps every key with it; the old one can be destroyed then.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -101,6 +125,16 @@ def add_OperationsAdminServiceServicer_to_server(servicer, server):
                     servicer.RotateKeys,
                     request_deserializer=scoregate_dot_admin_dot_v1_dot_operations__admin__pb2.RotateKeysRequest.FromString,
                     response_serializer=scoregate_dot_admin_dot_v1_dot_operations__admin__pb2.RotateKeysResponse.SerializeToString,
+            ),
+            'GetMasterKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMasterKey,
+                    request_deserializer=scoregate_dot_admin_dot_v1_dot_operations__admin__pb2.GetMasterKeyRequest.FromString,
+                    response_serializer=scoregate_dot_admin_dot_v1_dot_operations__admin__pb2.GetMasterKeyResponse.SerializeToString,
+            ),
+            'RotateMasterKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateMasterKey,
+                    request_deserializer=scoregate_dot_admin_dot_v1_dot_operations__admin__pb2.RotateMasterKeyRequest.FromString,
+                    response_serializer=scoregate_dot_admin_dot_v1_dot_operations__admin__pb2.RotateMasterKeyResponse.SerializeToString,
             ),
             'GetPartnerUsage': grpc.unary_unary_rpc_method_handler(
                     servicer.GetPartnerUsage,
@@ -168,6 +202,60 @@ class OperationsAdminService:
             '/scoregate.admin.v1.OperationsAdminService/RotateKeys',
             scoregate_dot_admin_dot_v1_dot_operations__admin__pb2.RotateKeysRequest.SerializeToString,
             scoregate_dot_admin_dot_v1_dot_operations__admin__pb2.RotateKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMasterKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scoregate.admin.v1.OperationsAdminService/GetMasterKey',
+            scoregate_dot_admin_dot_v1_dot_operations__admin__pb2.GetMasterKeyRequest.SerializeToString,
+            scoregate_dot_admin_dot_v1_dot_operations__admin__pb2.GetMasterKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateMasterKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scoregate.admin.v1.OperationsAdminService/RotateMasterKey',
+            scoregate_dot_admin_dot_v1_dot_operations__admin__pb2.RotateMasterKeyRequest.SerializeToString,
+            scoregate_dot_admin_dot_v1_dot_operations__admin__pb2.RotateMasterKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -24,35 +24,56 @@ _sym_db = _symbol_database.Default()
 
 from scoregate.audit.v1 import bundles_pb2 as scoregate_dot_audit_dot_v1_dot_bundles__pb2
 from scoregate.audit.v1 import report_pb2 as scoregate_dot_audit_dot_v1_dot_report__pb2
+from scoregate.options.v1 import options_pb2 as scoregate_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1escoregate/audit/v1/audit.proto\x12\x12scoregate.audit.v1\x1a scoregate/audit/v1/bundles.proto\x1a\x1fscoregate/audit/v1/report.proto\"\x10\n\x0eGetHeadRequest\"K\n\x0fGetHeadResponse\x12\x12\n\nlog_origin\x18\x01 \x01(\t\x12\x11\n\ttree_size\x18\x02 \x01(\x04\x12\x11\n\troot_hash\x18\x03 \x01(\x0c\"c\n\x12ListEntriesRequest\x12\x13\n\x0bstart_index\x18\x01 \x01(\x04\x12\x11\n\ttree_size\x18\x02 \x01(\x04\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"S\n\x13ListEntriesResponse\x12\x13\n\x0b\x66irst_index\x18\x01 \x01(\x04\x12\x0e\n\x06leaves\x18\x02 \x03(\x0c\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"\x16\n\x14GetCheckpointRequest\"+\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\".\n\x18GetInclusionProofRequest\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\"S\n\x19GetInclusionProofResponse\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\x12\n\ncheckpoint\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\".\n\x1aGetConsistencyProofRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x04\"S\n\x1bGetConsistencyProofResponse\x12\x10\n\x08old_size\x18\x01 \x01(\x04\x12\x12\n\ncheckpoint\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\x32\xf3\x05\n\x0c\x41uditService\x12R\n\x07GetHead\x12\".scoregate.audit.v1.GetHeadRequest\x1a#.scoregate.audit.v1.GetHeadResponse\x12^\n\x0bListEntries\x12&.scoregate.audit.v1.ListEntriesRequest\x1a\'.scoregate.audit.v1.ListEntriesResponse\x12\x64\n\rGetCheckpoint\x12(.scoregate.audit.v1.GetCheckpointRequest\x1a).scoregate.audit.v1.GetCheckpointResponse\x12p\n\x11GetInclusionProof\x12,.scoregate.audit.v1.GetInclusionProofRequest\x1a-.scoregate.audit.v1.GetInclusionProofResponse\x12v\n\x13GetConsistencyProof\x12..scoregate.audit.v1.GetConsistencyProofRequest\x1a/.scoregate.audit.v1.GetConsistencyProofResponse\x12\x7f\n\x16GetSubjectAccessReport\x12\x31.scoregate.audit.v1.GetSubjectAccessReportRequest\x1a\x32.scoregate.audit.v1.GetSubjectAccessReportResponse\x12^\n\x0bOpenEntries\x12&.scoregate.audit.v1.OpenEntriesRequest\x1a\'.scoregate.audit.v1.OpenEntriesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1escoregate/audit/v1/audit.proto\x12\x12scoregate.audit.v1\x1a scoregate/audit/v1/bundles.proto\x1a\x1fscoregate/audit/v1/report.proto\x1a\"scoregate/options/v1/options.proto\"\x10\n\x0eGetHeadRequest\"K\n\x0fGetHeadResponse\x12\x12\n\nlog_origin\x18\x01 \x01(\t\x12\x11\n\ttree_size\x18\x02 \x01(\x04\x12\x11\n\troot_hash\x18\x03 \x01(\x0c\"c\n\x12ListEntriesRequest\x12\x13\n\x0bstart_index\x18\x01 \x01(\x04\x12\x11\n\ttree_size\x18\x02 \x01(\x04\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"S\n\x13ListEntriesResponse\x12\x13\n\x0b\x66irst_index\x18\x01 \x01(\x04\x12\x0e\n\x06leaves\x18\x02 \x03(\x0c\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"\x16\n\x14GetCheckpointRequest\"+\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\".\n\x18GetInclusionProofRequest\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\"S\n\x19GetInclusionProofResponse\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\x12\n\ncheckpoint\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\".\n\x1aGetConsistencyProofRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x04\"S\n\x1bGetConsistencyProofResponse\x12\x10\n\x08old_size\x18\x01 \x01(\x04\x12\x12\n\ncheckpoint\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\".\n\x15PreviewErasureRequest\x12\x15\n\x07subject\x18\x01 \x01(\tB\x04\x88\xe7\x18\x01\"\xa9\x01\n\x16PreviewErasureResponse\x12\x0f\n\x07\x65ntries\x18\x01 \x01(\x04\x12\x15\n\ropen_consents\x18\x02 \x01(\r\x12\x16\n\x0e\x65nded_consents\x18\x03 \x01(\r\x12\r\n\x05\x63\x65lls\x18\x04 \x01(\r\x12\x15\n\ropen_disputes\x18\x05 \x01(\r\x12\x19\n\x11resolved_disputes\x18\x06 \x01(\r\x12\x0e\n\x06\x66rozen\x18\x07 \x01(\x08\"k\n\x13\x45raseSubjectRequest\x12\x15\n\x07subject\x18\x01 \x01(\tB\x04\x88\xe7\x18\x01\x12-\n\x05\x62\x61sis\x18\x02 \x01(\x0e\x32\x1e.scoregate.audit.v1.LegalBasis\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x87\x01\n\x14\x45raseSubjectResponse\x12\x0f\n\x07\x65ntries\x18\x01 \x01(\x04\x12\x18\n\x10revoked_consents\x18\x02 \x01(\r\x12\x11\n\trows_left\x18\x03 \x01(\x04\x12\x18\n\x10\x66irst_leaf_index\x18\x04 \x01(\x04\x12\x17\n\x0flast_leaf_index\x18\x05 \x01(\x04\"\x15\n\x13GetRetentionRequest\"E\n\tRetention\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ys\x18\x02 \x01(\r\x12\x0b\n\x03\x64ue\x18\x03 \x01(\x04\x12\x0c\n\x04held\x18\x04 \x01(\x04\"^\n\x14GetRetentionResponse\x12\x31\n\nretentions\x18\x01 \x03(\x0b\x32\x1d.scoregate.audit.v1.Retention\x12\x13\n\x0b\x62\x61\x63kup_days\x18\x02 \x01(\r*\xa9\x02\n\nLegalBasis\x12\x1b\n\x17LEGAL_BASIS_UNSPECIFIED\x10\x00\x12\x1f\n\x1bLEGAL_BASIS_GDPR_ART_17_1_A\x10\x01\x12\x1f\n\x1bLEGAL_BASIS_GDPR_ART_17_1_B\x10\x02\x12\x1f\n\x1bLEGAL_BASIS_GDPR_ART_17_1_C\x10\x03\x12\x1f\n\x1bLEGAL_BASIS_GDPR_ART_17_1_D\x10\x04\x12\x1f\n\x1bLEGAL_BASIS_GDPR_ART_17_1_E\x10\x05\x12\x1b\n\x17LEGAL_BASIS_PIPL_ART_47\x10\x06\x12\x1b\n\x17LEGAL_BASIS_COURT_ORDER\x10\x07\x12\x1f\n\x1bLEGAL_BASIS_RETENTION_ENDED\x10\x08\x32\xa2\x08\n\x0c\x41uditService\x12R\n\x07GetHead\x12\".scoregate.audit.v1.GetHeadRequest\x1a#.scoregate.audit.v1.GetHeadResponse\x12^\n\x0bListEntries\x12&.scoregate.audit.v1.ListEntriesRequest\x1a\'.scoregate.audit.v1.ListEntriesResponse\x12\x64\n\rGetCheckpoint\x12(.scoregate.audit.v1.GetCheckpointRequest\x1a).scoregate.audit.v1.GetCheckpointResponse\x12p\n\x11GetInclusionProof\x12,.scoregate.audit.v1.GetInclusionProofRequest\x1a-.scoregate.audit.v1.GetInclusionProofResponse\x12v\n\x13GetConsistencyProof\x12..scoregate.audit.v1.GetConsistencyProofRequest\x1a/.scoregate.audit.v1.GetConsistencyProofResponse\x12\x7f\n\x16GetSubjectAccessReport\x12\x31.scoregate.audit.v1.GetSubjectAccessReportRequest\x1a\x32.scoregate.audit.v1.GetSubjectAccessReportResponse\x12^\n\x0bOpenEntries\x12&.scoregate.audit.v1.OpenEntriesRequest\x1a\'.scoregate.audit.v1.OpenEntriesResponse\x12g\n\x0ePreviewErasure\x12).scoregate.audit.v1.PreviewErasureRequest\x1a*.scoregate.audit.v1.PreviewErasureResponse\x12\x61\n\x0c\x45raseSubject\x12\'.scoregate.audit.v1.EraseSubjectRequest\x1a(.scoregate.audit.v1.EraseSubjectResponse\x12\x61\n\x0cGetRetention\x12\'.scoregate.audit.v1.GetRetentionRequest\x1a(.scoregate.audit.v1.GetRetentionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'scoregate.audit.v1.audit_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETHEADREQUEST']._serialized_start=121
-  _globals['_GETHEADREQUEST']._serialized_end=137
-  _globals['_GETHEADRESPONSE']._serialized_start=139
-  _globals['_GETHEADRESPONSE']._serialized_end=214
-  _globals['_LISTENTRIESREQUEST']._serialized_start=216
-  _globals['_LISTENTRIESREQUEST']._serialized_end=315
-  _globals['_LISTENTRIESRESPONSE']._serialized_start=317
-  _globals['_LISTENTRIESRESPONSE']._serialized_end=400
-  _globals['_GETCHECKPOINTREQUEST']._serialized_start=402
-  _globals['_GETCHECKPOINTREQUEST']._serialized_end=424
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=426
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=469
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=471
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=517
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=519
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=602
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=604
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=650
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=652
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=735
-  _globals['_AUDITSERVICE']._serialized_start=738
-  _globals['_AUDITSERVICE']._serialized_end=1493
+  _globals['_PREVIEWERASUREREQUEST'].fields_by_name['subject']._loaded_options = None
+  _globals['_PREVIEWERASUREREQUEST'].fields_by_name['subject']._serialized_options = b'\210\347\030\001'
+  _globals['_ERASESUBJECTREQUEST'].fields_by_name['subject']._loaded_options = None
+  _globals['_ERASESUBJECTREQUEST'].fields_by_name['subject']._serialized_options = b'\210\347\030\001'
+  _globals['_LEGALBASIS']._serialized_start=1431
+  _globals['_LEGALBASIS']._serialized_end=1728
+  _globals['_GETHEADREQUEST']._serialized_start=157
+  _globals['_GETHEADREQUEST']._serialized_end=173
+  _globals['_GETHEADRESPONSE']._serialized_start=175
+  _globals['_GETHEADRESPONSE']._serialized_end=250
+  _globals['_LISTENTRIESREQUEST']._serialized_start=252
+  _globals['_LISTENTRIESREQUEST']._serialized_end=351
+  _globals['_LISTENTRIESRESPONSE']._serialized_start=353
+  _globals['_LISTENTRIESRESPONSE']._serialized_end=436
+  _globals['_GETCHECKPOINTREQUEST']._serialized_start=438
+  _globals['_GETCHECKPOINTREQUEST']._serialized_end=460
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=462
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=505
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=507
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=553
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=555
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=638
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=640
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=686
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=688
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=771
+  _globals['_PREVIEWERASUREREQUEST']._serialized_start=773
+  _globals['_PREVIEWERASUREREQUEST']._serialized_end=819
+  _globals['_PREVIEWERASURERESPONSE']._serialized_start=822
+  _globals['_PREVIEWERASURERESPONSE']._serialized_end=991
+  _globals['_ERASESUBJECTREQUEST']._serialized_start=993
+  _globals['_ERASESUBJECTREQUEST']._serialized_end=1100
+  _globals['_ERASESUBJECTRESPONSE']._serialized_start=1103
+  _globals['_ERASESUBJECTRESPONSE']._serialized_end=1238
+  _globals['_GETRETENTIONREQUEST']._serialized_start=1240
+  _globals['_GETRETENTIONREQUEST']._serialized_end=1261
+  _globals['_RETENTION']._serialized_start=1263
+  _globals['_RETENTION']._serialized_end=1332
+  _globals['_GETRETENTIONRESPONSE']._serialized_start=1334
+  _globals['_GETRETENTIONRESPONSE']._serialized_end=1428
+  _globals['_AUDITSERVICE']._serialized_start=1731
+  _globals['_AUDITSERVICE']._serialized_end=2789
 # @@protoc_insertion_point(module_scope)

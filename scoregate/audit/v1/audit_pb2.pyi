@@ -1,12 +1,35 @@
 from scoregate.audit.v1 import bundles_pb2 as _bundles_pb2
 from scoregate.audit.v1 import report_pb2 as _report_pb2
+from scoregate.options.v1 import options_pb2 as _options_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Iterable as _Iterable
-from typing import ClassVar as _ClassVar, Optional as _Optional
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class LegalBasis(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LEGAL_BASIS_UNSPECIFIED: _ClassVar[LegalBasis]
+    LEGAL_BASIS_GDPR_ART_17_1_A: _ClassVar[LegalBasis]
+    LEGAL_BASIS_GDPR_ART_17_1_B: _ClassVar[LegalBasis]
+    LEGAL_BASIS_GDPR_ART_17_1_C: _ClassVar[LegalBasis]
+    LEGAL_BASIS_GDPR_ART_17_1_D: _ClassVar[LegalBasis]
+    LEGAL_BASIS_GDPR_ART_17_1_E: _ClassVar[LegalBasis]
+    LEGAL_BASIS_PIPL_ART_47: _ClassVar[LegalBasis]
+    LEGAL_BASIS_COURT_ORDER: _ClassVar[LegalBasis]
+    LEGAL_BASIS_RETENTION_ENDED: _ClassVar[LegalBasis]
+LEGAL_BASIS_UNSPECIFIED: LegalBasis
+LEGAL_BASIS_GDPR_ART_17_1_A: LegalBasis
+LEGAL_BASIS_GDPR_ART_17_1_B: LegalBasis
+LEGAL_BASIS_GDPR_ART_17_1_C: LegalBasis
+LEGAL_BASIS_GDPR_ART_17_1_D: LegalBasis
+LEGAL_BASIS_GDPR_ART_17_1_E: LegalBasis
+LEGAL_BASIS_PIPL_ART_47: LegalBasis
+LEGAL_BASIS_COURT_ORDER: LegalBasis
+LEGAL_BASIS_RETENTION_ENDED: LegalBasis
 
 class GetHeadRequest(_message.Message):
     __slots__ = ()
@@ -85,3 +108,75 @@ class GetConsistencyProofResponse(_message.Message):
     checkpoint: bytes
     hashes: _containers.RepeatedScalarFieldContainer[bytes]
     def __init__(self, old_size: _Optional[int] = ..., checkpoint: _Optional[bytes] = ..., hashes: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class PreviewErasureRequest(_message.Message):
+    __slots__ = ("subject",)
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    subject: str
+    def __init__(self, subject: _Optional[str] = ...) -> None: ...
+
+class PreviewErasureResponse(_message.Message):
+    __slots__ = ("entries", "open_consents", "ended_consents", "cells", "open_disputes", "resolved_disputes", "frozen")
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    OPEN_CONSENTS_FIELD_NUMBER: _ClassVar[int]
+    ENDED_CONSENTS_FIELD_NUMBER: _ClassVar[int]
+    CELLS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_DISPUTES_FIELD_NUMBER: _ClassVar[int]
+    RESOLVED_DISPUTES_FIELD_NUMBER: _ClassVar[int]
+    FROZEN_FIELD_NUMBER: _ClassVar[int]
+    entries: int
+    open_consents: int
+    ended_consents: int
+    cells: int
+    open_disputes: int
+    resolved_disputes: int
+    frozen: bool
+    def __init__(self, entries: _Optional[int] = ..., open_consents: _Optional[int] = ..., ended_consents: _Optional[int] = ..., cells: _Optional[int] = ..., open_disputes: _Optional[int] = ..., resolved_disputes: _Optional[int] = ..., frozen: _Optional[bool] = ...) -> None: ...
+
+class EraseSubjectRequest(_message.Message):
+    __slots__ = ("subject", "basis", "reason")
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    BASIS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    subject: str
+    basis: LegalBasis
+    reason: str
+    def __init__(self, subject: _Optional[str] = ..., basis: _Optional[_Union[LegalBasis, str]] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class EraseSubjectResponse(_message.Message):
+    __slots__ = ("entries", "revoked_consents", "rows_left", "first_leaf_index", "last_leaf_index")
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    REVOKED_CONSENTS_FIELD_NUMBER: _ClassVar[int]
+    ROWS_LEFT_FIELD_NUMBER: _ClassVar[int]
+    FIRST_LEAF_INDEX_FIELD_NUMBER: _ClassVar[int]
+    LAST_LEAF_INDEX_FIELD_NUMBER: _ClassVar[int]
+    entries: int
+    revoked_consents: int
+    rows_left: int
+    first_leaf_index: int
+    last_leaf_index: int
+    def __init__(self, entries: _Optional[int] = ..., revoked_consents: _Optional[int] = ..., rows_left: _Optional[int] = ..., first_leaf_index: _Optional[int] = ..., last_leaf_index: _Optional[int] = ...) -> None: ...
+
+class GetRetentionRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Retention(_message.Message):
+    __slots__ = ("purpose", "days", "due", "held")
+    PURPOSE_FIELD_NUMBER: _ClassVar[int]
+    DAYS_FIELD_NUMBER: _ClassVar[int]
+    DUE_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    purpose: str
+    days: int
+    due: int
+    held: int
+    def __init__(self, purpose: _Optional[str] = ..., days: _Optional[int] = ..., due: _Optional[int] = ..., held: _Optional[int] = ...) -> None: ...
+
+class GetRetentionResponse(_message.Message):
+    __slots__ = ("retentions", "backup_days")
+    RETENTIONS_FIELD_NUMBER: _ClassVar[int]
+    BACKUP_DAYS_FIELD_NUMBER: _ClassVar[int]
+    retentions: _containers.RepeatedCompositeFieldContainer[Retention]
+    backup_days: int
+    def __init__(self, retentions: _Optional[_Iterable[_Union[Retention, _Mapping]]] = ..., backup_days: _Optional[int] = ...) -> None: ...

@@ -72,6 +72,21 @@ class AuditServiceStub:
                 request_serializer=scoregate_dot_audit_dot_v1_dot_bundles__pb2.OpenEntriesRequest.SerializeToString,
                 response_deserializer=scoregate_dot_audit_dot_v1_dot_bundles__pb2.OpenEntriesResponse.FromString,
                 _registered_method=True)
+        self.PreviewErasure = channel.unary_unary(
+                '/scoregate.audit.v1.AuditService/PreviewErasure',
+                request_serializer=scoregate_dot_audit_dot_v1_dot_audit__pb2.PreviewErasureRequest.SerializeToString,
+                response_deserializer=scoregate_dot_audit_dot_v1_dot_audit__pb2.PreviewErasureResponse.FromString,
+                _registered_method=True)
+        self.EraseSubject = channel.unary_unary(
+                '/scoregate.audit.v1.AuditService/EraseSubject',
+                request_serializer=scoregate_dot_audit_dot_v1_dot_audit__pb2.EraseSubjectRequest.SerializeToString,
+                response_deserializer=scoregate_dot_audit_dot_v1_dot_audit__pb2.EraseSubjectResponse.FromString,
+                _registered_method=True)
+        self.GetRetention = channel.unary_unary(
+                '/scoregate.audit.v1.AuditService/GetRetention',
+                request_serializer=scoregate_dot_audit_dot_v1_dot_audit__pb2.GetRetentionRequest.SerializeToString,
+                response_deserializer=scoregate_dot_audit_dot_v1_dot_audit__pb2.GetRetentionResponse.FromString,
+                _registered_method=True)
 
 
 class AuditServiceServicer:
@@ -134,6 +149,30 @@ class AuditServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PreviewErasure(self, request, context):
+        """Counts what erasing a person would delete, and what would stay. It is an entry itself.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EraseSubject(self, request, context):
+        """Erases a person: their key, and with it at once whatever was sealed under it; then the rows.
+
+        Their open consents are revoked in the same transaction, so no score leaves under them after it. What was erased
+        can't be had back. Every entry, and every proof of it, stays.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRetention(self, request, context):
+        """Shows for how long private parts are kept, and what is due.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AuditServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -171,6 +210,21 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.OpenEntries,
                     request_deserializer=scoregate_dot_audit_dot_v1_dot_bundles__pb2.OpenEntriesRequest.FromString,
                     response_serializer=scoregate_dot_audit_dot_v1_dot_bundles__pb2.OpenEntriesResponse.SerializeToString,
+            ),
+            'PreviewErasure': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewErasure,
+                    request_deserializer=scoregate_dot_audit_dot_v1_dot_audit__pb2.PreviewErasureRequest.FromString,
+                    response_serializer=scoregate_dot_audit_dot_v1_dot_audit__pb2.PreviewErasureResponse.SerializeToString,
+            ),
+            'EraseSubject': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseSubject,
+                    request_deserializer=scoregate_dot_audit_dot_v1_dot_audit__pb2.EraseSubjectRequest.FromString,
+                    response_serializer=scoregate_dot_audit_dot_v1_dot_audit__pb2.EraseSubjectResponse.SerializeToString,
+            ),
+            'GetRetention': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRetention,
+                    request_deserializer=scoregate_dot_audit_dot_v1_dot_audit__pb2.GetRetentionRequest.FromString,
+                    response_serializer=scoregate_dot_audit_dot_v1_dot_audit__pb2.GetRetentionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -363,6 +417,87 @@ class AuditService:
             '/scoregate.audit.v1.AuditService/OpenEntries',
             scoregate_dot_audit_dot_v1_dot_bundles__pb2.OpenEntriesRequest.SerializeToString,
             scoregate_dot_audit_dot_v1_dot_bundles__pb2.OpenEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewErasure(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scoregate.audit.v1.AuditService/PreviewErasure',
+            scoregate_dot_audit_dot_v1_dot_audit__pb2.PreviewErasureRequest.SerializeToString,
+            scoregate_dot_audit_dot_v1_dot_audit__pb2.PreviewErasureResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseSubject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scoregate.audit.v1.AuditService/EraseSubject',
+            scoregate_dot_audit_dot_v1_dot_audit__pb2.EraseSubjectRequest.SerializeToString,
+            scoregate_dot_audit_dot_v1_dot_audit__pb2.EraseSubjectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRetention(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scoregate.audit.v1.AuditService/GetRetention',
+            scoregate_dot_audit_dot_v1_dot_audit__pb2.GetRetentionRequest.SerializeToString,
+            scoregate_dot_audit_dot_v1_dot_audit__pb2.GetRetentionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,7 @@ class LeafKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     LEAF_KIND_KEY_CHANGED: _ClassVar[LeafKind]
     LEAF_KIND_MODEL_CHANGED: _ClassVar[LeafKind]
     LEAF_KIND_LOG_RENAMED: _ClassVar[LeafKind]
+    LEAF_KIND_REDACTED: _ClassVar[LeafKind]
     LEAF_KIND_OFFICER_READ: _ClassVar[LeafKind]
 
 class Decision(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
@@ -75,6 +76,7 @@ LEAF_KIND_DISPUTE_RESOLVED: LeafKind
 LEAF_KIND_KEY_CHANGED: LeafKind
 LEAF_KIND_MODEL_CHANGED: LeafKind
 LEAF_KIND_LOG_RENAMED: LeafKind
+LEAF_KIND_REDACTED: LeafKind
 LEAF_KIND_OFFICER_READ: LeafKind
 DECISION_UNSPECIFIED: Decision
 DECISION_SCORED: Decision
@@ -124,7 +126,7 @@ class Leaf(_message.Message):
     def __init__(self, version: _Optional[int] = ..., kind: _Optional[_Union[LeafKind, str]] = ..., time_micros: _Optional[int] = ..., partner_id: _Optional[str] = ..., partner_sequence: _Optional[int] = ..., method: _Optional[str] = ..., purpose: _Optional[_Union[_types_pb2.Purpose, str]] = ..., decision: _Optional[_Union[Decision, str]] = ..., reason: _Optional[str] = ..., cost_units: _Optional[int] = ..., quota_periods: _Optional[_Iterable[str]] = ..., degraded: _Optional[_Iterable[str]] = ..., attestation_sha256: _Optional[bytes] = ..., commitment: _Optional[bytes] = ..., salt: _Optional[bytes] = ..., refers_to: _Optional[int] = ..., count: _Optional[int] = ..., actor: _Optional[str] = ..., object_id: _Optional[str] = ...) -> None: ...
 
 class PrivatePart(_message.Message):
-    __slots__ = ("subject", "consent_id", "event_id", "request_id", "score", "shown", "legal_name", "peer", "handle", "consent_sha256")
+    __slots__ = ("subject", "consent_id", "event_id", "request_id", "score", "shown", "legal_name", "peer", "handle", "consent_sha256", "redacted")
     SUBJECT_FIELD_NUMBER: _ClassVar[int]
     CONSENT_ID_FIELD_NUMBER: _ClassVar[int]
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -135,6 +137,7 @@ class PrivatePart(_message.Message):
     PEER_FIELD_NUMBER: _ClassVar[int]
     HANDLE_FIELD_NUMBER: _ClassVar[int]
     CONSENT_SHA256_FIELD_NUMBER: _ClassVar[int]
+    REDACTED_FIELD_NUMBER: _ClassVar[int]
     subject: str
     consent_id: str
     event_id: str
@@ -145,4 +148,5 @@ class PrivatePart(_message.Message):
     peer: str
     handle: str
     consent_sha256: bytes
-    def __init__(self, subject: _Optional[str] = ..., consent_id: _Optional[str] = ..., event_id: _Optional[str] = ..., request_id: _Optional[str] = ..., score: _Optional[int] = ..., shown: _Optional[str] = ..., legal_name: _Optional[str] = ..., peer: _Optional[str] = ..., handle: _Optional[str] = ..., consent_sha256: _Optional[bytes] = ...) -> None: ...
+    redacted: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, subject: _Optional[str] = ..., consent_id: _Optional[str] = ..., event_id: _Optional[str] = ..., request_id: _Optional[str] = ..., score: _Optional[int] = ..., shown: _Optional[str] = ..., legal_name: _Optional[str] = ..., peer: _Optional[str] = ..., handle: _Optional[str] = ..., consent_sha256: _Optional[bytes] = ..., redacted: _Optional[_Iterable[int]] = ...) -> None: ...

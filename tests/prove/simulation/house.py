@@ -29,6 +29,7 @@ from gateway.gate import Gate
 from gateway.journey import Journey, record_model
 from gateway.keys import Signer
 from gateway.ledger import Guards, Ledger
+from gateway.masters import Masters
 from gateway.quota.burst import Admission, Limit, Verdict
 from gateway.server import housekeep
 from scoregate.proof.jwk import Algorithm
@@ -162,7 +163,14 @@ class Gateway:
             clock=self.clock,
         )
         usage = UsageDoor(self.store, self.gate, clock=now)
-        operations = OperationsAdminDoor(self.store, self.ledger, signer, usage, self.engine)
+        operations = OperationsAdminDoor(
+            self.store,
+            self.ledger,
+            signer,
+            Masters(ground.keys / "master.key"),
+            usage,
+            self.engine,
+        )
         return {**people.service(frame), **lenders.service(frame), **operations.service(frame)}
 
     def clock(self) -> datetime:
