@@ -13,6 +13,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -102,8 +103,9 @@ class Life:
         return self._await_ready()
 
     def order(self, *words: object) -> None:
-        """Tell it something that it may not survive; nobody waits for what comes of it."""
-        self._pipe.send(words)
+        """Tell it something that it may not survive, if it lives; nobody asks what came of it."""
+        with suppress(OSError):
+            self._pipe.send(words)
         with self._came:
             self._came.wait_for(lambda: self._ready or self._ended, PATIENCE_SECONDS)
             self._ready.clear()
