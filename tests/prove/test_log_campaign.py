@@ -1,4 +1,4 @@
-"""The campaigns against the published log, small: each point once, a short race, two older backups."""
+"""The campaigns against the published log, small: each point once, a short race, an older backup."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.prove.campaign import Stage
 from tests.prove.log.crashing import crashing
 from tests.prove.log.points import OF_A_WITNESS, OF_THE_LOG, Blow, Room
 from tests.prove.log.racing import racing
-from tests.prove.log.restoring import restoring
+from tests.prove.log.restoring import GROWN, restoring
 
 
 def test_whatever_strikes_the_log_nothing_is_lost_and_nothing_forks(stage: Stage) -> None:
@@ -36,6 +36,7 @@ def test_an_older_backup_is_refused_until_an_operator_has_looked(stage: Stage) -
     assert [finding.store for finding in findings] == ["sqlite", "postgresql"]
     for finding in findings:
         assert finding.holds, finding
+    assert [GROWN in finding.outcomes for finding in findings] == [False, True]
 
 
 def test_every_step_that_is_named_is_struck() -> None:

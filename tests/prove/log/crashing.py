@@ -20,7 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -69,7 +69,7 @@ class Outcome:
     evidence: list[str] = field(default_factory=list)
     acknowledged: int = 0
     seen: int = 0  # checkpoints
-    slowest_ms: float = 0.0  # from the blow's end until everything was covered
+    slowest_ms: float = 0.0  # from the blow, over a new start, until everything is covered
     refused: int = 0  # lies
 
     def note(self, what: str, when: str, wrong: Sequence[str]) -> None:
@@ -151,7 +151,6 @@ class _Lane:
     ) -> Iterator[Chain]:
         house = House.found(self.stage, url or self.stage.new_database(self.store), small_disk=small)
         with closing(Chain(house, outcome, broken or Broken())) as chain:
-            chain.begin()
             yield chain
         outcome.acknowledged += len(house.seen.entries)
         outcome.seen += len(house.seen.roots)
@@ -186,13 +185,16 @@ class Chain:
     outcome: Outcome
     broken: Broken
 
-    def begin(self) -> None:
-        """Everybody is alive, and something is published."""
-        self._witness = self.house.begin_witness()
-        self._works = self.house.begin_works(self.broken)
+    def __post_init__(self) -> None:
         self._struck = self._acknowledged = 0
-        if self._settle():
-            raise RuntimeError("Nothing was published before the first blow.")
+        with ExitStack() as undo:
+            self._witness = self.house.begin_witness()
+            undo.callback(self._witness.stop)
+            self._works = self.house.begin_works(self.broken)
+            undo.callback(self._works.stop)
+            if self._settle():
+                raise RuntimeError("Nothing was published before the first blow.")
+            undo.pop_all()
 
     def strike(self, strike: Strike) -> None:
         """One blow, and what is left."""
@@ -203,12 +205,11 @@ class Chain:
         words = target.last_words()
         if words not in {str(strike.spot), getattr(strike.spot.at, "name", "")}:
             raise RuntimeError(f"It does not come any more ({words!r}): {strike}. Adapt the table of points.")
-        wrong = list[str]()
+        wrong, began = list[str](), time.monotonic()
         if strike.blow is KILL:
             self._bury(target, str(strike))
         if strike.spot.room is Room.WITNESS:
             wrong += self._lie()  # before the log itself comes, or just behind it
-        began = time.monotonic()
         self._works.tell("rest")
         wrong += self._settle()
         self.outcome.slowest_ms = max(self.outcome.slowest_ms, (time.monotonic() - began) * 1e3)
@@ -279,9 +280,8 @@ class Chain:
 
     def close(self) -> None:
         """End whoever is alive."""
-        for name in ("_works", "_witness"):
-            if hasattr(self, name):
-                getattr(self, name).stop()
+        self._works.stop()
+        self._witness.stop()
 
 
 def _parts(strikes: Sequence[Strike]) -> Iterator[Sequence[Strike]]:
