@@ -158,7 +158,7 @@ class Vault:
     def derive(self, purpose: str) -> bytes:
         """32 bytes for one other purpose (HKDF, RFC 5869); the master key itself only wraps.
 
-        They stay the same when the master key is turned (``gateway.masters``), so each purpose is named above.
+        They stay the same when the master key is turned (``gateway.masters``): each purpose is named above.
         """
         if purpose not in PURPOSES:
             raise ValueError(f"nothing is derived for {purpose!r}; add it to PURPOSES")

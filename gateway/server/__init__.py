@@ -102,7 +102,7 @@ class Gateway:
         # The model in use is an entry before the first answer; a start that fails leaves none.
         _record(parts)
         self._serve(parts)
-        publishing.keep_published(parts, self._closing)
+        publishing.keep_published(parts, self._closing, self._seams.reached)
         keep_house(parts, self._closing)
         # Whatever is here now stays: a full collection that went through it would keep every call waiting.
         gc.collect()

@@ -17,6 +17,7 @@ from consent.pairwise import ForeignReference, Pairwise
 from gateway import migrations
 from gateway.audit.log import keep_pairwise_check, read_head
 from gateway.audit.private import Unreadable, Vault
+from gateway.audit.tree.steps import Reached, nobody
 from gateway.audit.tree.tables import read_origins
 from gateway.engine import EmbeddedEngine, EngineDoor, EngineUnavailable, ModelCard, RemoteEngine
 from gateway.gate import Gate
@@ -50,6 +51,7 @@ class Seams:
     clock: Callable[[], datetime] = wall_clock
     engine: EngineDoor | None = None
     guards: Guards | None = None
+    reached: Reached = nobody  # is told each step that the published tree takes
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from gateway.audit.tree.integrate import Integrator, TreeRefused
 from gateway.audit.tree.outside import Outside, OutsideUnusable
 from gateway.audit.tree.proofs import EntryNotPublished, Proofs
 from gateway.audit.tree.publish import Publisher
+from gateway.audit.tree.steps import Reached, nobody
 from gateway.audit.tree.tables import Origin, read_origins
 from gateway.audit.tree.witnesses import Witnesses
 from gateway.ledger import LedgerBusy, LedgerUnavailable
@@ -35,8 +36,8 @@ BESIDE_CALLERS = 1_000
 """Entries that are brought in then; the rest waits for a calmer hour, or for whoever asks for a statement."""
 
 
-def keep_published(parts: Parts, closing: ExitStack) -> None:
-    """Integrate and publish until ``closing`` closes, and once more then.
+def keep_published(parts: Parts, closing: ExitStack, reached: Reached = nobody) -> None:
+    """Integrate and publish until ``closing`` closes, and once more then; ``reached`` is told each step.
 
     Raises:
         SettingsInvalid: Nothing may be signed with these keys, this file or this database.
@@ -46,7 +47,8 @@ def keep_published(parts: Parts, closing: ExitStack) -> None:
         if not read_origins(connection):
             raise invalid("log.key_folder", "the log has no key of its own; run `scoregate upgrade`")
     try:
-        integrator = Integrator(store, key_folder=log.key_folder, outside=Outside(log.checkpoint))
+        outside = Outside(log.checkpoint)
+        integrator = Integrator(store, key_folder=log.key_folder, outside=outside, reached=reached)
     except FileRefused as error:
         raise invalid("log.key_folder", str(error)) from error
     except (TreeRefused, OutsideUnusable) as error:
@@ -54,7 +56,7 @@ def keep_published(parts: Parts, closing: ExitStack) -> None:
     policy = Policy.parse(log.policy.read_bytes())
     witnesses = Witnesses(list(policy.witnesses.values()), timeout=log.witness_timeout_ms / 1_000)
     closing.callback(witnesses.close)
-    publisher = Publisher(store, integrator, witnesses, partial(_rename, parts))
+    publisher = Publisher(store, integrator, witnesses, partial(_rename, parts), reached=reached)
     closing.callback(publisher.catch_up)  # what was answered last is not to wait for the next start
     publisher.begin()
     tick("tree", publisher.catch_up, closing, every=log.interval_ms / 1_000)

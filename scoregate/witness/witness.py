@@ -3,7 +3,6 @@
 Not pure: it reads and writes the folder, and asks the clock that it was given.
 """
 
-import errno
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -45,7 +44,9 @@ class Witness:
     _durable: dict[Path, Note] = field(
         default_factory=dict
     )  # by the log's folder: what a power cut can't take
-    _unsure: bool = False  # whether the disk failed when it mattered
+    _unsure: set[Path] = field(
+        default_factory=set
+    )  # folders of logs whose latest note has its place, and may lose it in a power cut
 
     @classmethod
     def open(cls, path: Path, *, clock: Callable[[], datetime], tell: Tell = tell_nobody) -> "Witness":
@@ -116,9 +117,12 @@ class Witness:
         return latest.note.encode() if latest else None
 
     def _latest(self, log: Log) -> Cosigned | None:
-        if self._unsure:
-            raise NotDurable(errno.EIO, "the disk failed when a checkpoint was replaced: start it anew")
         latest = log.latest()
+        if latest and log.path in self._unsure:
+            # Nothing is built on it before it is written anew: after a sync that failed, another one of the
+            # same pages may succeed and have kept nothing.
+            self._keep(log, latest.note, latest)
+            self._unsure.discard(log.path)
         if latest and self._durable.get(log.path) != latest.note:
             # Another process put it there, and may have died before it was durable.
             log.sync()
@@ -129,7 +133,7 @@ class Witness:
         try:
             log.keep(note, latest, reached=self.reached)
         except NotDurable:
-            self._unsure = True
+            self._unsure.add(log.path)
             raise
         self._durable[log.path] = note
 

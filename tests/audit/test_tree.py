@@ -22,6 +22,7 @@ from gateway.audit.tree.outside import Outside, OutsideUnusable
 from gateway.audit.tree.proofs import EntryMissing, EntryNotPublished, Proofs, SizeUnknown
 from gateway.audit.tree.publish import Publisher
 from gateway.audit.tree.roots import committed_head
+from gateway.audit.tree.steps import Reached, Step, nobody
 from gateway.audit.tree.tables import begin_tree, log_tiles, log_tree, read_tree
 from gateway.audit.tree.witnesses import Witnesses
 from gateway.pki import FileRefused
@@ -47,8 +48,10 @@ class Ground:
     def outside(self) -> Outside:
         return Outside(self.folder / "checkpoint")
 
-    def integrator(self, outside: Outside | None = None) -> Integrator:
-        return Integrator(self.store, key_folder=self.folder / "keys", outside=outside or self.outside)
+    def integrator(self, outside: Outside | None = None, reached: Reached = nobody) -> Integrator:
+        return Integrator(
+            self.store, key_folder=self.folder / "keys", outside=outside or self.outside, reached=reached
+        )
 
     def publisher(self) -> Publisher:
         return Publisher(self.store, self.integrator(), Witnesses((), timeout=1))
@@ -219,6 +222,23 @@ def test_on_two_machines_the_database_alone_keeps_integrators_apart(ground: Grou
     assert len({each.size for each in signed}) == len(signed), "a step that lost the race counted as done"
 
 
+def test_what_one_gateway_has_shown_another_one_that_integrates_does_not_take_back(ground: Ground) -> None:
+    publisher = ground.publisher()
+    ground.append(10)
+    ground.integrator().step()
+    ground.append(5)
+
+    def meanwhile(step: Step) -> None:
+        if step is Step.READ:
+            publisher.catch_up()  # shows the ten, and may not integrate
+
+    assert ground.integrator(reached=meanwhile).step() is not None
+    with ground.store.reading() as connection:
+        tree = read_tree(connection)
+    assert tree.size == 15
+    assert open_checkpoint(tree.published, ground.key)[0].size == 10
+
+
 def test_one_machine_has_one_integrator_at_a_time(ground: Ground) -> None:
     ground.append(3)
     integrator = ground.integrator()
@@ -281,6 +301,8 @@ def test_a_restored_database_that_has_grown_again_is_refused_as_well(ground: Gro
     before = ground.outside.read([ground.key])
     with pytest.raises(TreeRefused, match=r"its first 40 entries are not those that were signed"):
         integrator.step()
+    with pytest.raises(TreeRefused, match=r"its first 40 entries are not those that were signed"):
+        ground.integrator()
     assert ground.outside.read([ground.key]) == before
 
 

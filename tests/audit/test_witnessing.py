@@ -15,6 +15,7 @@ import pytest
 from gateway import migrations
 from gateway.audit import log
 from gateway.audit.tree.publish import Publisher
+from gateway.audit.tree.steps import Reached, Step, nobody
 from gateway.audit.tree.tables import begin_tree, read_tree
 from gateway.audit.tree.witnesses import Witnesses
 from gateway.metrics import WITNESS_REFUSALS
@@ -51,10 +52,10 @@ def witness(folder: Path, name: str, *trusted: VerifierKey) -> Iterator[Witness]
 
 
 @contextmanager
-def publishing(ground: Ground, *witnesses: Witness) -> Iterator[Publisher]:
+def publishing(ground: Ground, *witnesses: Witness, reached: Reached = nobody) -> Iterator[Publisher]:
     asked = Witnesses(witnesses, timeout=PATIENCE_SECONDS)
     try:
-        yield Publisher(ground.store, ground.integrator(), asked)
+        yield Publisher(ground.store, ground.integrator(), asked, reached=reached)
     finally:
         asked.close()
 
@@ -105,6 +106,30 @@ def test_who_was_missing_is_asked_again_and_signs_once(ground: Ground, tmp_path:
     assert cosigned_at(note, late.vkey) is not None
     assert len(note.signatures) == 2
     assert refusals("late") == before + 1
+
+
+def test_of_two_gateways_neither_takes_away_what_the_others_witness_signed(
+    ground: Ground, tmp_path: Path
+) -> None:
+    with (
+        witness(tmp_path / "one", "one", ground.key) as one,
+        witness(tmp_path / "two", "two", ground.key) as two,
+        publishing(ground, two) as second,
+    ):
+        steps = list[Step]()
+
+        def meanwhile(step: Step) -> None:
+            if step is Step.COSIGNED and step not in steps:
+                second.catch_up()
+            steps.append(step)
+
+        with publishing(ground, one, reached=meanwhile) as first:
+            ground.append(5)
+            first.catch_up()
+            assert cosigned_at(published(ground), two.key) is not None
+            first.catch_up()
+            note = published(ground)
+    assert [cosigned_at(note, each.key) for each in (one, two)] == [int(NOW.timestamp())] * 2
 
 
 @contextmanager

@@ -33,6 +33,7 @@ CAMPAIGNS = {
     "revocation": "what was ended gives nobody a score any more",
     "quota": "contracts and grants give as many answers as they say, in each period",
     "crashes": "a killed gateway loses no answer and counts none twice",
+    "log": "what was acknowledged is published, and nobody is shown two histories",
     "storage_faults": "a store in trouble lets no score leave",
     "isolation": "one caller's trouble is not the next one's",
     "bisection": "two lenders who work together learn no more of a score than its cell",

@@ -181,13 +181,19 @@ def test_where_the_disk_refuses_the_draft_nothing_has_changed(place: Place) -> N
     assert witness.add_checkpoint(LOG.request(1, 3))
 
 
-def test_where_the_new_note_may_not_last_nothing_is_cosigned_or_shown_before_a_restart(place: Place) -> None:
+def test_where_the_new_note_may_not_last_nothing_is_cosigned_or_shown_before_it_is_written_anew(
+    place: Place,
+) -> None:
     witness = place.witness()
     witness.add_checkpoint(LOG.request(0, 1))
+    refusing = True
+    replaced = list[int]()  # the file's inode each time
 
     def fail(step: Step) -> None:
         if step is Step.REPLACED:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
+            replaced.append((Log.of(place.folder, ORIGIN).path / "checkpoint").stat().st_ino)
+            if refusing:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     witness.reached = fail
     with pytest.raises(NotDurable):
@@ -197,7 +203,15 @@ def test_where_the_new_note_may_not_last_nothing_is_cosigned_or_shown_before_a_r
             witness.checkpoint(hashed(ORIGIN))
         with pytest.raises(NotDurable):
             witness.add_checkpoint(LOG.request(3, 5))
-    assert place.witness().add_checkpoint(LOG.request(3, 5))
+    refusing = False
+    with pytest.raises(SizeStale, match="is 3"):
+        witness.add_checkpoint(LOG.request(1, 3))
+    assert len(replaced) == 6
+    assert replaced[-1] != replaced[-2], "the pages that the disk refused were synced again"
+    with pytest.raises(NotConsistent):
+        witness.add_checkpoint(request(3, [], LOG.forked(at=2).note(3)))
+    assert witness.add_checkpoint(LOG.request(3, 5))
+    assert len(replaced) == 7, "it is written anew once"
 
 
 def test_what_another_process_put_there_is_made_durable_before_it_is_built_on_or_shown(place: Place) -> None:

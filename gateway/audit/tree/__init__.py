@@ -12,6 +12,7 @@ takes those that came since, extends the tree (RFC 9162, section 2.1), and signs
     7 witness     witnesses see it, and their cosignatures join it
 
 A crash between any two of these loses nothing: the next step begins at 1, and 3 accepts what 5 remembered.
+``steps`` names the points at which `make prove` kills it.
 
 ``tables`` holds it in SQL, ``outside`` beside the database, ``signing`` has the log's key, ``integrate`` does
 the steps, ``proofs`` answers questions, ``witnesses`` asks for cosignatures.

@@ -16,6 +16,7 @@ from gateway.audit.log import read_head, read_leaves
 from gateway.audit.tree import signing
 from gateway.audit.tree.outside import Outside
 from gateway.audit.tree.signing import LogKey
+from gateway.audit.tree.steps import Reached, Step, nobody
 from gateway.audit.tree.tables import (
     Origin,
     Tree,
@@ -61,8 +62,11 @@ class Integrator:
         StoreUnavailable: The database does not answer.
     """
 
-    def __init__(self, store: Store, *, key_folder: Path, outside: Outside) -> None:
+    def __init__(
+        self, store: Store, *, key_folder: Path, outside: Outside, reached: Reached = nobody
+    ) -> None:
         self._store = store
+        self._reached = reached
         self._key_folder = key_folder
         self._outside = outside
         self._keys: dict[str, LogKey] = {}
@@ -81,7 +85,7 @@ class Integrator:
         """
         with self._store.reading() as connection:
             tree, origins = read_tree(connection), read_origins(connection)
-            _frontier(connection, tree)
+            frontier = _frontier(connection, tree)
             said = self._said(tree, origins)
             if said is None:
                 return
@@ -90,6 +94,8 @@ class Integrator:
                 raise _below(self._outside, said, f"the ledger has only {committed:,} entries")
             if said.size <= tree.size:
                 _require_same(self._outside, said, root(said.size, tiles_of(connection)))
+            else:  # by a crash before the tree was swapped, or the ledger was put back and has grown again
+                _require_same(self._outside, said, _grown(connection, frontier, said.size))
 
     def step(self) -> Integrated | None:
         """Extend the tree by what was committed, and sign it; None: nothing to do, or another one does it.
@@ -111,32 +117,33 @@ class Integrator:
                 return None
             frontier = _frontier(connection, tree)
             said = self._said(tree, origins)
+            self._reached(Step.READ)  # A crash before the transaction costs the step, which is taken anew.
             # 2 extend
             size = min(goal, tree.size + STEP)
-            leaves = read_leaves(connection, tree.size, size)
-            if len(leaves) != size - tree.size:
-                raise TreeRefused(
-                    f"entries are missing behind index {tree.size + len(leaves):,}; restore the ledger from "
-                    "its newest backup"
-                )
+            leaves = _leaves(connection, tree.size, size)
         hashes = [leaf_hash(leaf) for leaf in leaves]
         growth = frontier.grow(hashes)
-        reached = growth.frontier.root()
+        new_root = growth.frontier.root()
+        self._reached(Step.EXTENDED)
         # 3 compare
         if said is not None and tree.size < said.size <= size:
             _require_same(self._outside, said, frontier.grow(hashes[: said.size - tree.size]).frontier.root())
+        self._reached(Step.COMPARED)
         # Below what was signed already there is nothing new to say: only the tiles move on.
         is_new = said is None or said.origin != origin.name or size >= said.size
-        checkpoint = Checkpoint(origin.name, size, reached)
+        checkpoint = Checkpoint(origin.name, size, new_root)
         note = tree.checkpoint
         if is_new:
             note = self._key(origin).sign(checkpoint)  # 4 sign
-            self._outside.write(note)  # 5 remember
-        # From here the checkpoint may be known to somebody; whoever comes next finds it outside.
-        # Shown once witnesses have seen it.
-        after = Tree(size, reached, note, tree.published)
+            self._reached(Step.SIGNED)  # A crash costs the signature; Ed25519 makes the same one again.
+            self._outside.write(note, reached=self._reached)  # 5 remember
+            self._reached(Step.REMEMBERED)
+        # From here the checkpoint may be known to somebody; whoever comes next finds it outside, and a crash
+        # costs nothing but that it is compared. Shown once witnesses have seen it.
+        after = Tree(size, new_root, note, tree.published)
         if not self._swap(tree, after, growth.tiles):  # 6 publish
             return None  # another integrator was faster
+        self._reached(Step.INTEGRATED)  # A crash costs witnesses a second: the next start asks them.
         return Integrated(checkpoint, note, is_behind=size < goal or not is_new)
 
     def _swap(self, before: Tree, after: Tree, tiles: dict[tuple[int, int], bytes]) -> bool:
@@ -149,7 +156,9 @@ class Integrator:
             ):
                 swapped = swap(connection, before, after)
                 if swapped:
+                    self._reached(Step.SWAPPED)  # Size, root and tiles commit together: none of them is lost.
                     put_tiles(connection, tiles)
+                    self._reached(Step.WRITTEN)
         except exc.SQLAlchemyError as error:
             raise StoreUnavailable("the tree can't be written") from error
         return swapped
@@ -187,6 +196,24 @@ def _frontier(connection: Connection, tree: Tree) -> Frontier:
         raise TreeRefused(
             f"the stored tree is broken ({error}); restore the ledger from its newest backup"
         ) from error
+
+
+def _leaves(connection: Connection, begin: int, end: int) -> list[bytes]:
+    leaves = read_leaves(connection, begin, end)
+    if len(leaves) != end - begin:
+        raise TreeRefused(
+            f"entries are missing behind index {begin + len(leaves):,}; restore the ledger from its newest "
+            "backup"
+        )
+    return leaves
+
+
+def _grown(connection: Connection, frontier: Frontier, size: int) -> bytes:
+    """The root that the tree has at a size that it has not reached, by the committed entries."""
+    while frontier.size < size:
+        leaves = _leaves(connection, frontier.size, min(size, frontier.size + STEP))
+        frontier = frontier.grow(map(leaf_hash, leaves)).frontier
+    return frontier.root()
 
 
 def _require_same(outside: Outside, said: Checkpoint, found: bytes) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from gateway.audit.tree.steps import Reached, Step, nobody
 from scoregate.tlog.checkpoint import Checkpoint, CheckpointInvalid, open_checkpoint
 from scoregate.tlog.note import NoteInvalid, VerifierKey
 
@@ -75,7 +76,7 @@ class Outside:
                 return open_checkpoint(data, key)[0]
         raise OutsideUnusable(f"{self._path} holds no checkpoint that a key of this log has signed")
 
-    def write(self, checkpoint: bytes) -> None:
+    def write(self, checkpoint: bytes, *, reached: Reached = nobody) -> None:
         """Remember it, durably on return. Called while it is held.
 
         Raises:
@@ -86,9 +87,11 @@ class Outside:
             with draft.open("wb") as file:
                 file.write(checkpoint)
                 file.flush()
+                reached(Step.DRAFTED)  # A crash costs the draft, which the next one writes over.
                 os.fsync(file.fileno())
-            # From here the new content is durable; the name becomes so with the folder.
+            reached(Step.SYNCED)  # From here the new content is durable; the name becomes so with the folder.
             draft.replace(self._path)
+            reached(Step.REPLACED)  # A power cut may bring the old one back: nobody has seen the new one yet.
             folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 os.fsync(folder)

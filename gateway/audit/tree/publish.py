@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.audit.tree.integrate import Integrator, TreeRefused
 from gateway.audit.tree.outside import OutsideUnusable
+from gateway.audit.tree.steps import Reached, Step, nobody
 from gateway.audit.tree.tables import log_origins, publish, read_tree, tiles_of
 from gateway.audit.tree.witnesses import Witnesses
 from gateway.metrics import LOG_PUBLISHED, LOG_STALLED
@@ -31,11 +32,14 @@ class Publisher:
         integrator: Integrator,
         witnesses: Witnesses,
         rename: Callable[[], None] = lambda: None,
+        *,
+        reached: Reached = nobody,
     ) -> None:
         self._store = store
         self._integrator = integrator
         self._witnesses = witnesses
         self._rename = rename  # gives the log its next name, where that is due
+        self._reached = reached
         self._trouble = ""
 
     def begin(self) -> None:
@@ -78,6 +82,7 @@ class Publisher:
         lines = self._witnesses.cosign(shown or note, self._prove)
         if shown is not None and not lines:
             return
+        self._reached(Step.COSIGNED)  # A crash costs these signatures: witnesses give them again.
         published = (shown or note).with_signatures(lines).encode()
         checkpoint = Checkpoint.decode(note.text)
         try:
@@ -86,10 +91,12 @@ class Publisher:
                 self._store.timed(connection),
                 connection.begin(),
             ):
-                if publish(connection, tree.checkpoint, published):
+                if publish(connection, tree, published):
                     _close(connection, checkpoint, published)
+                self._reached(Step.ENTERED)
         except exc.SQLAlchemyError as error:
             raise StoreUnavailable("the checkpoint can't be published") from error
+        self._reached(Step.SHOWN)
         LOG_PUBLISHED.set(checkpoint.size)
 
     def _prove(self, old: int, size: int) -> Sequence[bytes]:

@@ -113,19 +113,27 @@ def put_tiles(connection: Connection, tiles: dict[tuple[int, int], bytes]) -> No
 
 
 def swap(connection: Connection, before: Tree, after: Tree) -> bool:
-    """Put ``after`` in place of ``before``; False, and nothing is done, where that is not there any more."""
+    """Put ``after`` in place of ``before``; False, and nothing is done, where that is not there any more.
+
+    What is shown stays as it is: another gateway may have shown a later one meanwhile.
+    """
     done = connection.execute(
         sa.update(log_tree)
         .where(log_tree.c.size == before.size, log_tree.c.root == before.root)
-        .values(size=after.size, root=after.root, checkpoint=after.checkpoint, published=after.published)
+        .values(size=after.size, root=after.root, checkpoint=after.checkpoint)
     )
     return done.rowcount == 1
 
 
-def publish(connection: Connection, checkpoint: bytes, published: bytes) -> bool:
-    """Show ``published``, which is ``checkpoint`` with cosignatures; False where a later one is there."""
+def publish(connection: Connection, before: Tree, published: bytes) -> bool:
+    """Show ``published``, the checkpoint of ``before`` with cosignatures.
+
+    False where a later one is there, or another gateway has shown this one with the signatures that it has.
+    """
     done = connection.execute(
-        sa.update(log_tree).where(log_tree.c.checkpoint == checkpoint).values(published=published)
+        sa.update(log_tree)
+        .where(log_tree.c.checkpoint == before.checkpoint, log_tree.c.published == before.published)
+        .values(published=published)
     )
     return done.rowcount == 1
 

@@ -46,14 +46,9 @@ LIVES_OF_A_HOUSE = 60
 def crashes(stage: Stage) -> Iterator[Finding]:
     """A row for each store."""
     ground = _Ground(stage, people(stage.engine_folder, PEOPLE))
-    with ThreadPoolExecutor(4) as beside, open_nursery() as nursery:
+    with ThreadPoolExecutor(4) as beside, ThreadPoolExecutor(len(stage.stores)) as lanes:
         sweeping = {store: list(ground.sweeps(store, beside)) for store in stage.stores}
-        for store in stage.stores:
-            chance = random.Random(f"{stage.seed} {store}")  # noqa: S311
-            chains = ground.strike(store, ground.blows(store, chance), nursery, chance)
-            controls = ground.strike(store, ground.control(), nursery, chance, "hasty")
-            chains += [each.result() for each in sweeping[store]]
-            yield _finding(store, chains, controls)
+        yield from lanes.map(lambda store: ground.try_out(store, sweeping[store]), stage.stores)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +57,15 @@ class _Ground:
 
     stage: Stage
     people: Sequence[str]
+
+    def try_out(self, store: str, sweeping: Sequence[Future[Chain]]) -> Finding:
+        """All that befalls the gateways of one store; the stores' are killed side by side."""
+        chance = random.Random(f"{self.stage.seed} {store}")  # noqa: S311
+        with open_nursery() as nursery:
+            chains = self.strike(store, self.blows(store, chance), nursery, chance)
+            controls = self.strike(store, self.control(), nursery, chance, "hasty")
+        chains += [each.result() for each in sweeping]
+        return _finding(store, chains, controls)
 
     def blows(self, store: str, chance: random.Random) -> list[Blow]:
         """Every point, as often as the size allows, between moments at random."""
