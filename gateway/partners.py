@@ -93,6 +93,7 @@ POLICY: dict[str, frozenset[Role]] = {
     _AUDIT + "AuditService/GetCheckpoint": OFFICERS,
     _AUDIT + "AuditService/GetInclusionProof": OFFICERS,
     _AUDIT + "AuditService/GetConsistencyProof": OFFICERS,
+    _AUDIT + "AuditService/ExportBundle": OFFICERS,
     _ADMIN + "PartnerAdminService/AddPartner": OPERATORS,
     _ADMIN + "PartnerAdminService/EnrollPartner": OPERATORS,
     _ADMIN + "PartnerAdminService/GetPartner": OPERATORS,

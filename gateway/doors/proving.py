@@ -73,7 +73,12 @@ class Proving:
         )
 
     def _wait(self, error: EntryNotPublished) -> Refused:
-        refusal = refused(error)
-        refusal.retry_after = self._soon
-        refusal.recorded = True  # nothing was denied: whoever asks each second is not to fill the log
-        return refusal
+        return too_early(error, self._soon)
+
+
+def too_early(error: EntryNotPublished, soon: timedelta) -> Refused:
+    """The refusal of what is committed and not published yet, and will be so soon."""
+    refusal = refused(error)
+    refusal.retry_after = soon
+    refusal.recorded = True  # nothing was denied: whoever asks each second is not to fill the log
+    return refusal

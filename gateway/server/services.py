@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from consent.attest import Attester
@@ -17,6 +18,7 @@ from gateway.doors import (
     admin_partners,
     audit,
     consent,
+    exporting,
     receipt,
     score,
     usage,
@@ -25,6 +27,7 @@ from gateway.doors.door import Frame, Handlers
 from gateway.doors.proving import Proving
 from gateway.journey import Journey
 from gateway.server.parts import Parts
+from gateway.server.publishing import stated_policy
 from scoregate.audit.v1 import audit_pb2
 from scoregate.partner.v1 import receipt_pb2
 
@@ -85,6 +88,17 @@ def admin_services(parts: Parts, frame: Frame) -> Handlers:
         cursor_secret=parts.vault.derive("audit cursor"),
         clock=clock,
     )
+    export_door = exporting.ExportDoor(
+        store,
+        ledger,
+        parts.vault,
+        parts.signer,
+        issuer=settings.issuer,
+        policy=partial(stated_policy, settings),
+        cursor_secret=parts.vault.derive("export cursor"),
+        soon=timedelta(milliseconds=settings.log.interval_ms),
+        clock=clock,
+    )
     partners_door = admin_partners.PartnerAdminDoor(
         store,
         ledger,
@@ -104,6 +118,7 @@ def admin_services(parts: Parts, frame: Frame) -> Handlers:
     operations_door = admin_operations.OperationsAdminDoor(store, ledger, parts.signer, meters, parts.engine)
     return {
         **audit_door.service(frame),
+        **export_door.service(frame),
         **partners_door.service(frame),
         **people_door.service(frame),
         **admin_disputes.DisputeDoor(store, ledger, parts.vault).service(frame),

@@ -90,6 +90,22 @@ def samples() -> dict[str, Message]:
         audit_pb2.GetCheckpointRequest(),
         audit_pb2.GetInclusionProofRequest(leaf_index=1),
         audit_pb2.GetConsistencyProofRequest(old_size=1),
+        audit_pb2.ExportBundleRequest(
+            filter=audit_pb2.EntryFilter(
+                partner_id=partner_id,
+                since=Timestamp(seconds=1_700_000_000),
+                until=Timestamp(seconds=4_000_000_000),
+                decisions=["DECISION_SCORED"],
+                purposes=[CREDIT],
+                kinds=["LEAF_KIND_RELEASE"],
+                subject="sample-1",
+                start_index=1,
+                end_index=2,
+            ),
+            with_private_parts=True,
+            reason=why,
+            page_size=3,
+        ),
         partner_admin_pb2.AddPartnerRequest(
             partner=partner_admin_pb2.Partner(
                 partner_id=partner_id,

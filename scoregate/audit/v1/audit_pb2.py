@@ -22,35 +22,53 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from scoregate.audit.v1 import leaf_pb2 as scoregate_dot_audit_dot_v1_dot_leaf__pb2
+from scoregate.options.v1 import options_pb2 as scoregate_dot_options_dot_v1_dot_options__pb2
+from scoregate.partner.v1 import types_pb2 as scoregate_dot_partner_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1escoregate/audit/v1/audit.proto\x12\x12scoregate.audit.v1\"\x10\n\x0eGetHeadRequest\"K\n\x0fGetHeadResponse\x12\x12\n\nlog_origin\x18\x01 \x01(\t\x12\x11\n\ttree_size\x18\x02 \x01(\x04\x12\x11\n\troot_hash\x18\x03 \x01(\x0c\"c\n\x12ListEntriesRequest\x12\x13\n\x0bstart_index\x18\x01 \x01(\x04\x12\x11\n\ttree_size\x18\x02 \x01(\x04\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"S\n\x13ListEntriesResponse\x12\x13\n\x0b\x66irst_index\x18\x01 \x01(\x04\x12\x0e\n\x06leaves\x18\x02 \x03(\x0c\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"\x16\n\x14GetCheckpointRequest\"+\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\".\n\x18GetInclusionProofRequest\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\"S\n\x19GetInclusionProofResponse\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\x12\n\ncheckpoint\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\".\n\x1aGetConsistencyProofRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x04\"S\n\x1bGetConsistencyProofResponse\x12\x10\n\x08old_size\x18\x01 \x01(\x04\x12\x12\n\ncheckpoint\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\x32\x92\x04\n\x0c\x41uditService\x12R\n\x07GetHead\x12\".scoregate.audit.v1.GetHeadRequest\x1a#.scoregate.audit.v1.GetHeadResponse\x12^\n\x0bListEntries\x12&.scoregate.audit.v1.ListEntriesRequest\x1a\'.scoregate.audit.v1.ListEntriesResponse\x12\x64\n\rGetCheckpoint\x12(.scoregate.audit.v1.GetCheckpointRequest\x1a).scoregate.audit.v1.GetCheckpointResponse\x12p\n\x11GetInclusionProof\x12,.scoregate.audit.v1.GetInclusionProofRequest\x1a-.scoregate.audit.v1.GetInclusionProofResponse\x12v\n\x13GetConsistencyProof\x12..scoregate.audit.v1.GetConsistencyProofRequest\x1a/.scoregate.audit.v1.GetConsistencyProofResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1escoregate/audit/v1/audit.proto\x12\x12scoregate.audit.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dscoregate/audit/v1/leaf.proto\x1a\"scoregate/options/v1/options.proto\x1a scoregate/partner/v1/types.proto\"\x10\n\x0eGetHeadRequest\"K\n\x0fGetHeadResponse\x12\x12\n\nlog_origin\x18\x01 \x01(\t\x12\x11\n\ttree_size\x18\x02 \x01(\x04\x12\x11\n\troot_hash\x18\x03 \x01(\x0c\"c\n\x12ListEntriesRequest\x12\x13\n\x0bstart_index\x18\x01 \x01(\x04\x12\x11\n\ttree_size\x18\x02 \x01(\x04\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"S\n\x13ListEntriesResponse\x12\x13\n\x0b\x66irst_index\x18\x01 \x01(\x04\x12\x0e\n\x06leaves\x18\x02 \x03(\x0c\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"\x16\n\x14GetCheckpointRequest\"+\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\".\n\x18GetInclusionProofRequest\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\"S\n\x19GetInclusionProofResponse\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\x12\n\ncheckpoint\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\".\n\x1aGetConsistencyProofRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x04\"S\n\x1bGetConsistencyProofResponse\x12\x10\n\x08old_size\x18\x01 \x01(\x04\x12\x12\n\ncheckpoint\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\"\xc5\x02\n\x0b\x45ntryFilter\x12\x12\n\npartner_id\x18\x01 \x01(\t\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\tdecisions\x18\x04 \x03(\x0e\x32\x1c.scoregate.audit.v1.Decision\x12/\n\x08purposes\x18\x05 \x03(\x0e\x32\x1d.scoregate.partner.v1.Purpose\x12+\n\x05kinds\x18\x06 \x03(\x0e\x32\x1c.scoregate.audit.v1.LeafKind\x12\x15\n\x07subject\x18\x07 \x01(\tB\x04\x88\xe7\x18\x01\x12\x13\n\x0bstart_index\x18\x08 \x01(\x04\x12\x11\n\tend_index\x18\t \x01(\x04\"\x99\x01\n\x13\x45xportBundleRequest\x12/\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1f.scoregate.audit.v1.EntryFilter\x12\x1a\n\x12with_private_parts\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"\xae\x01\n\rExportedEntry\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\x0c\n\x04leaf\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\x12@\n\x12private_part_state\x18\x04 \x01(\x0e\x32$.scoregate.audit.v1.PrivatePartState\x12\x1a\n\x0cprivate_part\x18\x05 \x01(\x0c\x42\x04\x88\xe7\x18\x01\x12\r\n\x05\x62lind\x18\x06 \x01(\x0c\"\xd0\x01\n\x14\x45xportBundleResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\x12\x32\n\x07\x65ntries\x18\x02 \x03(\x0b\x32!.scoregate.audit.v1.ExportedEntry\x12\x14\n\x0clooked_up_to\x18\x03 \x01(\x04\x12\x11\n\tend_index\x18\x04 \x01(\x04\x12\x17\n\x0fnext_page_token\x18\x05 \x01(\t\x12\x10\n\x08manifest\x18\x06 \x01(\t\x12\x0c\n\x04jwks\x18\x07 \x01(\t\x12\x0e\n\x06policy\x18\x08 \x01(\t*\x97\x01\n\x10PrivatePartState\x12\"\n\x1ePRIVATE_PART_STATE_UNSPECIFIED\x10\x00\x12\x1d\n\x19PRIVATE_PART_STATE_OPENED\x10\x01\x12\x1d\n\x19PRIVATE_PART_STATE_ABSENT\x10\x02\x12!\n\x1dPRIVATE_PART_STATE_UNREADABLE\x10\x03\x32\xf5\x04\n\x0c\x41uditService\x12R\n\x07GetHead\x12\".scoregate.audit.v1.GetHeadRequest\x1a#.scoregate.audit.v1.GetHeadResponse\x12^\n\x0bListEntries\x12&.scoregate.audit.v1.ListEntriesRequest\x1a\'.scoregate.audit.v1.ListEntriesResponse\x12\x64\n\rGetCheckpoint\x12(.scoregate.audit.v1.GetCheckpointRequest\x1a).scoregate.audit.v1.GetCheckpointResponse\x12p\n\x11GetInclusionProof\x12,.scoregate.audit.v1.GetInclusionProofRequest\x1a-.scoregate.audit.v1.GetInclusionProofResponse\x12v\n\x13GetConsistencyProof\x12..scoregate.audit.v1.GetConsistencyProofRequest\x1a/.scoregate.audit.v1.GetConsistencyProofResponse\x12\x61\n\x0c\x45xportBundle\x12\'.scoregate.audit.v1.ExportBundleRequest\x1a(.scoregate.audit.v1.ExportBundleResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'scoregate.audit.v1.audit_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETHEADREQUEST']._serialized_start=54
-  _globals['_GETHEADREQUEST']._serialized_end=70
-  _globals['_GETHEADRESPONSE']._serialized_start=72
-  _globals['_GETHEADRESPONSE']._serialized_end=147
-  _globals['_LISTENTRIESREQUEST']._serialized_start=149
-  _globals['_LISTENTRIESREQUEST']._serialized_end=248
-  _globals['_LISTENTRIESRESPONSE']._serialized_start=250
-  _globals['_LISTENTRIESRESPONSE']._serialized_end=333
-  _globals['_GETCHECKPOINTREQUEST']._serialized_start=335
-  _globals['_GETCHECKPOINTREQUEST']._serialized_end=357
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=359
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=402
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=404
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=450
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=452
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=535
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=537
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=583
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=585
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=668
-  _globals['_AUDITSERVICE']._serialized_start=671
-  _globals['_AUDITSERVICE']._serialized_end=1201
+  _globals['_ENTRYFILTER'].fields_by_name['subject']._loaded_options = None
+  _globals['_ENTRYFILTER'].fields_by_name['subject']._serialized_options = b'\210\347\030\001'
+  _globals['_EXPORTEDENTRY'].fields_by_name['private_part']._loaded_options = None
+  _globals['_EXPORTEDENTRY'].fields_by_name['private_part']._serialized_options = b'\210\347\030\001'
+  _globals['_PRIVATEPARTSTATE']._serialized_start=1677
+  _globals['_PRIVATEPARTSTATE']._serialized_end=1828
+  _globals['_GETHEADREQUEST']._serialized_start=188
+  _globals['_GETHEADREQUEST']._serialized_end=204
+  _globals['_GETHEADRESPONSE']._serialized_start=206
+  _globals['_GETHEADRESPONSE']._serialized_end=281
+  _globals['_LISTENTRIESREQUEST']._serialized_start=283
+  _globals['_LISTENTRIESREQUEST']._serialized_end=382
+  _globals['_LISTENTRIESRESPONSE']._serialized_start=384
+  _globals['_LISTENTRIESRESPONSE']._serialized_end=467
+  _globals['_GETCHECKPOINTREQUEST']._serialized_start=469
+  _globals['_GETCHECKPOINTREQUEST']._serialized_end=491
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=493
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=536
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=538
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=584
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=586
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=669
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=671
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=717
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=719
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=802
+  _globals['_ENTRYFILTER']._serialized_start=805
+  _globals['_ENTRYFILTER']._serialized_end=1130
+  _globals['_EXPORTBUNDLEREQUEST']._serialized_start=1133
+  _globals['_EXPORTBUNDLEREQUEST']._serialized_end=1286
+  _globals['_EXPORTEDENTRY']._serialized_start=1289
+  _globals['_EXPORTEDENTRY']._serialized_end=1463
+  _globals['_EXPORTBUNDLERESPONSE']._serialized_start=1466
+  _globals['_EXPORTBUNDLERESPONSE']._serialized_end=1674
+  _globals['_AUDITSERVICE']._serialized_start=1831
+  _globals['_AUDITSERVICE']._serialized_end=2460
 # @@protoc_insertion_point(module_scope)
