@@ -104,6 +104,7 @@ POLICY: dict[str, frozenset[Role]] = {
     _AUDIT + "AuditService/PreviewErasure": STAFF,
     _AUDIT + "AuditService/EraseSubject": STAFF,
     _AUDIT + "AuditService/GetRetention": STAFF,
+    _AUDIT + "AuditService/ExportBundle": OFFICERS,
     _ADMIN + "PartnerAdminService/AddPartner": OPERATORS,
     _ADMIN + "PartnerAdminService/EnrollPartner": OPERATORS,
     _ADMIN + "PartnerAdminService/GetPartner": OPERATORS,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from scoregate.export_command import verify_export
 from scoregate.showing import Output, Shown, count, instant, progress, refuse, second, shown
 from scoregate.tlog.faults import LogError
 from scoregate.verify_command import PolicyFile, Vkeys, policy_of
@@ -32,7 +33,8 @@ def log_verify(
     log: Annotated[
         str,
         typer.Argument(
-            metavar="DIR|URL", help="What `scoregate audit pull` wrote, or any C2SP tlog-tiles log."
+            metavar="DIR|FILE|URL",
+            help="What `scoregate audit pull` or `scoregate audit export` wrote, or any C2SP tlog-tiles log.",
         ),
     ],
     vkeys: Vkeys = None,
@@ -61,6 +63,12 @@ def log_verify(
             help="What `scoregate audit open` wrote, for a URL whose entries are for officers.",
         ),
     ] = None,
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", exists=True, dir_okay=False, help="The issuer's keys (a JWK Set): for an export."
+        ),
+    ] = None,
     foreign: Annotated[
         bool, typer.Option("--foreign", help="It is no log of Scoregate's: its entries are checked as bytes.")
     ] = False,
@@ -76,6 +84,9 @@ def log_verify(
     commitment, and checks that no score was released after its consent was
     revoked or paused, nor out of a frozen file; what was erased lawfully is
     counted, for the log itself lists it.
+
+    An export (FILE) is checked as a whole: signed by the issuer (--keys), each
+    entry proved in the checkpoint (--vkey or --policy), nothing left out.
 
     Exit codes
       0  All of it holds.
@@ -95,6 +106,14 @@ def log_verify(
             "receipts and private parts are of a log of Scoregate's.", param_hint="--foreign"
         )
     pinned, as_json = policy_of(vkeys, policy), output is Output.JSON
+    if "://" not in log and Path(log).is_file():
+        of_a_log = {"receipts": receipts, "private": private, "trusted": trusted, "foreign": foreign}
+        for option in (name for name, given in of_a_log.items() if given):
+            raise typer.BadParameter("not of an export: it is checked as a whole.", param_hint=f"--{option}")
+        verify_export(Path(log), keys, pinned, as_json=as_json)
+        return
+    if keys is not None:
+        raise typer.BadParameter("is for an export, which is one file.", param_hint="--keys")
     try:
         with _source(log, token_file, foreign=foreign) as source, progress(quiet=as_json) as bar:
             accepted = _accepted(log, trusted, source, pinned)
@@ -132,11 +151,11 @@ def _source(log: str, token_file: Path | None, *, foreign: bool) -> "Iterator[So
         try:
             address = Address(log, token=token)
         except ValueError as error:
-            raise typer.BadParameter(f"{error}.", param_hint="DIR|URL") from error
+            raise typer.BadParameter(f"{error}.", param_hint="DIR|FILE|URL") from error
         with address:
             yield address
     elif not Path(log).is_dir():
-        raise typer.BadParameter(f"there is no folder {log!r}.", param_hint="DIR|URL")
+        raise typer.BadParameter(f"there is no folder or file {log!r}.", param_hint="DIR|FILE|URL")
     else:
         yield Folder(Path(log), ANOTHER_KIND if foreign else PULL_AGAIN)
 

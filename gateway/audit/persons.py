@@ -151,6 +151,36 @@ def entries_of(connection: Connection, key_id: str, *, before: int | None, limit
     return found
 
 
+def indexes_from(
+    connection: Connection, key_id: str, *, begin: int, end: int, limit: int, window: int
+) -> tuple[list[int], int]:
+    """The indexes of a key's entries with begin ≤ index < end, rising, at most ``limit``; how far it looked.
+
+    What came since the index was made is looked through too, so many entries of it (``window``) at a time.
+    """
+    upto = _upto(connection)
+    found: list[int] = []
+    if begin < upto:
+        indexed = person_entries.c
+        known = sa.select(indexed.leaf_index).where(
+            indexed.key_id == key_id, indexed.leaf_index >= begin, indexed.leaf_index < min(end, upto)
+        )
+        query = known.order_by(indexed.leaf_index).limit(limit)
+        found = [row.leaf_index for row in connection.execute(query).all()]
+        if len(found) == limit:
+            return found, found[-1] + 1
+        begin = min(end, upto)
+    last = min(begin + window, end)
+    part = private_parts.c
+    tail = sa.select(part.leaf_index).where(
+        part.leaf_index >= begin, part.leaf_index < last, part.key_id == key_id
+    )
+    query = tail.order_by(part.leaf_index).limit(limit - len(found))
+    newer = [row.leaf_index for row in connection.execute(query).all()]
+    found += newer
+    return found, (found[-1] + 1 if newer and len(found) == limit else last)
+
+
 def _newest(
     connection: Connection,
     query: sa.Select[tuple[int]],
@@ -170,7 +200,7 @@ def entries_about(
     connection: Connection, vault: Vault, subject: str, *, before: int | None = None, limit: int
 ) -> PersonPage:
     """A page of a person's entries with their private parts open, the newest first."""
-    key = _key(connection, vault, subject)
+    key = key_of(connection, vault, subject)
     if key is None:
         return PersonPage((), None, is_known=False)
     indexes = entries_of(connection, key.key_id, before=before, limit=limit + 1)
@@ -181,12 +211,13 @@ def entries_about(
 
 def entry_about(connection: Connection, vault: Vault, subject: str, leaf_index: int) -> PersonEntry | None:
     """One entry of a person's own; None for any other, be it somebody else's or none at all."""
-    key = _key(connection, vault, subject)
+    key = key_of(connection, vault, subject)
     own = key is not None and entries_of(connection, key.key_id, before=leaf_index + 1, limit=1)
     return _opened(connection, key, own)[0] if key and own == [leaf_index] else None
 
 
-def _key(connection: Connection, vault: Vault, subject: str) -> DataKey | None:
+def key_of(connection: Connection, vault: Vault, subject: str) -> DataKey | None:
+    """The key of a person; None where nothing was ever kept about them, or all of it was erased."""
     owner = owner_subject(subject)
     return vault.fresh(connection, [owner]).get(owner)
 

@@ -39,7 +39,14 @@ NONCE_BYTES = 12
 CACHED_KEYS = 65_536
 """As bytes, in some 25 MB: a cipher that is ready takes ten times as much, and a microsecond to make."""
 
-PURPOSES = ("audit cursor", "audit report cursor", "entries bearer", "identity match", "login")
+PURPOSES = (
+    "audit cursor",
+    "audit report cursor",
+    "entries bearer",
+    "export cursor",
+    "identity match",
+    "login",
+)
 """What secrets are derived for, in any process: none may change when the master key is turned."""
 
 data_keys = sa.Table(

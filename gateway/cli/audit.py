@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gateway.cli.bars import bar
+from gateway.cli.checkpoints import WAIT_SECONDS, published
 from gateway.cli.console import Admin, asks_gateway, named
-from gateway.cli.failures import REFUSED, Problem, Stopped, contradicted, misconfigured
+from gateway.cli.exporting import export
+from gateway.cli.failures import Stopped, contradicted, misconfigured, useless
+from gateway.cli.privates import pull_parts
 from gateway.cli.tables import facts
 from scoregate.cli import Output
 
@@ -20,13 +23,12 @@ if TYPE_CHECKING:
     from scoregate.auditing.pulled import PulledLog
     from scoregate.tlog.checkpoint import Checkpoint
 
-WAIT_SECONDS = 10.0  # a checkpoint comes about once a second, and witnesses take their time
-ASK_AGAIN_SECONDS = 0.25
 OR_ANOTHER = "If this gateway is another installation, whose log has the same name, name another DIR for it."
 
 app = typer.Typer(
     name="audit", help="Bring the audit log home, to check it offline; erase people.", no_args_is_help=True
 )
+app.command("export")(export)
 
 
 @app.command()
@@ -40,6 +42,15 @@ def pull(
         float,
         typer.Option(metavar="SECONDS", min=0, help="How long to wait until all that there is is published."),
     ] = WAIT_SECONDS,
+    private: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PARTS", parser=named, help="Private parts too, into this other folder: personal data."
+        ),
+    ] = None,
+    reason: Annotated[
+        str, typer.Option(metavar="WHY", help="With --private: why, for the audit log; no personal data.")
+    ] = "",
 ) -> None:
     """Pull the audit log into DIR, or what is new since the last pull.
 
@@ -48,6 +59,10 @@ def pull(
     signed checkpoint, entries and hash tiles, as C2SP tlog-tiles has them.
     Each pull that brings entries is an entry itself. Nothing is checked here
     but that pages follow each other: `scoregate log verify DIR` does the rest.
+
+    With --private it also opens what entries hold about people, and writes it
+    into PARTS, for `scoregate log verify DIR --private PARTS`. It needs a
+    --reason, and is an entry too; what was erased is not there.
 
     Exit codes
       0  DIR holds the whole log as it stood.
@@ -63,16 +78,26 @@ def pull(
     """
     from scoregate.auditing.pulled import PulledLog
 
+    if bool(private) != bool(reason):
+        told = "go together: private parts are opened for a reason."
+        raise misconfigured("--private, --reason", told, "Give both or neither.")
+    if private is not None and private.absolute().is_relative_to(folder.absolute()):
+        told = f"{private} lies in the log's own folder."
+        raise misconfigured("--private", told, "Name another one: the log is for everybody to read.")
     with _writing_to(folder):
         _require_ours(folder)
         log = PulledLog(folder)
         held = log.size()
         head = _pull_checkpoint(admin, log, wait)
-        with _bar(head.size, quiet=admin.output is Output.JSON) as pulled:
+        with bar("Pulling", quiet=admin.output is Output.JSON) as pulled:
             for page in _pages(admin, log.size(), head.size):
                 log.append(page)
-                pulled(log.size())
+                pulled(log.size(), head.size)
         log.write_tiles()
+    opened = None
+    if private is not None:
+        with _writing_to(private):
+            opened = pull_parts(admin, private, head.size, reason=reason)
     admin.show(
         {
             "folder": str(folder),
@@ -80,6 +105,7 @@ def pull(
             "tree_size": head.size,
             "root_hash": head.root.hex(),
             "new_entries": head.size - held,
+            "new_private_parts": opened,
         },
         facts(
             "Pulled",
@@ -88,6 +114,7 @@ def pull(
                 ("entries", f"{head.size:,}, {head.size - held:,} of them new"),
                 ("root", f"{head.root.hex()}\nas the checkpoint says; not checked yet"),
                 ("folder", folder),
+                ("private parts", "not asked for" if opened is None else f"{opened:,} new ones in {private}"),
             ),
         ),
         f"Next: scoregate log verify {folder} --vkey VKEY",
@@ -124,7 +151,7 @@ def _pull_checkpoint(admin: Admin, log: PulledLog, wait: float) -> Checkpoint:
     if told.tree_size > MAX_NUMBER:
         raise _useless("its head counts more entries than a log can have")
     try:
-        note, checkpoint = _published(admin, told.tree_size, wait)
+        note, checkpoint = published(admin, told.tree_size, wait)
     except LogInvalid as error:
         raise _useless(f"its checkpoint is none ({error})") from error
     same = (told.log_origin, told.tree_size) == (checkpoint.origin, checkpoint.size)
@@ -135,43 +162,6 @@ def _pull_checkpoint(admin: Admin, log: PulledLog, wait: float) -> Checkpoint:
     if log.size() > checkpoint.size:
         raise _useless(f"the folder holds {log.size():,} entries, and its log has {checkpoint.size:,}")
     return checkpoint
-
-
-def _published(admin: Admin, size: int, wait: float) -> tuple[bytes, Checkpoint]:
-    """The published checkpoint, once it covers so many entries."""
-    from scoregate.tlog.checkpoint import Checkpoint
-    from scoregate.tlog.note import Note
-
-    until = time.monotonic() + wait
-    while True:
-        note = _checkpoint(admin)
-        found = Checkpoint.decode(Note.decode(note).text) if note is not None else None
-        if note is not None and found is not None and found.size >= size:
-            return note, found
-        if time.monotonic() > until:
-            have = f"of {found.size:,} entries" if found else "none at all"
-            problem = f"The gateway has {size:,} entries, and its last published checkpoint is {have}."
-            remedy = (
-                "Pull again in a moment; if it stays so, tell who runs the gateway: its log is not published."
-            )
-            raise Stopped(REFUSED, [Problem("", problem, remedy)], reason="ENTRY_NOT_PUBLISHED")
-        time.sleep(ASK_AGAIN_SECONDS)
-
-
-def _checkpoint(admin: Admin) -> bytes | None:
-    """The published checkpoint; None where there is none yet."""
-    import grpc
-
-    from scoregate.audit.v1 import audit_pb2
-    from scoregate.client import refusals
-
-    try:
-        told: audit_pb2.GetCheckpointResponse = admin.audit.GetCheckpoint(audit_pb2.GetCheckpointRequest())
-    except grpc.RpcError as error:
-        if refusals.from_call(error, request_id="", nonce="").code != "ENTRY_NOT_PUBLISHED":
-            raise
-        return None
-    return told.checkpoint
 
 
 def _write_checkpoint(log: PulledLog, note: bytes, checkpoint: Checkpoint) -> None:
@@ -208,9 +198,7 @@ def _pages(admin: Admin, begin: int, end: int) -> Iterator[list[bytes]]:
 
 
 def _useless(what: str) -> Stopped:
-    remedy = "Pull again; if it happens again, keep DIR and tell who runs the gateway."
-    problem = f"The gateway's answer is of no use: {what}."
-    return Stopped(REFUSED, [Problem("", problem, remedy)], reason="ANSWER_UNUSABLE")
+    return useless(what, "Pull", keep="DIR")
 
 
 @contextmanager
@@ -224,22 +212,3 @@ def _writing_to(folder: Path) -> Iterator[None]:
         raise misconfigured("DIR", f"{folder} can't be written ({error.strerror}).", remedy) from error
     except BundleInvalid as error:
         raise _useless(f"an entry {error}") from error
-
-
-@contextmanager
-def _bar(total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("Pulling"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("entries"),
-        TimeRemainingColumn(),
-    )
-    hidden = quiet or not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda done: bar.update(task, completed=done)

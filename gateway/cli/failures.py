@@ -15,7 +15,7 @@ from scoregate.tlog.faults import LogDiverged, LogError, LogIncomplete, LogInval
 INSTALL = 'Install scoregate with its extras "server" and "engine".'
 OUR_PACKAGES = frozenset({"scoregate", "gateway", "consent", "scoring"})
 
-_OPTIONS = {  # by the last name of a field: what the command line calls it
+_OPTIONS = {  # by a field's path, or its last name: what the command line calls it
     **{"certificate": "--cert", "key": "--key", "server_ca": "--ca"},
     **{"partner_id": "ID", "common_name": "ID", "role": "--role"},
     **{"legal_name": "--name", "legal_entity": "--entity"},
@@ -31,7 +31,8 @@ _OPTIONS = {  # by the last name of a field: what the command line calls it
     **{"handle": "HANDLE", "consent_id": "CONSENT_ID"},
     **{"reference": "REFERENCE", "outcome": "--outcome"},
     **{"since": "--since", "until": "--until", "start_index": "--from", "end_index": "--to"},
-    **{"reference": "REFERENCE", "outcome": "--outcome", "basis": "--basis"},
+    **{"filter.partner_id": "--partner", "basis": "--basis"},
+    **{"decisions": "--decision", "purposes": "--purpose", "kinds": "--kind"},
 }
 _REMEDIES = {  # where the catalogue's words are for a program that repeats its call
     "FIELD_INVALID": "Correct them and run the command again.",
@@ -151,6 +152,13 @@ def misconfigured(field: str, problem: str, remedy: str = "") -> Stopped:
     return Stopped(FAILED, [Problem(field, problem, remedy)])
 
 
+def useless(what: str, verb: str, *, keep: str = "what came") -> Stopped:
+    """How a command ends, such as "Pull", that a gateway answered as none does."""
+    remedy = f"{verb} again; if it happens again, keep {keep} and tell who runs the gateway."
+    problem = f"The gateway's answer is of no use: {what}."
+    return Stopped(REFUSED, [Problem("", problem, remedy)], reason="ANSWER_UNUSABLE")
+
+
 def interrupted(left: str = "What was done by then stays done.", remedy: str = "") -> Stopped:
     """How a command ends on Ctrl-C: with what it leaves behind."""
     return Stopped(INTERRUPTED, [Problem("", left, remedy)])
@@ -203,7 +211,8 @@ def _not_installed(error: ModuleNotFoundError) -> Stopped | None:
 
 def _option(field: str) -> str:
     """What the command line calls a field of the contract; the field itself where it has no option."""
-    return _OPTIONS.get(field.partition("[")[0].rpartition(".")[2], field)
+    path = field.partition("[")[0]
+    return _OPTIONS.get(path, _OPTIONS.get(path.rpartition(".")[2], field))
 
 
 def _misconfigured(error: Exception) -> list[Problem]:

@@ -32,7 +32,8 @@ A_HANDLE = "an invitation's handle: 26 characters of a-z and 2-7"
 NONCE = re.compile(r"[A-Za-z0-9_-]{16,128}")
 SUBJECT = pairwise.SUBJECT
 FINGERPRINT = re.compile(r"[0-9a-f]{64}")
-PAGE_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}={0,2}")
+PAGE_TOKEN = re.compile(r"[A-Za-z0-9_-]+={0,2}")
+MOST_TOKEN_CHARACTERS = 130
 
 
 def read(kind: type[M], body: bytes) -> M:
@@ -150,11 +151,11 @@ class Check:
             self.refuse("page_size", f"must be from 0 to {most}")
         return min(given or default, most)
 
-    def page_token(self, token: str) -> str:
-        """What ``page_token`` packed; empty for the first page."""
+    def page_token(self, token: str, *, most: int = MOST_TOKEN_CHARACTERS) -> str:
+        """What ``page_token`` packed into at most so many characters; empty for the first page."""
         if not token:
             return ""
-        if PAGE_TOKEN.fullmatch(token):
+        if len(token) <= most and PAGE_TOKEN.fullmatch(token):
             unpacked = _guarded(lambda: base64.urlsafe_b64decode(token).decode())
             if unpacked and unpacked.isascii() and unpacked.isprintable():  # PostgreSQL takes no U+0000
                 return unpacked

@@ -40,6 +40,10 @@ class Transaction:
     def bind(self, part: leaf_pb2.PrivatePart, *, partner_id: str) -> Bound:
         """Seal a private part under the person's key, or the partner's where nobody is known."""
         owner = owner_subject(part.subject) if part.subject else owner_partner(partner_id)
+        return self.bind_to(part, owner=owner)
+
+    def bind_to(self, part: leaf_pb2.PrivatePart, *, owner: str) -> Bound:
+        """Seal a private part under this owner's key."""
         return self.vault.ensure(self.connection, owner).bind(part.SerializeToString())
 
     def bind_known(self, part: leaf_pb2.PrivatePart) -> Bound | None:

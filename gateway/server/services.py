@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from consent.attest import Attester
@@ -21,6 +22,7 @@ from gateway.doors import (
     audit_report,
     consent,
     erasure,
+    exporting,
     receipt,
     score,
     statement,
@@ -30,6 +32,7 @@ from gateway.doors.door import Frame, Handler, Handlers, by_path
 from gateway.doors.proving import Proving
 from gateway.journey import Journey
 from gateway.server.parts import Parts
+from gateway.server.publishing import stated_policy
 from gateway.statements import Statements
 from scoregate.audit.v1 import audit_pb2
 from scoregate.partner.v1 import receipt_pb2
@@ -115,6 +118,17 @@ def admin_services(parts: Parts, frame: Frame) -> Handlers:
         soon=timedelta(milliseconds=settings.log.interval_ms),
     )
     erasure_door = erasure.ErasureDoor(store, ledger, parts.vault, settings.retention, clock=ledger.now)
+    export_door = exporting.ExportDoor(
+        store,
+        ledger,
+        parts.vault,
+        parts.signer,
+        issuer=settings.issuer,
+        policy=partial(stated_policy, settings),
+        cursor_secret=parts.vault.derive("export cursor"),
+        soon=timedelta(milliseconds=settings.log.interval_ms),
+        clock=clock,
+    )
     partners_door = admin_partners.PartnerAdminDoor(
         store,
         ledger,
@@ -139,6 +153,7 @@ def admin_services(parts: Parts, frame: Frame) -> Handlers:
         **reports.service(frame),
         **audit_bundles.BundlesDoor(ledger, new_passes(parts), clock=clock).service(frame),
         **erasure_door.service(frame),
+        **export_door.service(frame),
         **partners_door.service(frame),
         **people_door.service(frame),
         **admin_disputes.DisputeDoor(store, ledger, parts.vault).service(frame),

@@ -16,6 +16,7 @@ from scoregate.words import Word
 W = TypeVar("W", bound=Word)
 E = TypeVar("E", bound=StrEnum)
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 
 
@@ -101,3 +102,9 @@ def require_type(claim: str, value: object, kind: type) -> None:
     """Return only if the value is of exactly this type."""
     if type(value) is not kind:
         raise ClaimInvalid(claim, f"a {kind.__name__} belongs here")
+
+
+def sha256(claim: str, value: object) -> bytes:
+    """Return the 32 bytes that 64 hexadecimal digits in lower case spell."""
+    require_text(claim, value, _SHA256)
+    return bytes.fromhex(str(value))

@@ -43,7 +43,7 @@ def commands(app: typer.Typer) -> Iterator[tuple[tuple[str, ...], str]]:
 
 def test_every_command_of_ours_shows_an_example_of_itself(app: typer.Typer) -> None:
     ours = {path: text for path, text in commands(app) if path[0] != "log"}
-    assert len(ours) == 44
+    assert len(ours) == 45
     for path, text in ours.items():
         assert f"scoregate {' '.join(path)}" in text.partition("Example:")[2], path
 

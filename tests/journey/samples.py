@@ -105,6 +105,22 @@ def samples() -> dict[str, Message]:
             page_size=3,
         ),
         bundles_pb2.OpenEntriesRequest(start_index=1, end_index=2),
+        audit_pb2.ExportBundleRequest(
+            filter=audit_pb2.EntryFilter(
+                partner_id=partner_id,
+                since=Timestamp(seconds=1_700_000_000),
+                until=Timestamp(seconds=4_000_000_000),
+                decisions=["DECISION_SCORED"],
+                purposes=[CREDIT],
+                kinds=["LEAF_KIND_RELEASE"],
+                subject="sample-1",
+                start_index=1,
+                end_index=2,
+            ),
+            with_private_parts=True,
+            reason=why,
+            page_size=3,
+        ),
         partner_admin_pb2.AddPartnerRequest(
             partner=partner_admin_pb2.Partner(
                 partner_id=partner_id,

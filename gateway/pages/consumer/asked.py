@@ -40,7 +40,7 @@ DECISIONS = frozenset(
 )
 """What people decide: by themselves, or through somebody of ours."""
 OF_THE_PERSON = DECISIONS | {"SELF_INQUIRY", "DISPUTE_OPENED"}
-OURS = frozenset({"OFFICER_READ", "DISPUTE_RESOLVED", "MONTH_REOPENED", "CONSENT_EXPIRED"})
+OURS = frozenset({"OFFICER_READ", "EXPORTED", "DISPUTE_RESOLVED", "MONTH_REOPENED", "CONSENT_EXPIRED"})
 
 
 class AskedPages:

@@ -22,12 +22,15 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from scoregate.audit.v1 import bundles_pb2 as scoregate_dot_audit_dot_v1_dot_bundles__pb2
+from scoregate.audit.v1 import leaf_pb2 as scoregate_dot_audit_dot_v1_dot_leaf__pb2
 from scoregate.audit.v1 import report_pb2 as scoregate_dot_audit_dot_v1_dot_report__pb2
 from scoregate.options.v1 import options_pb2 as scoregate_dot_options_dot_v1_dot_options__pb2
+from scoregate.partner.v1 import types_pb2 as scoregate_dot_partner_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1escoregate/audit/v1/audit.proto\x12\x12scoregate.audit.v1\x1a scoregate/audit/v1/bundles.proto\x1a\x1fscoregate/audit/v1/report.proto\x1a\"scoregate/options/v1/options.proto\"\x10\n\x0eGetHeadRequest\"K\n\x0fGetHeadResponse\x12\x12\n\nlog_origin\x18\x01 \x01(\t\x12\x11\n\ttree_size\x18\x02 \x01(\x04\x12\x11\n\troot_hash\x18\x03 \x01(\x0c\"c\n\x12ListEntriesRequest\x12\x13\n\x0bstart_index\x18\x01 \x01(\x04\x12\x11\n\ttree_size\x18\x02 \x01(\x04\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"S\n\x13ListEntriesResponse\x12\x13\n\x0b\x66irst_index\x18\x01 \x01(\x04\x12\x0e\n\x06leaves\x18\x02 \x03(\x0c\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"\x16\n\x14GetCheckpointRequest\"+\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\".\n\x18GetInclusionProofRequest\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\"S\n\x19GetInclusionProofResponse\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\x12\n\ncheckpoint\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\".\n\x1aGetConsistencyProofRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x04\"S\n\x1bGetConsistencyProofResponse\x12\x10\n\x08old_size\x18\x01 \x01(\x04\x12\x12\n\ncheckpoint\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\".\n\x15PreviewErasureRequest\x12\x15\n\x07subject\x18\x01 \x01(\tB\x04\x88\xe7\x18\x01\"\xa9\x01\n\x16PreviewErasureResponse\x12\x0f\n\x07\x65ntries\x18\x01 \x01(\x04\x12\x15\n\ropen_consents\x18\x02 \x01(\r\x12\x16\n\x0e\x65nded_consents\x18\x03 \x01(\r\x12\r\n\x05\x63\x65lls\x18\x04 \x01(\r\x12\x15\n\ropen_disputes\x18\x05 \x01(\r\x12\x19\n\x11resolved_disputes\x18\x06 \x01(\r\x12\x0e\n\x06\x66rozen\x18\x07 \x01(\x08\"k\n\x13\x45raseSubjectRequest\x12\x15\n\x07subject\x18\x01 \x01(\tB\x04\x88\xe7\x18\x01\x12-\n\x05\x62\x61sis\x18\x02 \x01(\x0e\x32\x1e.scoregate.audit.v1.LegalBasis\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x87\x01\n\x14\x45raseSubjectResponse\x12\x0f\n\x07\x65ntries\x18\x01 \x01(\x04\x12\x18\n\x10revoked_consents\x18\x02 \x01(\r\x12\x11\n\trows_left\x18\x03 \x01(\x04\x12\x18\n\x10\x66irst_leaf_index\x18\x04 \x01(\x04\x12\x17\n\x0flast_leaf_index\x18\x05 \x01(\x04\"\x15\n\x13GetRetentionRequest\"E\n\tRetention\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ys\x18\x02 \x01(\r\x12\x0b\n\x03\x64ue\x18\x03 \x01(\x04\x12\x0c\n\x04held\x18\x04 \x01(\x04\"^\n\x14GetRetentionResponse\x12\x31\n\nretentions\x18\x01 \x03(\x0b\x32\x1d.scoregate.audit.v1.Retention\x12\x13\n\x0b\x62\x61\x63kup_days\x18\x02 \x01(\r*\xa9\x02\n\nLegalBasis\x12\x1b\n\x17LEGAL_BASIS_UNSPECIFIED\x10\x00\x12\x1f\n\x1bLEGAL_BASIS_GDPR_ART_17_1_A\x10\x01\x12\x1f\n\x1bLEGAL_BASIS_GDPR_ART_17_1_B\x10\x02\x12\x1f\n\x1bLEGAL_BASIS_GDPR_ART_17_1_C\x10\x03\x12\x1f\n\x1bLEGAL_BASIS_GDPR_ART_17_1_D\x10\x04\x12\x1f\n\x1bLEGAL_BASIS_GDPR_ART_17_1_E\x10\x05\x12\x1b\n\x17LEGAL_BASIS_PIPL_ART_47\x10\x06\x12\x1b\n\x17LEGAL_BASIS_COURT_ORDER\x10\x07\x12\x1f\n\x1bLEGAL_BASIS_RETENTION_ENDED\x10\x08\x32\xa2\x08\n\x0c\x41uditService\x12R\n\x07GetHead\x12\".scoregate.audit.v1.GetHeadRequest\x1a#.scoregate.audit.v1.GetHeadResponse\x12^\n\x0bListEntries\x12&.scoregate.audit.v1.ListEntriesRequest\x1a\'.scoregate.audit.v1.ListEntriesResponse\x12\x64\n\rGetCheckpoint\x12(.scoregate.audit.v1.GetCheckpointRequest\x1a).scoregate.audit.v1.GetCheckpointResponse\x12p\n\x11GetInclusionProof\x12,.scoregate.audit.v1.GetInclusionProofRequest\x1a-.scoregate.audit.v1.GetInclusionProofResponse\x12v\n\x13GetConsistencyProof\x12..scoregate.audit.v1.GetConsistencyProofRequest\x1a/.scoregate.audit.v1.GetConsistencyProofResponse\x12\x7f\n\x16GetSubjectAccessReport\x12\x31.scoregate.audit.v1.GetSubjectAccessReportRequest\x1a\x32.scoregate.audit.v1.GetSubjectAccessReportResponse\x12^\n\x0bOpenEntries\x12&.scoregate.audit.v1.OpenEntriesRequest\x1a\'.scoregate.audit.v1.OpenEntriesResponse\x12g\n\x0ePreviewErasure\x12).scoregate.audit.v1.PreviewErasureRequest\x1a*.scoregate.audit.v1.PreviewErasureResponse\x12\x61\n\x0c\x45raseSubject\x12\'.scoregate.audit.v1.EraseSubjectRequest\x1a(.scoregate.audit.v1.EraseSubjectResponse\x12\x61\n\x0cGetRetention\x12\'.scoregate.audit.v1.GetRetentionRequest\x1a(.scoregate.audit.v1.GetRetentionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1escoregate/audit/v1/audit.proto\x12\x12scoregate.audit.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a scoregate/audit/v1/bundles.proto\x1a\x1dscoregate/audit/v1/leaf.proto\x1a\x1fscoregate/audit/v1/report.proto\x1a\"scoregate/options/v1/options.proto\x1a scoregate/partner/v1/types.proto\"\x10\n\x0eGetHeadRequest\"K\n\x0fGetHeadResponse\x12\x12\n\nlog_origin\x18\x01 \x01(\t\x12\x11\n\ttree_size\x18\x02 \x01(\x04\x12\x11\n\troot_hash\x18\x03 \x01(\x0c\"c\n\x12ListEntriesRequest\x12\x13\n\x0bstart_index\x18\x01 \x01(\x04\x12\x11\n\ttree_size\x18\x02 \x01(\x04\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"S\n\x13ListEntriesResponse\x12\x13\n\x0b\x66irst_index\x18\x01 \x01(\x04\x12\x0e\n\x06leaves\x18\x02 \x03(\x0c\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"\x16\n\x14GetCheckpointRequest\"+\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\".\n\x18GetInclusionProofRequest\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\"S\n\x19GetInclusionProofResponse\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\x12\n\ncheckpoint\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\".\n\x1aGetConsistencyProofRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x04\"S\n\x1bGetConsistencyProofResponse\x12\x10\n\x08old_size\x18\x01 \x01(\x04\x12\x12\n\ncheckpoint\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\".\n\x15PreviewErasureRequest\x12\x15\n\x07subject\x18\x01 \x01(\tB\x04\x88\xe7\x18\x01\"\xa9\x01\n\x16PreviewErasureResponse\x12\x0f\n\x07\x65ntries\x18\x01 \x01(\x04\x12\x15\n\ropen_consents\x18\x02 \x01(\r\x12\x16\n\x0e\x65nded_consents\x18\x03 \x01(\r\x12\r\n\x05\x63\x65lls\x18\x04 \x01(\r\x12\x15\n\ropen_disputes\x18\x05 \x01(\r\x12\x19\n\x11resolved_disputes\x18\x06 \x01(\r\x12\x0e\n\x06\x66rozen\x18\x07 \x01(\x08\"k\n\x13\x45raseSubjectRequest\x12\x15\n\x07subject\x18\x01 \x01(\tB\x04\x88\xe7\x18\x01\x12-\n\x05\x62\x61sis\x18\x02 \x01(\x0e\x32\x1e.scoregate.audit.v1.LegalBasis\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x87\x01\n\x14\x45raseSubjectResponse\x12\x0f\n\x07\x65ntries\x18\x01 \x01(\x04\x12\x18\n\x10revoked_consents\x18\x02 \x01(\r\x12\x11\n\trows_left\x18\x03 \x01(\x04\x12\x18\n\x10\x66irst_leaf_index\x18\x04 \x01(\x04\x12\x17\n\x0flast_leaf_index\x18\x05 \x01(\x04\"\x15\n\x13GetRetentionRequest\"E\n\tRetention\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ys\x18\x02 \x01(\r\x12\x0b\n\x03\x64ue\x18\x03 \x01(\x04\x12\x0c\n\x04held\x18\x04 \x01(\x04\"^\n\x14GetRetentionResponse\x12\x31\n\nretentions\x18\x01 \x03(\x0b\x32\x1d.scoregate.audit.v1.Retention\x12\x13\n\x0b\x62\x61\x63kup_days\x18\x02 \x01(\r\"\xc5\x02\n\x0b\x45ntryFilter\x12\x12\n\npartner_id\x18\x01 \x01(\t\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\tdecisions\x18\x04 \x03(\x0e\x32\x1c.scoregate.audit.v1.Decision\x12/\n\x08purposes\x18\x05 \x03(\x0e\x32\x1d.scoregate.partner.v1.Purpose\x12+\n\x05kinds\x18\x06 \x03(\x0e\x32\x1c.scoregate.audit.v1.LeafKind\x12\x15\n\x07subject\x18\x07 \x01(\tB\x04\x88\xe7\x18\x01\x12\x13\n\x0bstart_index\x18\x08 \x01(\x04\x12\x11\n\tend_index\x18\t \x01(\x04\"\x99\x01\n\x13\x45xportBundleRequest\x12/\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1f.scoregate.audit.v1.EntryFilter\x12\x1a\n\x12with_private_parts\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"\xae\x01\n\rExportedEntry\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\x0c\n\x04leaf\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\x12@\n\x12private_part_state\x18\x04 \x01(\x0e\x32$.scoregate.audit.v1.PrivatePartState\x12\x1a\n\x0cprivate_part\x18\x05 \x01(\x0c\x42\x04\x88\xe7\x18\x01\x12\r\n\x05\x62lind\x18\x06 \x01(\x0c\"\xd0\x01\n\x14\x45xportBundleResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\x12\x32\n\x07\x65ntries\x18\x02 \x03(\x0b\x32!.scoregate.audit.v1.ExportedEntry\x12\x14\n\x0clooked_up_to\x18\x03 \x01(\x04\x12\x11\n\tend_index\x18\x04 \x01(\x04\x12\x17\n\x0fnext_page_token\x18\x05 \x01(\t\x12\x10\n\x08manifest\x18\x06 \x01(\t\x12\x0c\n\x04jwks\x18\x07 \x01(\t\x12\x0e\n\x06policy\x18\x08 \x01(\t*\xa9\x02\n\nLegalBasis\x12\x1b\n\x17LEGAL_BASIS_UNSPECIFIED\x10\x00\x12\x1f\n\x1bLEGAL_BASIS_GDPR_ART_17_1_A\x10\x01\x12\x1f\n\x1bLEGAL_BASIS_GDPR_ART_17_1_B\x10\x02\x12\x1f\n\x1bLEGAL_BASIS_GDPR_ART_17_1_C\x10\x03\x12\x1f\n\x1bLEGAL_BASIS_GDPR_ART_17_1_D\x10\x04\x12\x1f\n\x1bLEGAL_BASIS_GDPR_ART_17_1_E\x10\x05\x12\x1b\n\x17LEGAL_BASIS_PIPL_ART_47\x10\x06\x12\x1b\n\x17LEGAL_BASIS_COURT_ORDER\x10\x07\x12\x1f\n\x1bLEGAL_BASIS_RETENTION_ENDED\x10\x08*\x97\x01\n\x10PrivatePartState\x12\"\n\x1ePRIVATE_PART_STATE_UNSPECIFIED\x10\x00\x12\x1d\n\x19PRIVATE_PART_STATE_OPENED\x10\x01\x12\x1d\n\x19PRIVATE_PART_STATE_ABSENT\x10\x02\x12!\n\x1dPRIVATE_PART_STATE_UNREADABLE\x10\x03\x32\x85\t\n\x0c\x41uditService\x12R\n\x07GetHead\x12\".scoregate.audit.v1.GetHeadRequest\x1a#.scoregate.audit.v1.GetHeadResponse\x12^\n\x0bListEntries\x12&.scoregate.audit.v1.ListEntriesRequest\x1a\'.scoregate.audit.v1.ListEntriesResponse\x12\x64\n\rGetCheckpoint\x12(.scoregate.audit.v1.GetCheckpointRequest\x1a).scoregate.audit.v1.GetCheckpointResponse\x12p\n\x11GetInclusionProof\x12,.scoregate.audit.v1.GetInclusionProofRequest\x1a-.scoregate.audit.v1.GetInclusionProofResponse\x12v\n\x13GetConsistencyProof\x12..scoregate.audit.v1.GetConsistencyProofRequest\x1a/.scoregate.audit.v1.GetConsistencyProofResponse\x12\x7f\n\x16GetSubjectAccessReport\x12\x31.scoregate.audit.v1.GetSubjectAccessReportRequest\x1a\x32.scoregate.audit.v1.GetSubjectAccessReportResponse\x12^\n\x0bOpenEntries\x12&.scoregate.audit.v1.OpenEntriesRequest\x1a\'.scoregate.audit.v1.OpenEntriesResponse\x12g\n\x0ePreviewErasure\x12).scoregate.audit.v1.PreviewErasureRequest\x1a*.scoregate.audit.v1.PreviewErasureResponse\x12\x61\n\x0c\x45raseSubject\x12\'.scoregate.audit.v1.EraseSubjectRequest\x1a(.scoregate.audit.v1.EraseSubjectResponse\x12\x61\n\x0cGetRetention\x12\'.scoregate.audit.v1.GetRetentionRequest\x1a(.scoregate.audit.v1.GetRetentionResponse\x12\x61\n\x0c\x45xportBundle\x12\'.scoregate.audit.v1.ExportBundleRequest\x1a(.scoregate.audit.v1.ExportBundleResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,42 +41,56 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PREVIEWERASUREREQUEST'].fields_by_name['subject']._serialized_options = b'\210\347\030\001'
   _globals['_ERASESUBJECTREQUEST'].fields_by_name['subject']._loaded_options = None
   _globals['_ERASESUBJECTREQUEST'].fields_by_name['subject']._serialized_options = b'\210\347\030\001'
-  _globals['_LEGALBASIS']._serialized_start=1431
-  _globals['_LEGALBASIS']._serialized_end=1728
-  _globals['_GETHEADREQUEST']._serialized_start=157
-  _globals['_GETHEADREQUEST']._serialized_end=173
-  _globals['_GETHEADRESPONSE']._serialized_start=175
-  _globals['_GETHEADRESPONSE']._serialized_end=250
-  _globals['_LISTENTRIESREQUEST']._serialized_start=252
-  _globals['_LISTENTRIESREQUEST']._serialized_end=351
-  _globals['_LISTENTRIESRESPONSE']._serialized_start=353
-  _globals['_LISTENTRIESRESPONSE']._serialized_end=436
-  _globals['_GETCHECKPOINTREQUEST']._serialized_start=438
-  _globals['_GETCHECKPOINTREQUEST']._serialized_end=460
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=462
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=505
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=507
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=553
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=555
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=638
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=640
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=686
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=688
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=771
-  _globals['_PREVIEWERASUREREQUEST']._serialized_start=773
-  _globals['_PREVIEWERASUREREQUEST']._serialized_end=819
-  _globals['_PREVIEWERASURERESPONSE']._serialized_start=822
-  _globals['_PREVIEWERASURERESPONSE']._serialized_end=991
-  _globals['_ERASESUBJECTREQUEST']._serialized_start=993
-  _globals['_ERASESUBJECTREQUEST']._serialized_end=1100
-  _globals['_ERASESUBJECTRESPONSE']._serialized_start=1103
-  _globals['_ERASESUBJECTRESPONSE']._serialized_end=1238
-  _globals['_GETRETENTIONREQUEST']._serialized_start=1240
-  _globals['_GETRETENTIONREQUEST']._serialized_end=1261
-  _globals['_RETENTION']._serialized_start=1263
-  _globals['_RETENTION']._serialized_end=1332
-  _globals['_GETRETENTIONRESPONSE']._serialized_start=1334
-  _globals['_GETRETENTIONRESPONSE']._serialized_end=1428
-  _globals['_AUDITSERVICE']._serialized_start=1731
-  _globals['_AUDITSERVICE']._serialized_end=2789
+  _globals['_ENTRYFILTER'].fields_by_name['subject']._loaded_options = None
+  _globals['_ENTRYFILTER'].fields_by_name['subject']._serialized_options = b'\210\347\030\001'
+  _globals['_EXPORTEDENTRY'].fields_by_name['private_part']._loaded_options = None
+  _globals['_EXPORTEDENTRY'].fields_by_name['private_part']._serialized_options = b'\210\347\030\001'
+  _globals['_LEGALBASIS']._serialized_start=2401
+  _globals['_LEGALBASIS']._serialized_end=2698
+  _globals['_PRIVATEPARTSTATE']._serialized_start=2701
+  _globals['_PRIVATEPARTSTATE']._serialized_end=2852
+  _globals['_GETHEADREQUEST']._serialized_start=255
+  _globals['_GETHEADREQUEST']._serialized_end=271
+  _globals['_GETHEADRESPONSE']._serialized_start=273
+  _globals['_GETHEADRESPONSE']._serialized_end=348
+  _globals['_LISTENTRIESREQUEST']._serialized_start=350
+  _globals['_LISTENTRIESREQUEST']._serialized_end=449
+  _globals['_LISTENTRIESRESPONSE']._serialized_start=451
+  _globals['_LISTENTRIESRESPONSE']._serialized_end=534
+  _globals['_GETCHECKPOINTREQUEST']._serialized_start=536
+  _globals['_GETCHECKPOINTREQUEST']._serialized_end=558
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=560
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=603
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=605
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=651
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=653
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=736
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=738
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=784
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=786
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=869
+  _globals['_PREVIEWERASUREREQUEST']._serialized_start=871
+  _globals['_PREVIEWERASUREREQUEST']._serialized_end=917
+  _globals['_PREVIEWERASURERESPONSE']._serialized_start=920
+  _globals['_PREVIEWERASURERESPONSE']._serialized_end=1089
+  _globals['_ERASESUBJECTREQUEST']._serialized_start=1091
+  _globals['_ERASESUBJECTREQUEST']._serialized_end=1198
+  _globals['_ERASESUBJECTRESPONSE']._serialized_start=1201
+  _globals['_ERASESUBJECTRESPONSE']._serialized_end=1336
+  _globals['_GETRETENTIONREQUEST']._serialized_start=1338
+  _globals['_GETRETENTIONREQUEST']._serialized_end=1359
+  _globals['_RETENTION']._serialized_start=1361
+  _globals['_RETENTION']._serialized_end=1430
+  _globals['_GETRETENTIONRESPONSE']._serialized_start=1432
+  _globals['_GETRETENTIONRESPONSE']._serialized_end=1526
+  _globals['_ENTRYFILTER']._serialized_start=1529
+  _globals['_ENTRYFILTER']._serialized_end=1854
+  _globals['_EXPORTBUNDLEREQUEST']._serialized_start=1857
+  _globals['_EXPORTBUNDLEREQUEST']._serialized_end=2010
+  _globals['_EXPORTEDENTRY']._serialized_start=2013
+  _globals['_EXPORTEDENTRY']._serialized_end=2187
+  _globals['_EXPORTBUNDLERESPONSE']._serialized_start=2190
+  _globals['_EXPORTBUNDLERESPONSE']._serialized_end=2398
+  _globals['_AUDITSERVICE']._serialized_start=2855
+  _globals['_AUDITSERVICE']._serialized_end=4012
 # @@protoc_insertion_point(module_scope)

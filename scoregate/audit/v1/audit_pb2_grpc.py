@@ -87,6 +87,11 @@ class AuditServiceStub:
                 request_serializer=scoregate_dot_audit_dot_v1_dot_audit__pb2.GetRetentionRequest.SerializeToString,
                 response_deserializer=scoregate_dot_audit_dot_v1_dot_audit__pb2.GetRetentionResponse.FromString,
                 _registered_method=True)
+        self.ExportBundle = channel.unary_unary(
+                '/scoregate.audit.v1.AuditService/ExportBundle',
+                request_serializer=scoregate_dot_audit_dot_v1_dot_audit__pb2.ExportBundleRequest.SerializeToString,
+                response_deserializer=scoregate_dot_audit_dot_v1_dot_audit__pb2.ExportBundleResponse.FromString,
+                _registered_method=True)
 
 
 class AuditServiceServicer:
@@ -173,6 +178,18 @@ class AuditServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportBundle(self, request, context):
+        """Exports, page by page, the published entries that a filter finds, each with the proof that it is in the log.
+
+        All proofs lead to one checkpoint, which comes with the first page; the last one brings a manifest, signed
+        by the gateway, that these are all. One that is opened is an entry itself (EXPORTED), which says what
+        was asked for and why; a person who was asked about finds it among their own entries. While nothing is
+        published, or not yet up to `filter.end_index`, it is ENTRY_NOT_PUBLISHED with the wait that is enough.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AuditServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -225,6 +242,11 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.GetRetention,
                     request_deserializer=scoregate_dot_audit_dot_v1_dot_audit__pb2.GetRetentionRequest.FromString,
                     response_serializer=scoregate_dot_audit_dot_v1_dot_audit__pb2.GetRetentionResponse.SerializeToString,
+            ),
+            'ExportBundle': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportBundle,
+                    request_deserializer=scoregate_dot_audit_dot_v1_dot_audit__pb2.ExportBundleRequest.FromString,
+                    response_serializer=scoregate_dot_audit_dot_v1_dot_audit__pb2.ExportBundleResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -498,6 +520,33 @@ class AuditService:
             '/scoregate.audit.v1.AuditService/GetRetention',
             scoregate_dot_audit_dot_v1_dot_audit__pb2.GetRetentionRequest.SerializeToString,
             scoregate_dot_audit_dot_v1_dot_audit__pb2.GetRetentionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportBundle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scoregate.audit.v1.AuditService/ExportBundle',
+            scoregate_dot_audit_dot_v1_dot_audit__pb2.ExportBundleRequest.SerializeToString,
+            scoregate_dot_audit_dot_v1_dot_audit__pb2.ExportBundleResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,7 @@ class LeafKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     LEAF_KIND_LOG_RENAMED: _ClassVar[LeafKind]
     LEAF_KIND_REDACTED: _ClassVar[LeafKind]
     LEAF_KIND_OFFICER_READ: _ClassVar[LeafKind]
+    LEAF_KIND_EXPORTED: _ClassVar[LeafKind]
 
 class Decision(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -78,6 +79,7 @@ LEAF_KIND_MODEL_CHANGED: LeafKind
 LEAF_KIND_LOG_RENAMED: LeafKind
 LEAF_KIND_REDACTED: LeafKind
 LEAF_KIND_OFFICER_READ: LeafKind
+LEAF_KIND_EXPORTED: LeafKind
 DECISION_UNSPECIFIED: Decision
 DECISION_SCORED: Decision
 DECISION_NOT_SCORED: Decision
