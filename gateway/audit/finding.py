@@ -48,7 +48,7 @@ def find(
         leaves = read_entries(connection, indexes)
         read = [(index, leaves[index]) for index in indexes]
     else:
-        looked = min(begin + WINDOW, end)
+        looked = min(begin + (WINDOW if wanted.is_by_leaf else limit), end)
         read = list(enumerate(map(bytes, read_leaves(connection, begin, looked)), begin))
     found: dict[int, bytes] = {}
     for index, leaf in read:

@@ -98,7 +98,8 @@ def export(
     OCSF 6003 (API Activity) in each line, and FILE.seal beside it; a .parquet
     has a column for each field of an entry. `scoregate log verify FILE` checks
     all three, offline. An export is an entry of the log. One that was broken
-    off goes on where it stopped, within an hour and with the same options.
+    off goes on where it stopped, within an hour and with the same options;
+    until then, what came lies beside FILE in .FILE.draft.
 
     Exit codes
       0  FILE holds all entries that the options allow.

@@ -182,10 +182,7 @@ def test_private_parts_open_a_pulled_log_and_are_pulled_further(
     lines = whole.splitlines(keepends=True)
     file.write_bytes(b"".join(lines[1:]))
     assert desk.terminal.run("log", "verify", log, *pinned[2:], "--private", parts).code == 5
-    bent = json.loads(lines[0]) | {
-        "part": json.loads(lines[1])["part"],
-        "blind": json.loads(lines[1])["blind"],
-    }
+    bent = json.loads(lines[1]) | {"index": json.loads(lines[0])["index"]}
     file.write_bytes(b"".join((json.dumps(bent).encode() + b"\n", *lines[1:])))
     assert desk.terminal.run("log", "verify", log, *pinned[2:], "--private", parts).code == 4
 
@@ -194,9 +191,7 @@ def test_private_parts_open_a_pulled_log_and_are_pulled_further(
 def test_private_parts_need_a_reason_and_a_folder_of_their_own(
     desk: Desk, officer: Path, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
-    placed = [
-        tmp_path / each if "p" in each and "-" not in each and " " not in each else each for each in options
-    ]
+    placed = [tmp_path / each if each.endswith("parts") else each for each in options]
     desk.terminal.stopped("audit", "pull", tmp_path / "log", *placed, "--cert", officer, code=2)
     assert not list(tmp_path.iterdir())
 

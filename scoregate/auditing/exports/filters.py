@@ -52,6 +52,11 @@ class Filter:
     kinds: frozenset[int] = frozenset()
     about_a_person: bool = False
 
+    @property
+    def is_by_leaf(self) -> bool:
+        """Whether entries of one time differ in whether they pass: those of a range have to be read."""
+        return bool(self.partner_id or self.decisions or self.purposes or self.kinds)
+
     def broken_by(self, leaf: leaf_pb2.Leaf) -> str:
         """Return the member that does not let a leaf pass; "" if all do, as far as a leaf tells."""
         checks = (
