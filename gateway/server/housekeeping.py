@@ -109,8 +109,7 @@ def retain(store: Store, ledger: Ledger, vault: Vault, kept: retention.Schedule)
     """Erase what has been kept for as long as it may be."""
     try:
         retention.unname(store, ledger, now=ledger.now())
-        if count := retention.run(store, ledger, vault, kept, now=ledger.now()):
-            log.info("retention ended", entries=count)
+        retention.run(store, ledger, vault, kept, now=ledger.now())
     except (LedgerUnavailable, LedgerBusy, StoreUnavailable):
         log.warning("retention put off: the ledger can't be read or written")
 

@@ -20,7 +20,7 @@ No message names a person or a consent: indexes lead to both.
 
 import heapq
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -69,7 +69,8 @@ class Openings:
         self._passed_over = False  # whether any part was missing so far
         self._missing = bytearray()  # a bit for each entry: it has a commitment, and no part is there
         self._promises = Promises()
-        self._lines = heapq.merge(*map(_read, files))
+        self._readers = list(map(_read, files))
+        self._lines = heapq.merge(*self._readers)
         self._next: Opening | None = None
         self._begun = False
 
@@ -82,6 +83,18 @@ class Openings:
                 redacts an entry whose part is there.
             LogIncomplete: A redaction has a commitment, and no part is there.
         """
+        try:
+            self._take(index, entry)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the files; nothing can be taken any more."""
+        for reader in self._readers:
+            reader.close()
+
+    def _take(self, index: int, entry: leaf_pb2.Leaf) -> None:
         if not self._begun:
             self._begun, self._next = True, next(self._lines, None)
         opening = self._next
@@ -235,7 +248,7 @@ def _open(opening: Opening, entry: leaf_pb2.Leaf) -> leaf_pb2.PrivatePart:
         ) from error
 
 
-def _read(path: Path) -> Iterator[Opening]:
+def _read(path: Path) -> Generator[Opening, None, None]:
     last = -1
     try:
         with path.open("rb") as file:

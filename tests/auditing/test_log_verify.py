@@ -167,6 +167,7 @@ def test_json_holds_what_the_table_says(folder: Folder) -> None:
         "receipts": releases,
         "requests": releases,
         "opened": None,
+        "erased": None,
     }
     assert result.stderr == ""
 

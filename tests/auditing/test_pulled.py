@@ -295,6 +295,7 @@ def test_a_log_that_holds_is_reported(log: Any, tmp_path: Path) -> None:
         receipts=releases,
         requests=releases,
         opened=None,
+        erased=None,
         first_micros=log.leaves[0].time_micros,
         last_micros=log.leaves[-1].time_micros,
     )

@@ -24,8 +24,8 @@ from uuid import uuid4
 from consent.grant import Terms
 from consent.pairwise import Pairwise
 from gateway import founding
-from gateway.audit.private import Vault
 from gateway.ledger import Guards, Ledger, Transaction
+from gateway.masters import Masters
 from gateway.pages.consumer.signin.provider import Resident
 from gateway.server import Gateway, Seams, wall_clock
 from gateway.server import pages as server_pages
@@ -274,7 +274,9 @@ def allow(settings: Settings, wanted: Sequence[tuple[str, str, Terms]]) -> list[
     """
     pairwise = Pairwise(read_secret(settings.secrets.pairwise_key))
     store = open_store(settings.database.url)
-    ledger = Ledger(store, Vault(read_secret(settings.secrets.master_key)), clock=wall_clock)
+    with store.reading() as connection:
+        vault = Masters(settings.secrets.master_key).open(connection)
+    ledger = Ledger(store, vault, clock=wall_clock)
     made: list[str] = []
 
     def grant(tx: Transaction, partner_id: str, subject: str, terms: Terms) -> str:
