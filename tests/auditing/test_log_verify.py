@@ -168,6 +168,7 @@ def test_json_holds_what_the_table_says(folder: Folder) -> None:
         "requests": releases,
         "opened": None,
         "erased": None,
+        "erased": None,
     }
     assert result.stderr == ""
 

@@ -187,6 +187,44 @@ def test_private_parts_open_a_pulled_log_and_are_pulled_further(
     assert desk.terminal.run("log", "verify", log, *pinned[2:], "--private", parts).code == 4
 
 
+def test_what_was_erased_is_accounted_for_where_all_else_is_pulled(
+    desk: Desk, officer: Path, pinned: tuple[str | Path, ...], tmp_path: Path
+) -> None:
+    lender = desk.lender("forgetful")
+    invitation = lender.invite(terms())
+    desk.terminal.told("consent", "allow", invitation.handle, "--subject", "uci-00003")
+    lender.score(lender.invitation(invitation.handle).consent_id, Purpose.CREDIT_APPLICATION)
+    lender.close()
+    log, before, after = tmp_path / "log", tmp_path / "before", tmp_path / "after"
+    words = ("audit", "pull", log, *REASON, "--cert", officer, "--private")
+    there = desk.terminal.told(*words, before)["new_private_parts"]
+    erased = desk.terminal.told(
+        "audit", "erase", "uci-00003", "--basis", "COURT_ORDER", "--yes", "--cert", officer
+    )["entries"]
+    assert erased >= 2  # what was allowed, and what was answered
+    found = desk.terminal.told(*words, after)
+    assert found["new_private_parts"] > there - erased  # the list of what was redacted is among them
+    told = desk.terminal.told("log", "verify", log, *pinned[2:], "--private", after)
+    assert (told["opened"], told["erased"]) == (found["new_private_parts"], erased)
+    # Whoever kept a part that was to be erased is told so.
+    desk.terminal.told(*words, before)
+    assert desk.terminal.run("log", "verify", log, *pinned[2:], "--private", before).code == 4
+    # An export says of each that it is gone.
+    exported = desk.terminal.told(
+        "audit",
+        "export",
+        tmp_path / "x.zip",
+        "--partner",
+        "forgetful",
+        "--private",
+        *REASON,
+        "--cert",
+        officer,
+    )
+    assert exported["erased"] >= erased - 1
+    assert verify(desk, tmp_path / "x.zip", pinned).code == 0
+
+
 @pytest.mark.parametrize("options", [("--private", "parts"), REASON, ("--private", "log/parts", *REASON)])
 def test_private_parts_need_a_reason_and_a_folder_of_their_own(
     desk: Desk, officer: Path, tmp_path: Path, options: tuple[str, ...]

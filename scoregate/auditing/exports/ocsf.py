@@ -35,12 +35,12 @@ from scoregate.tlog.lines import write_base64
 
 SCHEMA_VERSION = "1.1.0"
 CATEGORY, CLASS = 6, 6003
-CREATE, READ, UPDATE, OTHER = 1, 2, 3, 99
+CREATE, READ, UPDATE, DELETE, OTHER = 1, 2, 3, 4, 99
 SUCCESS, FAILURE = 1, 2
 INFORMATIONAL, LOW = 1, 2
 USER_UNKNOWN, USER_USER, USER_ADMIN, USER_SYSTEM = 0, 1, 2, 3
 
-_CAPTIONS = {CREATE: "Create", READ: "Read", UPDATE: "Update", OTHER: "Other"}
+_CAPTIONS = {CREATE: "Create", READ: "Read", UPDATE: "Update", DELETE: "Delete", OTHER: "Other"}
 _ACTIVITIES: Mapping[int, int] = {
     **dict.fromkeys(
         (
@@ -86,6 +86,7 @@ _ACTIVITIES: Mapping[int, int] = {
         ),
         UPDATE,
     ),
+    pb.LEAF_KIND_REDACTED: DELETE,
 }
 
 
