@@ -11,10 +11,7 @@ from importlib.util import find_spec
 
 import typer
 
-from gateway.cli import erasure  # noqa: F401  # adds its commands to the next
 from gateway.cli.audit import app as audit_app
-from gateway.cli.audit_open import open_ as audit_open_command
-from gateway.cli.audit_report import report as report_command
 from gateway.cli.consent import app as consent_app
 from gateway.cli.dispute import app as dispute_app
 from gateway.cli.engine import app as engine_app
@@ -41,8 +38,6 @@ def extend(app: typer.Typer) -> None:
     """
     # grpc-core writes lines of its own to stderr, with addresses in them; failures are told in ours.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    audit_app.command()(report_command)
-    audit_app.command("open")(audit_open_command)
     for group in (partner_app, consent_app, dispute_app, quota_app, keys_app, audit_app):
         app.add_typer(group, rich_help_panel=OPERATES)
     for name in SERVER_PACKAGES:

@@ -168,7 +168,6 @@ def test_json_holds_what_the_table_says(folder: Folder) -> None:
         "requests": releases,
         "opened": None,
         "erased": None,
-        "erased": None,
     }
     assert result.stderr == ""
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from gateway.audit.log import private_parts
 from gateway.audit.private import Sealed, data_keys
-from gateway.cli.erasure import Basis
+from gateway.cli.audit.erasing import Basis
 from gateway.erasing import LegalBasis
 from gateway.masters import Masters
 from gateway.settings import load

@@ -13,7 +13,7 @@ import grpc
 import pytest
 
 from gateway import pki
-from gateway.cli.drafts import Draft
+from gateway.cli.audit.drafts import Draft
 from scoregate.audit.v1 import audit_pb2, audit_pb2_grpc
 from scoregate.words import Purpose
 from tests.cli.conftest import Desk, Ended, terms

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from gateway.cli.bars import bar
-from gateway.cli.checkpoints import WAIT_SECONDS, await_published
+from gateway.cli.audit.bars import bar
+from gateway.cli.audit.checkpoints import WAIT_SECONDS, await_published
+from gateway.cli.audit.drafts import Draft
 from gateway.cli.console import Admin, asks_gateway
-from gateway.cli.drafts import Draft
 from gateway.cli.failures import misconfigured, useless
 from gateway.cli.tables import facts
 from scoregate.cli import Output, one_of

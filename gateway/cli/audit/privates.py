@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from gateway.cli.bars import bar
+from gateway.cli.audit.bars import bar
 from gateway.cli.console import Admin
 from gateway.cli.failures import misconfigured, useless
 from scoregate.cli import Output

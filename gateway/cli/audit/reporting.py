@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.checkpoints import ASK_AGAIN_SECONDS, WAIT_SECONDS
+from gateway.cli.audit.checkpoints import ASK_AGAIN_SECONDS, WAIT_SECONDS
 from gateway.cli.console import Admin, asks_gateway
 from gateway.cli.failures import REFUSED, Problem, Stopped, misconfigured
 from gateway.cli.tables import facts

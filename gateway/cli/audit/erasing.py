@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.audit import app
 from gateway.cli.console import Admin, asks_gateway
 from gateway.cli.tables import facts, listing
 from scoregate.cli import one_of
@@ -28,7 +27,6 @@ class Basis(StrEnum):
     COURT_ORDER = "COURT_ORDER"
 
 
-@app.command()
 @asks_gateway
 def erase(
     admin: Admin,
@@ -140,7 +138,6 @@ def _show_preview(admin: Admin, person: str, found: pb.PreviewErasureResponse) -
     )
 
 
-@app.command()
 @asks_gateway
 def retention(admin: Admin) -> None:
     """Show for how long what entries say about people is kept, and what is due.

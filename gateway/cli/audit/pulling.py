@@ -1,4 +1,4 @@
-"""`scoregate audit`: the log, brought home by a compliance officer."""
+"""`scoregate audit pull`: the log, brought home by a compliance officer."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.bars import bar
-from gateway.cli.checkpoints import WAIT_SECONDS, published
+from gateway.cli.audit.bars import bar
+from gateway.cli.audit.checkpoints import WAIT_SECONDS, published
+from gateway.cli.audit.privates import pull_parts
 from gateway.cli.console import Admin, asks_gateway, named
-from gateway.cli.exporting import export
 from gateway.cli.failures import Stopped, contradicted, misconfigured, useless
-from gateway.cli.privates import pull_parts
 from gateway.cli.tables import facts
 from scoregate.cli import Output
 
@@ -25,13 +24,7 @@ if TYPE_CHECKING:
 
 OR_ANOTHER = "If this gateway is another installation, whose log has the same name, name another DIR for it."
 
-app = typer.Typer(
-    name="audit", help="Bring the audit log home, to check it offline; erase people.", no_args_is_help=True
-)
-app.command("export")(export)
 
-
-@app.command()
 @asks_gateway
 def pull(
     admin: Admin,
