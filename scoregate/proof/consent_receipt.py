@@ -189,10 +189,7 @@ class ConsentReceipt:
     @classmethod
     def _read(cls, members: dict[str, Any]) -> tuple[Self, ConsentState]:
         header = shapes.members("header", members["header"], _HEADER, _HEADER)
-        if type(header["schema_version"]) is not int or header["schema_version"] != SCHEMA_VERSION:
-            raise ClaimInvalid(
-                "schema_version", f"{SCHEMA_VERSION} belongs here; a newer scoregate may know it"
-            )
+        shapes.require_version("schema_version", header["schema_version"], SCHEMA_VERSION)
         parties = shapes.members("parties", members["parties"], _PARTIES, _PARTIES)
         controller = shapes.members("controller", parties["controller"], _CONTROLLER, _CONTROLLER)
         gateway, principal = (

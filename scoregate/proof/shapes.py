@@ -108,3 +108,13 @@ def sha256(claim: str, value: object) -> bytes:
     """Return the 32 bytes that 64 hexadecimal digits in lower case spell."""
     require_text(claim, value, _SHA256)
     return bytes.fromhex(str(value))
+
+
+def require_version(name: str, value: object, known: int) -> None:
+    """Return only if a document's version is the one that is known.
+
+    Raises:
+        ClaimInvalid: It is another, or no integer.
+    """
+    if type(value) is not int or value != known:
+        raise ClaimInvalid(name, f"{known} belongs here; a newer scoregate may know it")

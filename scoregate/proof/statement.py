@@ -239,11 +239,7 @@ class Statement:
         fields: dict[str, Any] = {}
         for part, names in _MEMBERS.items():
             fields |= shapes.members(part, members[part], frozenset(names), frozenset(names))
-        version = fields.pop("schema_version")
-        if type(version) is not int or version != SCHEMA_VERSION:
-            raise ClaimInvalid(
-                "schema_version", f"{SCHEMA_VERSION} belongs here; a newer scoregate may know it"
-            )
+        shapes.require_version("schema_version", fields.pop("schema_version"), SCHEMA_VERSION)
         fields["issued_at"] = shapes.instant("issued_at", fields["issued_at"])
         lines = tuple(map(_read_line, shapes.items("lines", members["lines"])))
         others, units = members["other_entries"], members["units"]

@@ -121,7 +121,7 @@ def test_a_time_that_is_none_is_told(desk: Desk, officer: Path, tmp_path: Path) 
     ended = desk.terminal.run(
         "audit", "export", tmp_path / "x.zip", "--since", "yesterday", *REASON, "--cert", officer
     )
-    assert (ended.code, "2026-11-01T12:00:00+08:00" in ended.err) == (2, True)
+    assert (ended.code, "YYYY-MM-DD" in ended.err) == (2, True)
 
 
 def test_an_export_is_not_verified_without_both_kinds_of_keys_or_as_a_log(

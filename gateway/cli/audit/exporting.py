@@ -15,6 +15,7 @@ import typer
 from gateway.cli.audit.bars import bar
 from gateway.cli.audit.checkpoints import WAIT_SECONDS, await_published
 from gateway.cli.audit.drafts import Draft
+from gateway.cli.audit.times import instant
 from gateway.cli.console import Admin, asks_gateway
 from gateway.cli.failures import misconfigured, useless
 from gateway.cli.tables import facts
@@ -35,15 +36,6 @@ class Form(StrEnum):
 
 
 ENDINGS = {".zip": Form.BUNDLE, ".jsonl": Form.OCSF, ".parquet": Form.PARQUET}
-
-
-def instant(text: str) -> datetime:
-    """Reads a time of RFC 3339, or a date, which begins at midnight UTC."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise typer.BadParameter("a time such as 2026-11-01 or 2026-11-01T12:00:00+08:00.") from error
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
 
 
 def _words(metavar: str, meaning: str) -> object:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.audit.checkpoints import ASK_AGAIN_SECONDS, WAIT_SECONDS
+from gateway.cli.audit.times import instant
 from gateway.cli.console import Admin, asks_gateway
-from gateway.cli.failures import REFUSED, Problem, Stopped, misconfigured
+from gateway.cli.failures import REFUSED, Problem, Stopped, misconfigured, useless
 from gateway.cli.tables import facts
 
 if TYPE_CHECKING:
@@ -21,21 +22,6 @@ if TYPE_CHECKING:
 
     from scoregate.audit.v1 import report_pb2
     from scoregate.proof.digest import Json
-
-_WHEN = "YYYY-MM-DD, which is its midnight UTC, or an instant with its zone such as 2026-03-01T09:00:00Z"
-
-
-def _instant(text: str) -> datetime:
-    """Reads an instant; a day is its first, in UTC."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        found = datetime.min
-    if len(text) == len("YYYY-MM-DD"):
-        found = found.replace(tzinfo=UTC)
-    if found.tzinfo is None or not 2000 <= found.year <= 2200:
-        raise typer.BadParameter(f"{text!r} is no time of this era: {_WHEN}.")
-    return found.astimezone(UTC)
 
 
 @asks_gateway
@@ -48,12 +34,12 @@ def report(
     since: Annotated[
         datetime | None,
         typer.Option(
-            metavar="TIME", parser=_instant, help="Where the period begins. [default: the log's begin]"
+            metavar="TIME", parser=instant, help="Where the period begins. [default: the log's begin]"
         ),
     ] = None,
     until: Annotated[
         datetime | None,
-        typer.Option(metavar="TIME", parser=_instant, help="Where it ends, exclusive. [default: now]"),
+        typer.Option(metavar="TIME", parser=instant, help="Where it ends, exclusive. [default: now]"),
     ] = None,
     wait: Annotated[
         float,
@@ -216,9 +202,4 @@ def _line(entry: report_pb2.ReportEntry, checkpoint: bytes) -> dict[str, Json]:
 
 
 def _useless(what: str) -> Stopped:
-    remedy = "Ask again; if it happens again, tell who runs the gateway."
-    return Stopped(
-        REFUSED,
-        [Problem("", f"The gateway's answer is of no use: {what}.", remedy)],
-        reason="ANSWER_UNUSABLE",
-    )
+    return useless(what, "Ask")

@@ -104,8 +104,7 @@ class Manifest:
             given = shapes.members("manifest", digest.parse(payload), _MEMBERS, _MEMBERS)
         except JsonRefused as error:
             raise AttestationMalformed(f"manifest: {error}") from error
-        if type(given["version"]) is not int or given["version"] != VERSION:
-            raise ClaimInvalid("version", f"{VERSION} belongs here; a newer scoregate may know it")
+        shapes.require_version("version", given["version"], VERSION)
         made = cls(
             **{name: given[name] for name in (*_TEXTS, *_NUMBERS)},
             checkpoint_sha256=shapes.sha256("checkpoint_sha256", given["checkpoint_sha256"]),
