@@ -20,7 +20,7 @@ up: .venv/dev  ## a development gateway that keeps running
 	@$(BIN)/scoregate up
 
 test: .venv/dev  ## every test; starts whatever servers it needs
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not alone"
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not alone"
 	@$(BIN)/python -m pytest -m alone
 
 check: .venv/dev  ## the one gate: lint, types, contracts, stubs, migrations

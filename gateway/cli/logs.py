@@ -28,6 +28,7 @@ FIELDS = frozenset(
     {
         *("event", "level", "timestamp", "logger", "place", "exception", "exc_info"),
         *("method", "request_id", "path", "why", "message", "witness"),
+        *("periods", "logged", "counted"),
         *("mode", "partner", "admin", "http", "engine", "pages", "page"),
     }
 )

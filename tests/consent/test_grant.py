@@ -235,10 +235,8 @@ def test_whatever_passes_meets_every_clause(  # the whole rule again, as one sen
         and (Disclosure.REASONS in agreed or not reasons)
         and now < GRANT.expires_at
         and frozen_at is None
-        and (
-            (state is State.ACTIVE and now >= GRANT.not_before and (replay or uses < 2))
-            or (state is State.CONSUMED and replay)
-        )
+        and now >= GRANT.not_before
+        and ((state is State.ACTIVE and (replay or uses < 2)) or (state is State.CONSUMED and replay))
     )
     assert (denial(grant, ask, now=now, uses=uses, replay=replay) == "") == allowed
 

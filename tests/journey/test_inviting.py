@@ -330,7 +330,8 @@ def test_anybody_else_ends_the_invitation_and_the_partner_is_told_nothing_more(
     assert (entry.kind, entry.partner_id) == (leaf_pb2.LEAF_KIND_INVITATION_MISMATCHED, acme.partner_id)
     assert (entry.purpose, entry.actor, entry.cost_units) == (1, "consumer", 0)
     part = opened(world, f"partner:{acme.partner_id}", world.log_size() - 1)
-    assert part == leaf_pb2.PrivatePart(handle=before.handle)
+    named = f"{acme.partner_id.title()} Lending Ltd"
+    assert part == leaf_pb2.PrivatePart(handle=before.handle, legal_name=named)
     assert list(answered(acme, consent_pb2.ListConsentsRequest()).consents) == []
     assert list(answered(acme, consent_pb2.ListConsentEventsRequest()).events) == []
 
