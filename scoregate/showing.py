@@ -86,7 +86,7 @@ def refuse(error: LogError | VerificationFailed | Refused, *, as_json: bool) -> 
     if as_json:
         typer.echo(json.dumps({"result": result, "index": index, "message": str(error)}, indent=2))
     else:
-        line = Text.assemble((result.capitalize(), "bold red"), f": {error}.")
+        line = Text.assemble((result.capitalize(), "bold red"), f": {str(error).removesuffix('.')}.")
         Console(stderr=True).print(line, soft_wrap=True)
     raise typer.Exit(code)
 

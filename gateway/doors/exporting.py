@@ -323,7 +323,8 @@ def _record(
     if asked.subject:
         # Of whom nothing is kept, no key is made: it lies under the officer's own.
         owner = owner_subject(asked.subject) if is_known else owner_partner(officer.partner_id)
-        bound = tx.bind_to(leaf_pb2.PrivatePart(subject=asked.subject), owner=owner)
+        part = leaf_pb2.PrivatePart(subject=asked.subject, legal_name=officer.legal_name)
+        bound = tx.bind_to(part, owner=owner)
     return tx.append(leaf, bound).leaf_index
 
 

@@ -93,7 +93,7 @@ def init(
         {"folder": str(folder), "name": name, "vkey": str(made.vkey), "policy": lines},
         f"{folder} holds the witness {name}. Its vkey:",
         f"  {made.vkey}",
-        "For the log's policy file:",
+        "For the log's policy file, in place of its quorum line:",
         *(f"  {line}" for line in lines),
         f"Next: scoregate witness trust {folder} VKEY, with the log's vkey from its operator.",
     )

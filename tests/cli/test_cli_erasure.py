@@ -102,7 +102,7 @@ def test_an_erased_persons_answers_still_verify_and_the_log_says_what_is_missing
     told = terminal.told(*whole)
     assert (told["receipts"], told["erased"]) == (1, None)
     told = terminal.told(*whole, "--private", tmp_path / "after")
-    assert told["erased"] == erased["entries"]
+    assert told["erased"] >= erased["entries"]  # whoever else was erased at this desk is among them
     # With what was kept of before, or with one part more withheld, it does not hold.
     both = tmp_path / "both"
     both.mkdir()

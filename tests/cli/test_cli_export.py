@@ -205,7 +205,8 @@ def test_what_was_erased_is_accounted_for_where_all_else_is_pulled(
     found = desk.terminal.told(*words, after)
     assert found["new_private_parts"] > there - erased  # the list of what was redacted is among them
     told = desk.terminal.told("log", "verify", log, *pinned[2:], "--private", after)
-    assert (told["opened"], told["erased"]) == (found["new_private_parts"], erased)
+    assert told["opened"] == found["new_private_parts"]
+    assert told["erased"] >= erased  # whoever else was erased at this desk is among them
     # Whoever kept a part that was to be erased is told so.
     desk.terminal.told(*words, before)
     assert desk.terminal.run("log", "verify", log, *pinned[2:], "--private", before).code == 4

@@ -262,7 +262,10 @@ def test_an_export_is_one_entry_that_says_what_and_why_and_the_person_reads_it(h
     with house.world.reading() as connection:
         found = persons.entry_about(connection, vault, "uci-00002", index)
     assert found is not None
-    assert (found.leaf, found.part) == (entry, leaf_pb2.PrivatePart(subject="uci-00002"))
+    assert (found.leaf, found.part) == (
+        entry,
+        leaf_pb2.PrivatePart(subject="uci-00002", legal_name="Officer Lending Ltd"),
+    )
 
 
 def test_of_somebody_who_is_not_known_nothing_is_found_and_no_key_is_made(house: House) -> None:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from gateway.pages.consumer import asked
 from gateway.store import open_store
-from scoregate.audit.v1 import leaf_pb2, report_pb2
+from scoregate.audit.v1 import audit_pb2, leaf_pb2, report_pb2
 from scoregate.proof import leaf
 from scoregate.proof.personal import verify_receipt
 from scoregate.proof.personal_report import verify_report
@@ -124,6 +124,44 @@ def test_a_person_sees_that_an_officer_drew_a_report_of_them(own_place: Place, t
         assert words in read
         assert "SUBJECT_ACCESS_REPORT" not in read
     assert words not in text_of(own_place.browser("uci-00002").get("/asked"))
+
+
+@pytest.mark.parametrize(
+    ("tag", "words"),
+    [
+        (
+            "en",
+            (
+                "A compliance officer took a copy of entries about you",
+                "by Officer Lending Ltd",
+                "with what was answered about you",
+                "reason given: complaint 41",
+            ),
+        ),
+        (
+            "zh-Hans",
+            (
+                "一位合规人员导出了与您有关的记录",
+                "由Officer Lending Ltd",
+                "包含关于您的答复内容",
+                "所给理由：complaint 41",
+            ),
+        ),
+    ],
+)
+def test_a_person_sees_who_took_a_copy_and_why(own_place: Place, tag: str, words: tuple[str, ...]) -> None:
+    world = own_place.world
+    acme = world.partner("acme")
+    proof_of(acme, acme.score(world.consent(acme, "uci-00001")).receipt.leaf_index)
+    _, audit = world.officer()
+    asked_for = audit_pb2.EntryFilter(subject="uci-00001")
+    request = audit_pb2.ExportBundleRequest(filter=asked_for, with_private_parts=True, reason="complaint 41")
+    audit.ExportBundle(request)
+    browser = own_place.browser("uci-00001", **{"accept-language": tag})
+    index = re.findall(r'href="/asked/(\d+)"', browser.get("/asked").text)[0]
+    for path in ("/asked", f"/asked/{index}", "/asked/report"):
+        read = browser.get(path)
+        assert all(each in text_of(read) for each in words), path
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def retention(admin: Admin) -> None:
 
     A gateway erases what is due once an hour, and leaves a REDACTED entry.
     What an open dispute or a running consent needs is held until that ends.
-    The schedule is in the settings under [retention].
+    The schedule is in the settings' table `retention`.
 
     Example:
       scoregate audit retention

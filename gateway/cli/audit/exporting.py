@@ -292,5 +292,7 @@ def _show(admin: Admin, file: Path, form: Form, found: Manifest) -> None:
                 ("file", file),
             ),
         ),
-        f"Next: scoregate log verify {file} --keys jwks.json --policy policy",
+        f"Next: scoregate log verify {file} --keys jwks.json --policy policy"
+        if tally.entries
+        else "No entry is like that. If you expected some: a partner or person whom nobody knows finds none.",
     )

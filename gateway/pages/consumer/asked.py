@@ -264,6 +264,21 @@ class Told(personal.Told):
         """Whether an officer drew a report of who asked."""
         return self.kind == "OFFICER_READ" and self.reason.startswith(personal_report.REASON)
 
+    @property
+    def why(self) -> str:
+        """The reason that an officer gave for a copy; empty where there is none."""
+        return str(self._copied.get("why", ""))
+
+    @property
+    def is_with_private_parts(self) -> bool:
+        """Whether an officer's copy holds what is about the person, and not the entries alone."""
+        return bool(self._copied.get("private_parts"))
+
+    @property
+    def _copied(self) -> dict[str, object]:
+        found = json.loads(self.reason) if self.kind == "EXPORTED" else {}
+        return found if isinstance(found, dict) else {}
+
 
 def _proving(entry: PersonEntry, proof: TlogProof | None) -> dict[str, str]:
     part = b"" if entry.part is None else entry.part.SerializeToString()
