@@ -41,6 +41,9 @@ TRIES = 5
 MOST_UNPUBLISHED = 50_000
 """Entries that are looked through one by one; where more are not published yet, publishing has stopped."""
 
+WESTERNMOST = timedelta(hours=12)
+"""So long after UTC a day begins in the last time zone."""
+
 SKEW = timedelta(hours=1)
 """Of the clocks of several gateways: so much later nobody makes an entry of the month before."""
 
@@ -92,9 +95,10 @@ class _Month:
         return cls(name, zone, *(_quarter_of(each, zone) for each in (first, following)))
 
     @property
-    def ends_at(self) -> datetime:
-        """The first instant behind it, UTC."""
-        return moment(self.end * accounts.QUARTER_MICROS)
+    def ends_everywhere_at(self) -> datetime:
+        """From then on it is over in whatever time zone a contract takes, UTC: nothing is debited in it."""
+        following = (date.fromisoformat(f"{self.name}-01") + timedelta(days=32)).replace(day=1)
+        return datetime.combine(following, time(), UTC) + WESTERNMOST
 
 
 class Statements:
@@ -174,9 +178,11 @@ class Statements:
             raise MonthRefused(f"must not lie in the future: it is {latest} now, in {zone}")
         with self._store.reading() as connection:
             quarter = accounts.first_quarter(connection, partner.partner_id)
+            debited = accounts.first_month(connection, partner.partner_id)
         # The entries of the last second may be the first that there are, and not published yet.
         since = now if quarter is None else moment(quarter * accounts.QUARTER_MICROS)
-        earliest = partner.contract.periods(since)[1]
+        first = partner.contract.periods(since)[1]
+        earliest = min(first, debited or first)  # the contract's zone may have been another
         if month < earliest:
             raise MonthRefused(f"must not be before {earliest}, that of the partner's first entry")
         return _Month.of(month, zone)
@@ -225,9 +231,9 @@ class Statements:
     def _is_over(self, connection: Connection, month: _Month, size: int, now: datetime) -> bool:
         """Whether no entry of the month can come any more, and all are published."""
         (last,) = read_leaves(connection, size - 1, size)
-        if leaf_pb2.Leaf.FromString(last).time_micros >= micros(month.ends_at):
+        if leaf_pb2.Leaf.FromString(last).time_micros >= micros(month.ends_everywhere_at):
             return True  # time never goes back along the log
-        return now >= month.ends_at + SKEW and read_head(connection).size == size
+        return now >= month.ends_everywhere_at + SKEW and read_head(connection).size == size
 
     def _signing(self, connection: Connection) -> Signing:
         """The key that signs now: another process may have turned it."""

@@ -269,7 +269,7 @@ def _entries(checked: "Checked") -> str:
 
 def _before(checked: "Checked") -> str:
     if checked.previous is None:
-        return "not looked at; the statement before is not beside it"
+        return "not looked at; the statement before is not beside it, or is provisional: fetch that one again"
     return f"it goes on from that of {checked.previous.month}"
 
 

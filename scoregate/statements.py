@@ -146,6 +146,7 @@ def _check(
     before = previous(said.month)  # 3
     if before is not None:
         _require_going_on(before, said)
+        before = before if before.is_final else None  # with a provisional one nothing was compared
     filed = [] if receipts is None else _of_month(read_receipts(receipts, said.origin, policy), said)
     awaited = {receipt.leaf_index: receipt for receipt in filed if receipt.leaf_index < said.tree_size}
     recount, done, span = Recount(said), 0, said.last_sequence - said.first_sequence + 1
@@ -207,6 +208,11 @@ def _require_going_on(before: Statement, said: Statement) -> None:
     if not before.is_final:
         return  # more entries of its month came after it
     if said.first_sequence > before.last_sequence + 1:
+        if before.time_zone != said.time_zone:
+            raise LogIncomplete(
+                f"the statement of {before.month} is in another time zone, and ends before this one begins;"
+                " ask the operator for what came between"
+            )
         raise LogDiverged(
             f"the statement of {before.month} ends with entry number {before.last_sequence:,} of the partner,"
             f" and this one begins with {said.first_sequence:,}: some are in neither"

@@ -221,6 +221,14 @@ def first_quarter(connection: Connection, partner_id: str) -> int | None:
     return quarter
 
 
+def first_month(connection: Connection, partner_id: str) -> str | None:
+    """The first month in which the partner was debited, as it was called then; None: it never was."""
+    column = partner_sums.c
+    debited = sa.and_(column.partner_id == partner_id, column.day != "")
+    day: str | None = connection.execute(sa.select(sa.func.min(column.day)).where(debited)).scalar_one()
+    return None if day is None else day[:7]
+
+
 def last_sequence(connection: Connection, partner_id: str, before: int) -> int:
     """The number of the partner's last entry that was made before a quarter; 0: none was."""
     column = partner_sums.c

@@ -21,7 +21,7 @@ from consent.keys import SigningKey
 from gateway.audit.finding import Opened, find, open_parts
 from gateway.audit.log import first_since, read_head
 from gateway.audit.persons import key_of
-from gateway.audit.private import Vault, owner_partner, owner_subject
+from gateway.audit.private import Vault
 from gateway.audit.tree.proofs import EntryNotPublished, Proofs, Published
 from gateway.audit.tree.tables import Origin, tiles_of
 from gateway.doors.audit import SERVICE, TOKEN_LIFE
@@ -163,9 +163,7 @@ class ExportDoor:
         except EntryNotPublished as error:
             raise not_yet(error, self._soon) from error
         record = partial(_record, call=call, officer=officer, asked=asked, first=first, end=end)
-        with self._store.reading() as connection:
-            is_known = bool(asked.subject) and key_of(connection, self._vault, asked.subject) is not None
-        opened = self._ledger.change(acting(caller, call.method, partial(record, is_known=is_known)))
+        opened = self._ledger.change(acting(caller, call.method, record))
         return _begin(asked, published, first, end, opened), published.note
 
     def _range(self, check: Check, asked: Question, size: int) -> tuple[int, int]:
@@ -270,6 +268,7 @@ def _question(check: Check, request: pb.ExportBundleRequest) -> Question:
     )
     if wanted.since is not None and wanted.until is not None and wanted.since >= wanted.until:
         check.refuse("filter.until", "must be later than since")
+    check.nameless("reason", request.reason, subject)
     for member in ("start_index", "end_index"):
         check.between(f"filter.{member}", getattr(given, member), 0, LAST_INDEX)
     return Question(
@@ -301,9 +300,7 @@ def _numbers(check: Check, member: str, numbers: Sequence[int]) -> frozenset[int
     return frozenset(numbers)
 
 
-def _record(
-    tx: Transaction, *, call: Call, officer: Partner, asked: Question, first: int, end: int, is_known: bool
-) -> int:
+def _record(tx: Transaction, *, call: Call, officer: Partner, asked: Question, first: int, end: int) -> int:
     """Enter the export; returns the entry's index. A person who was asked about finds it among their own."""
     said: dict[str, Json] = {
         "filter": asked.filter.members(),
@@ -321,10 +318,9 @@ def _record(
     )
     bound = None
     if asked.subject:
-        # Of whom nothing is kept, no key is made: it lies under the officer's own.
-        owner = owner_subject(asked.subject) if is_known else owner_partner(officer.partner_id)
+        # Of whom nothing is kept, nothing is kept here either: no erasure would find it again.
         part = leaf_pb2.PrivatePart(subject=asked.subject, legal_name=officer.legal_name)
-        bound = tx.bind_to(part, owner=owner)
+        bound = tx.bind_known(part)
     return tx.append(leaf, bound).leaf_index
 
 

@@ -86,6 +86,11 @@ class Check:
             self.refuse(field, f"must be {what}")
         return text
 
+    def nameless(self, field: str, text: str, subject: str) -> None:
+        """Refuse words for the log in which the person stands whom they are about, in whatever case."""
+        if len(subject) > 2 and subject.casefold() in text.casefold():
+            self.refuse(field, "must not name the person: it stays in the log for good")
+
     def printable(self, field: str, text: str, *, least: int, most: int) -> str:
         """Printable text of so many characters; no control characters, U+0000 included."""
         if not (least <= len(text) <= most and text.isprintable()):

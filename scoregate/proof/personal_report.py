@@ -154,7 +154,8 @@ def _opening(
     is_one = found.kind == leaf_pb2.LEAF_KIND_OFFICER_READ and found.method == METHOD
     if not is_one or found.reason != period_reason(since, until):
         raise _wrong(opening, "does not record that this report was opened, for this period")
-    if until > opening.told.at + AN_INSTANT or (entries and entries[0].leaf_index >= opening.leaf_index):
+    is_later = since < until and until - AN_INSTANT <= opening.told.at
+    if not is_later or (entries and entries[0].leaf_index >= opening.leaf_index):
         raise _wrong(opening, "is older than what the report tells of")
     return opening
 

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from gateway.audit import persons
 from gateway.audit.log import private_parts
-from gateway.audit.private import Sealed, Vault, data_keys, owner_partner, owner_subject
+from gateway.audit.private import Vault, data_keys, owner_subject
 from gateway.settings import read_secret
 from gateway.store import open_store
 from scoregate.audit.v1 import audit_pb2 as pb
@@ -272,16 +272,18 @@ def test_of_somebody_who_is_not_known_nothing_is_found_and_no_key_is_made(house:
     brought = bring(house.audit, subject="nobody-knows")
     report = verified(house, brought)
     assert report.manifest.tally.entries == 0
-    vault = Vault(read_secret(house.world.settings.secrets.master_key))
     with house.world.reading() as connection:
         owners = set(connection.execute(sa.select(data_keys.c.owner)).scalars())
-        row = connection.execute(
-            sa.select(private_parts).where(private_parts.c.leaf_index == report.manifest.log_index)
-        ).one()
-        key = vault.keys(connection, [owner_partner("officer")])[owner_partner("officer")]
+        own_part = sa.select(private_parts).where(private_parts.c.leaf_index == report.manifest.log_index)
+        assert connection.execute(own_part).all() == []  # no erasure would ever find it
     assert owner_subject("nobody-knows") not in owners
-    part, _ = key.unbind(Sealed(row.key_id, row.sealed))
-    assert leaf_pb2.PrivatePart.FromString(part).subject == "nobody-knows"
+
+
+@pytest.mark.parametrize("why", ["complaint of uci-00002", "UCI-00002 complained"])
+def test_a_reason_that_names_the_person_is_refused_for_it_stays(house: House, why: str) -> None:
+    with pytest.raises(grpc.RpcError) as refusal:
+        ask(house.audit, subject="uci-00002", why=why)
+    assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 def test_private_parts_come_only_when_asked_for(house: House) -> None:

@@ -32,6 +32,7 @@ from scoregate.proof.jwk import VerificationKeys
 from scoregate.proof.statement import Statement
 from tests.journey.conftest import STORES
 from tests.wire import refused
+from tests.world import Clock as WorldClock
 from tests.world import Partner, World
 
 ZONE = "Asia/Shanghai"
@@ -216,6 +217,12 @@ def test_a_month_across_midnight_is_stated_and_recomputed(own_world: World, tmp_
     acme.score(world.consent(acme))
     later = month_of(world)
     assert stated(acme, later, last_sequence=sequence_of(world, acme)).units == 1
+    assert not stated(
+        acme, month
+    ).is_final  # somewhere it is still that month, and the contract may move there
+    world.clock.move(hours=24)
+    acme.score(world.consent(acme))
+    assert stated(acme, later, last_sequence=sequence_of(world, acme)).units == 2
     final = stated(acme, month)
     assert final.is_final
     assert (final.units, final.lines) == (said.units, said.lines)
@@ -325,6 +332,22 @@ def test_where_log_and_counters_differ_nothing_is_signed_and_the_operator_hears_
         assert desk.fetch(month).exit_code == 1
         change(1, period)
     assert stated(acme, month).units == 1
+
+
+def test_a_month_that_was_debited_is_stated_whatever_zone_the_contract_takes_later(
+    new_world: Callable[..., World],
+) -> None:
+    west = "America/Los_Angeles"
+    # Of the past, as TLS goes by the true time: in the west the month before is not over.
+    begun = (datetime.now(UTC) - timedelta(hours=4)).replace(day=1, hour=2, minute=30)
+    world = new_world(clock=WorldClock(begun))
+    late = world.partner("late", time_zone=west)
+    late.score(world.consent(late))
+    month = f"{begun.astimezone(ZoneInfo(west)):%Y-%m}"
+    assert stated(late, month, last_sequence=sequence_of(world, late)).units == 1
+    world.set_contract("late", time_zone="UTC")
+    assert f"{begun:%Y-%m}" != month
+    assert stated(late, month).units == 1
 
 
 def test_accounts_are_the_same_however_they_were_brought_up(own_world: World) -> None:

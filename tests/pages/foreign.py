@@ -49,7 +49,11 @@ def npm_folder(source: Path, *also: str) -> Path:
             done = subprocess.run(INSTALL, cwd=made, capture_output=True, text=True, check=False, timeout=100)
             if done.returncode:
                 unavailable(f"the packages of {source.name} can't be installed", done.stderr.strip()[-300:])
-            made.rename(folder)
+            try:
+                made.rename(folder)
+            except OSError:
+                if not folder.exists():  # where it does, another process made the same meanwhile
+                    raise
         finally:
             shutil.rmtree(made, ignore_errors=True)
     return folder

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -55,6 +56,12 @@ def abroad(tmp_path_factory: pytest.TempPathFactory, engine_folder: Path) -> Ite
         settings = settings_for(home, f"sqlite:///{home}/ledger.db", engine_folder, **named)
         place = opened.enter_context(open_place(settings, port=port))
         yield Abroad(place, place.world.partner("acme"), issuer)
+
+
+@pytest.fixture(autouse=True)
+def in_time(abroad: Abroad) -> None:
+    """The provider's clock goes on: what it says now must not lie in the place's future."""
+    abroad.place.world.clock.now = datetime.now(UTC)
 
 
 @pytest.fixture(scope="module")

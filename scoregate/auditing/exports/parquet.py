@@ -29,6 +29,7 @@ MAGIC = b"PAR1"
 SEAL = b"scoregate.export"
 GROUP_ROWS = 16_384
 BATCH_ROWS = 1_024
+BATCH_BYTES = 64 * 2**20
 MAX_FOOTER_BYTES = MAX_SEAL_BYTES + (64 << 20)  # a million row groups have less
 
 
@@ -122,13 +123,25 @@ class Rows:
             raise fault(f"{held:,} entries are here, and the manifest counts {due:,}; export again")
         number = 0
         try:
-            for batch in self._file.iter_batches(batch_size=BATCH_ROWS, use_threads=False):
+            for batch in self._file.iter_batches(batch_size=_rows_at_once(self._file), use_threads=False):
                 columns = [_plain(pa, column) for column in batch.columns]
                 for cells in zip(*columns, strict=True):
                     number += 1
                     yield _read(cells, f"row {number:,}")
         except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
             raise LogInvalid(f"row {number + 1:,} or one behind it can't be read; export again") from error
+
+
+def _rows_at_once(file: Any) -> int:
+    """So many that a batch fits into memory, even if each of its cells were all that its column has.
+
+    A footer can lie about dictionaries, by which a value that is there once becomes one in each row.
+    """
+    groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
+    sizes: Iterator[int] = (
+        group.column(n).total_compressed_size for group in groups for n in range(group.num_columns)
+    )
+    return max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, max(sizes, default=1))))
 
 
 def _plain(pa: Any, column: Any) -> list[Cell]:
