@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -550,3 +552,13 @@ def test_the_tally_tells_what_became_of_every_part() -> None:
     )
     assert tally.unreadable == 1
     assert tally.absent
+
+
+@pytest.mark.parametrize(("cell_bytes", "rows"), [(1, parquet.BATCH_ROWS), (2 * 2**20, 31)])
+def test_a_batch_fits_into_memory_even_if_each_cell_were_all_of_its_column(
+    tmp_path: Path, cell_bytes: int, rows: int
+) -> None:
+    file = tmp_path / "x.parquet"
+    table = pa.table({"leaf": [b"x" * cell_bytes, b""]})
+    pq.write_table(table, file, compression="NONE", use_dictionary=False, write_statistics=False)
+    assert parquet._rows_at_once(pq.ParquetFile(file)) == rows
